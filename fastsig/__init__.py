@@ -1,0 +1,10 @@
+"""PyTorch's activation functions as real NumPy ufuncs."""
+
+from ._bench import bench
+from ._config import VERSION as __version__
+from ._config import get_config, get_num_threads, num_threads, set_num_threads, show_config
+from ._functions import functions
+
+globals().update(functions)
+
+__all__ = ["__version__", "bench", "get_config", "get_num_threads", "num_threads", "set_num_threads", "show_config", *functions]

@@ -1,0 +1,60 @@
+"""Picks the kernels: the best compiled set that this CPU can run, or pure Python.
+
+The ufuncs are attributes of this module, too: pickle stores a ufunc as the place where it can be imported from.
+"""
+
+import importlib
+import os
+
+from . import _fallback
+from ._catalog import TABLE
+from ._docs import docstring
+
+SETS = ("x86_64_v4", "x86_64_v3", "baseline")
+
+
+def _switch(variable):
+    return os.environ.get(variable, "0").strip() not in {"", "0"}
+
+
+def _import(name):
+    """A compiled module and None, or None and why it cannot be had."""
+    try:
+        return importlib.import_module(f"{__package__}.{name}"), None
+    except (ImportError, OSError) as error:  # a missing module, a missing library, a file that is no library
+        return None, f"{name}: {error}"
+
+
+def _choose():
+    """(name, kernels, threads, skipped): the set to use, the module of its thread count, and why better sets were not taken."""
+    pinned = os.environ.get("FASTSIG_ISA", "").strip()
+    if pinned and pinned not in SETS:
+        raise ValueError(f"FASTSIG_ISA={pinned!r}: must be one of {', '.join(SETS)}")
+    if _switch("FASTSIG_PURE_PYTHON"):
+        return "pure Python", _fallback, None, ["FASTSIG_PURE_PYTHON is set"]
+    threads, why = _import("_threads")
+    cpu, why = _import("_cpu") if threads else (None, why)
+    skipped = [why] if why else []
+    supported = cpu.supported() if cpu else []
+    if pinned and cpu and pinned not in supported:
+        raise ValueError(f"FASTSIG_ISA={pinned!r}: this CPU can run {', '.join(supported)}")
+    for name in [pinned] if pinned and cpu else supported:
+        kernels, why = _import(f"_kernels_{name}")
+        if kernels:
+            return name, kernels, threads, skipped
+        skipped.append(why)
+    if pinned:
+        raise ImportError(f"FASTSIG_ISA={pinned!r}: this kernel set cannot be imported ({'; '.join(skipped)})")
+    return "pure Python", _fallback, None, skipped
+
+
+name, kernels, threads, skipped = _choose()
+
+ufuncs = {}
+for _row in TABLE:
+    if _row.kind == "elementwise":
+        ufuncs[_row.name] = kernels.build(_row.name, docstring(_row), len(_row.parameters))
+    else:
+        ufuncs[_row.name] = kernels.build_rows(_row.name, docstring(_row))
+        ufuncs[_row.name + "_where"] = kernels.build_rows(_row.name + "_where", f"{_row.name} of the entries where a mask is true.")
+globals().update(ufuncs)

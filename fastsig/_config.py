@@ -1,0 +1,138 @@
+"""What fastsig runs on, and with how many threads."""
+
+import contextlib
+import math
+import operator
+import os
+from pathlib import Path
+
+import numpy as np
+
+from . import _backend
+
+VERSION = "0.1.0"
+
+
+def _checked(n, what):
+    """n as a number of threads."""
+    try:
+        n = operator.index(n)
+    except TypeError:
+        raise TypeError(f"{what}: must be an integer of 1 or more, not {type(n).__name__}") from None
+    if not 1 <= n < 2**16:
+        raise ValueError(f"{what}: must be an integer from 1 to {2**16 - 1}, not {n}")
+    return n
+
+
+def _cgroup_quota():
+    """CPUs that a container's quota allows, or infinity."""
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()  # version 2
+    except (OSError, ValueError):
+        try:
+            quota, period = (Path(f"/sys/fs/cgroup/cpu/cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
+        except OSError:
+            return math.inf
+    return int(quota) / int(period) if quota.strip() not in {"max", "-1"} else math.inf
+
+
+def _default_threads():
+    """FASTSIG_NUM_THREADS, else OMP_NUM_THREADS, else the CPUs that this process may use."""
+    own = os.environ.get("FASTSIG_NUM_THREADS", "").strip()
+    if own:
+        if not own.isdecimal():
+            raise ValueError(f"FASTSIG_NUM_THREADS={own!r}: must be an integer of 1 or more")
+        return _checked(int(own), f"FASTSIG_NUM_THREADS={own!r}")
+    openmp = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()  # a list is one number a nesting level
+    if openmp.isdecimal() and 1 <= int(openmp) < 2**16:
+        return int(openmp)
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(cpus, math.floor(_cgroup_quota())) if _cgroup_quota() < cpus else cpus)
+
+
+_initial = _default_threads()
+if _backend.threads:
+    _backend.threads.set_limit(_initial)
+
+
+def set_num_threads(n):
+    """Let large calls use up to `n` threads, in the whole process.
+
+    Parameters
+    ----------
+    n : int
+        1 or more. The pure-Python fallback, a build without OpenMP and a forked child always use 1.
+
+    See Also
+    --------
+    num_threads : for one block of code.
+    """
+    n = _checked(n, "set_num_threads")
+    if _backend.threads:
+        _backend.threads.set_limit(n)
+
+
+def get_num_threads():
+    """The number of threads that a large call of this Python thread may use now.
+
+    It is no more than what threadpoolctl, joblib or dask leave to OpenMP.
+
+    Returns
+    -------
+    int
+    """
+    return _backend.threads.get_limit() if _backend.threads else 1
+
+
+@contextlib.contextmanager
+def num_threads(n):
+    """Context manager: up to `n` threads for large calls of this Python thread.
+
+    Parameters
+    ----------
+    n : int
+        1 or more.
+
+    Examples
+    --------
+    >>> import fastsig
+    >>> with fastsig.num_threads(1):
+    ...     fastsig.get_num_threads()
+    1
+    """
+    n = _checked(n, "num_threads")
+    if not _backend.threads:
+        yield
+        return
+    before = _backend.threads.set_local_limit(n)
+    try:
+        yield
+    finally:
+        _backend.threads.set_local_limit(before)
+
+
+def get_config():
+    """What fastsig runs on, as a dict; see show_config.
+
+    Returns
+    -------
+    dict
+        fastsig, numpy: versions. kernels: the kernel set in use. skipped: why a better one is not. openmp: whether
+        large calls can use threads. threads: how many.
+    """
+    return {
+        "fastsig": VERSION,
+        "numpy": np.__version__,
+        "kernels": _backend.name,
+        "skipped": list(_backend.skipped),
+        "openmp": bool(_backend.threads and _backend.threads.has_openmp()),
+        "threads": get_num_threads(),
+    }
+
+
+def show_config():
+    """Print what fastsig runs on: version, kernel set, threads."""
+    config = get_config()
+    print(f"fastsig  {config['fastsig']} with NumPy {config['numpy']}")
+    print(f"kernels  {config['kernels']}" + "".join(f" ({why})" for why in config["skipped"]))
+    print(f"threads  {config['threads']}" + ("" if config["openmp"] else " (no OpenMP)"))

@@ -1,0 +1,143 @@
+"""A kernel set: the formulas, compiled for one instruction set, as NumPy ufuncs. Each _kernels_*.pyx includes this file.
+
+build() and build_rows() are the whole interface; _fallback.py has the same two.
+"""
+from cpython.mem cimport PyMem_Malloc
+from cython cimport floating
+from cython.parallel cimport prange
+from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy
+cimport numpy as cnp
+from numpy cimport npy_intp, PyUFuncGenericFunction
+
+from fastsig._threads cimport acquire_threads, release_threads
+
+cdef extern from *:
+    """
+    #include <fenv.h>
+    /* The flags that NumPy reports. Vector code raises spurious ones (a select computes both sides). */
+    #define FASTSIG_FLAGS (FE_DIVBYZERO | FE_OVERFLOW | FE_UNDERFLOW | FE_INVALID)
+    static inline int fp_flags(void) { return fetestexcept(FASTSIG_FLAGS); }
+    static inline void restore_fp_flags(int before) {
+        int raised = fetestexcept(FASTSIG_FLAGS) & ~before;
+        if (raised) feclearexcept(raised);
+    }
+    """
+    int fp_flags() noexcept nogil
+    void restore_fp_flags(int before) noexcept nogil
+
+include "_formulas.pxi"
+include "_driver.pxi"
+include "_rows.pxi"
+
+cdef extern from *:
+    """
+    #include "numpy/dtype_api.h"
+    /* No dtype of these kinds has a loop; a promoter that raises says what has. */
+    static int refuse(PyObject *ufunc, PyArray_DTypeMeta *const op_dtypes[], PyArray_DTypeMeta *const signature[],
+                      PyArray_DTypeMeta *new_op_dtypes[]) {
+        const char *type = op_dtypes[0]->scalar_type->tp_name;
+        const char *dot = strrchr(type, '.');
+        PyErr_Format(PyExc_TypeError, "ufunc '%s' supports bool, integer, float16, float32 and float64 input, not %s",
+                     ((PyUFuncObject *)ufunc)->name, dot ? dot + 1 : type);
+        return -1;
+    }
+    static PyObject *refusal(void) { return PyCapsule_New((void *)&refuse, "numpy._ufunc_promoter", NULL); }
+    static PyObject *python_complex(void) { return Py_NewRef((PyObject *)&PyArray_PyComplexDType); }
+    """
+    object refusal()
+    object python_complex()
+    int PyUFunc_AddPromoter(object ufunc, object dtypes, object promoter) except -1
+    object PyUFunc_FromFuncAndDataAndSignature(PyUFuncGenericFunction *, void **, char *, int, int, int, int, const char *, const char *, int,
+                                               const char *)
+
+import numpy as np
+
+cnp.import_array()
+cnp.import_ufunc()
+
+cdef list alive = []        # names, docs, type tables: a ufunc points to them for the life of the process
+
+cdef enum:
+    MAX_LOOPS = 16
+
+
+cdef class Loops:
+    """The loop table of one ufunc as it grows. NumPy keeps pointers into it, so it is never freed."""
+    cdef int n
+    cdef PyUFuncGenericFunction *functions
+    cdef void **data
+    cdef bytearray types
+
+    def __cinit__(self):
+        self.functions = <PyUFuncGenericFunction *>PyMem_Malloc(MAX_LOOPS * sizeof(PyUFuncGenericFunction))
+        self.data = <void **>PyMem_Malloc(MAX_LOOPS * sizeof(void *))
+        self.types = bytearray()
+
+    cdef add(self, str types, PyUFuncGenericFunction function, const void *data, size_t size):
+        self.functions[self.n] = function
+        self.data[self.n] = memcpy(PyMem_Malloc(size), data, size)
+        self.types += bytes(np.dtype(char).num for char in types)
+        self.n += 1
+
+    cdef ufunc(self, int nin, str name, str doc, str signature):
+        cdef bytes c_name = name.encode(), c_doc = doc.encode(), c_signature = (signature or "").encode()
+        alive.append((c_name, c_doc, c_signature, self.types))
+        ufunc = PyUFunc_FromFuncAndDataAndSignature(
+            self.functions, self.data, <char *>self.types, self.n, nin, 1, -1, c_name, c_doc, 0,
+            <const char *>c_signature if signature else NULL)
+        for dtype in [python_complex(), *(type(np.dtype(char)) for char in "gFDGOSUVMm")]:
+            PyUFunc_AddPromoter(ufunc, (dtype,) + (None,) * nin, refusal())
+        return ufunc
+
+
+# dtype kind and size -> how such integers are loaded as double, and the driver that computes in them
+cdef dict integers = {
+    "i1": (<size_t>load_integer[int8_t], <size_t>drive[int8_t]), "u1": (<size_t>load_integer[uint8_t], <size_t>drive[uint8_t]),
+    "i2": (<size_t>load_integer[int16_t], <size_t>drive[int16_t]), "u2": (<size_t>load_integer[uint16_t], <size_t>drive[uint16_t]),
+    "i4": (<size_t>load_integer[int32_t], <size_t>drive[int32_t]), "u4": (<size_t>load_integer[uint32_t], <size_t>drive[uint32_t]),
+    "i8": (<size_t>load_integer[int64_t], <size_t>drive[int64_t]), "u8": (<size_t>load_integer[uint64_t], <size_t>drive[uint64_t]),
+}
+
+
+def build(str name, str doc, int parameters=0):
+    """The elementwise ufunc `name`.
+
+    Integers have loops of their own, which convert as they load: so they always become float64, need no buffered casts
+    and run on all threads. relu keeps them.
+    """
+    cdef Kernel kernel = kernels[name]
+    cdef Loops loops = Loops()
+    cdef Loop loop
+    cdef size_t load, driver
+    loop.nin, loop.cost, loop.store, loop.load_all = kernel.nin, kernel.cost, NULL, False
+    for char in "?bBhHiIlLqQ":
+        key = np.dtype(char).str[1:].replace("b1", "u1")
+        load, driver = integers[key]
+        if char != "?" and key in kernel.integers:
+            loop.kernel, loop.load = <void *><size_t>kernel.integers[key], NULL
+            loops.add(char * (kernel.nin + 1), <PyUFuncGenericFunction>driver, &loop, sizeof(Loop))
+        else:
+            loop.kernel, loop.load = kernel.f64, <Load>load
+            loops.add(char + "d" * kernel.nin, <PyUFuncGenericFunction>drive[double], &loop, sizeof(Loop))
+    loop.kernel, loop.load, loop.store, loop.load_all = kernel.f32, load_half, store_half, True
+    loops.add("e" * (kernel.nin + 1), <PyUFuncGenericFunction>drive[float], &loop, sizeof(Loop))
+    loop.load, loop.store, loop.load_all = NULL, NULL, False
+    loops.add("f" * (kernel.nin + 1), <PyUFuncGenericFunction>drive[float], &loop, sizeof(Loop))
+    loop.kernel = kernel.f64
+    loops.add("d" * (kernel.nin + 1), <PyUFuncGenericFunction>drive[double], &loop, sizeof(Loop))
+    return loops.ufunc(kernel.nin, name, doc, None)
+
+
+def build_rows(str name, str doc):
+    """The generalised ufunc `name`: softmax or log_softmax, or their masked twins NAME_where."""
+    cdef Loops loops = Loops()
+    cdef RowLoop loop
+    loop.logarithm, loop.masked = name.startswith("log_"), name.endswith("_where")
+    loop.cost, loop.load, loop.store = 1.5, NULL, NULL
+    mask = "?" if loop.masked else ""
+    loops.add("d" + mask + "d", <PyUFuncGenericFunction>drive_rows[double], &loop, sizeof(RowLoop))    # first: integers become double
+    loops.add("f" + mask + "f", <PyUFuncGenericFunction>drive_rows[float], &loop, sizeof(RowLoop))
+    loop.load, loop.store = load_half, store_half
+    loops.add("e" + mask + "e", <PyUFuncGenericFunction>drive_rows[float], &loop, sizeof(RowLoop))
+    return loops.ufunc(2 if loop.masked else 1, name, doc, "(n),(n)->(n)" if loop.masked else "(n)->(n)")
