@@ -1,12 +1,11 @@
 """Builds the kernel sets: one source, compiled once per instruction set, with what this machine's compiler can do.
 
-FASTSIG_PURE_PYTHON=1 compiles nothing; FASTSIG_REQUIRE_EXTENSION=1 makes it an error that something could not be compiled.
+FASTSIG_PURE_PYTHON=1 compiles nothing; FASTSIG_REQUIRE_EXTENSION=1 makes it an error if something does not compile.
 """
 
 import os
 import platform
 import sys
-import sysconfig
 import tempfile
 from pathlib import Path
 
@@ -18,8 +17,8 @@ PURE_PYTHON = os.environ.get("FASTSIG_PURE_PYTHON", "0") not in {"", "0"}
 REQUIRE_EXTENSION = os.environ.get("FASTSIG_REQUIRE_EXTENSION", "0") not in {"", "0"}
 X86_64 = platform.machine().lower() in {"x86_64", "amd64"} and sys.maxsize > 2**32
 
-# Every flag is probed, and left out where the compiler does not know it. Never -ffast-math or a part of it that lets the
-# compiler reassociate or assume that there are no NaNs: the formulas count on both.
+# Every flag is probed, and left out where the compiler does not know it. Never -ffast-math, nor a part of it that lets
+# the compiler reassociate or assume that there are no NaNs: the formulas count on both.
 FLAGS = {
     "unix": [
         ["-O3"],
@@ -55,7 +54,7 @@ def extension(name):
 
 
 class Build(build_ext):
-    """Probes the compiler, then builds what it can; without a compiler the pure-Python fallback is what is installed."""
+    """Probes the compiler, then builds what it can; without a compiler only the pure-Python fallback is installed."""
 
     def build_extensions(self):
         self.failed = []

@@ -7,4 +7,13 @@ from ._functions import functions
 
 globals().update(functions)
 
-__all__ = ["__version__", "bench", "get_config", "get_num_threads", "num_threads", "set_num_threads", "show_config", *functions]
+__all__ = [
+    "__version__",
+    "bench",
+    "get_config",
+    "get_num_threads",
+    "num_threads",
+    "set_num_threads",
+    "show_config",
+    *functions,
+]

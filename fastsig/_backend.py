@@ -6,7 +6,6 @@ The ufuncs are attributes of this module, too: pickle stores a ufunc as the plac
 import importlib
 import os
 
-from . import _fallback
 from ._catalog import TABLE
 from ._docs import docstring
 
@@ -15,6 +14,10 @@ SETS = ("x86_64_v4", "x86_64_v3", "baseline")
 
 def _switch(variable):
     return os.environ.get(variable, "0").strip() not in {"", "0"}
+
+
+def _fallback():
+    return importlib.import_module(f"{__package__}._fallback")  # only now: it is not needed beside compiled kernels
 
 
 def _import(name):
@@ -26,12 +29,12 @@ def _import(name):
 
 
 def _choose():
-    """(name, kernels, threads, skipped): the set to use, the module of its thread count, and why better sets were not taken."""
+    """(name, kernels, threads, skipped): the set to use, the thread count's module, and why not a better set."""
     pinned = os.environ.get("FASTSIG_ISA", "").strip()
     if pinned and pinned not in SETS:
         raise ValueError(f"FASTSIG_ISA={pinned!r}: must be one of {', '.join(SETS)}")
     if _switch("FASTSIG_PURE_PYTHON"):
-        return "pure Python", _fallback, None, ["FASTSIG_PURE_PYTHON is set"]
+        return "pure Python", _fallback(), None, ["FASTSIG_PURE_PYTHON is set"]
     threads, why = _import("_threads")
     cpu, why = _import("_cpu") if threads else (None, why)
     skipped = [why] if why else []
@@ -45,7 +48,7 @@ def _choose():
         skipped.append(why)
     if pinned:
         raise ImportError(f"FASTSIG_ISA={pinned!r}: this kernel set cannot be imported ({'; '.join(skipped)})")
-    return "pure Python", _fallback, None, skipped
+    return "pure Python", _fallback(), None, skipped
 
 
 name, kernels, threads, skipped = _choose()
@@ -56,5 +59,7 @@ for _row in TABLE:
         ufuncs[_row.name] = kernels.build(_row.name, docstring(_row), len(_row.parameters))
     else:
         ufuncs[_row.name] = kernels.build_rows(_row.name, docstring(_row))
-        ufuncs[_row.name + "_where"] = kernels.build_rows(_row.name + "_where", f"{_row.name} of the entries where a mask is true.")
+        ufuncs[_row.name + "_where"] = kernels.build_rows(
+            _row.name + "_where", f"{_row.name} of the entries where a mask is true."
+        )
 globals().update(ufuncs)

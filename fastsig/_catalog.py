@@ -95,7 +95,7 @@ TABLE = (
         "Computed from x - max(x), so nothing overflows. A row that is all -inf, or holds inf or NaN, gives NaN, as in torch. "
         "Masked-out entries are 0; a row with nothing left is all 0.",
         truth="[exp(v - max(x)) / fsum(exp(w - max(x)) for w in x) for v in x]",
-        numpy="np.exp(x - x.max(axis, keepdims=True)) / np.exp(x - x.max(axis, keepdims=True)).sum(axis, keepdims=True)",
+        numpy="(lambda e: e / e.sum(axis, keepdims=True))(np.exp(x - x.max(axis, keepdims=True)))",
         torch="torch.softmax(x, axis)",
         reference="Bridle, Probabilistic Interpretation of Feedforward Classification Network Outputs (1990).",
         example=">>> fastsig.softmax([1.0, 2.0, 3.0])\narray([0.09003057, 0.24472847, 0.66524096])",
@@ -109,7 +109,7 @@ TABLE = (
         "Accurate also where the result is close to 0: log_softmax([0, -20])[0] is -2.06e-09. A row that is all -inf, or holds inf "
         "or NaN, gives NaN, as in torch. Masked-out entries are -inf.",
         truth="[v - max(x) - log(fsum(exp(w - max(x)) for w in x)) for v in x]",
-        numpy="x - x.max(axis, keepdims=True) - np.log(np.exp(x - x.max(axis, keepdims=True)).sum(axis, keepdims=True))",
+        numpy="(lambda z: z - np.log(np.exp(z).sum(axis, keepdims=True)))(x - x.max(axis, keepdims=True))",
         torch="torch.log_softmax(x, axis)",
         reference="Blanchard, Higham & Higham, Accurately Computing the Log-Sum-Exp and Softmax Functions, IMA J. Numer. Anal. (2021).",
         example=">>> fastsig.log_softmax([1.0, 2.0, 3.0])\narray([-2.40760596, -1.40760596, -0.40760596])",

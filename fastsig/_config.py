@@ -4,13 +4,13 @@ import contextlib
 import math
 import operator
 import os
-from pathlib import Path
 
 import numpy as np
 
 from . import _backend
 
 VERSION = "0.1.0"
+MOST_THREADS = 1024
 
 
 def _checked(n, what):
@@ -18,36 +18,39 @@ def _checked(n, what):
     try:
         n = operator.index(n)
     except TypeError:
-        raise TypeError(f"{what}: must be an integer of 1 or more, not {type(n).__name__}") from None
-    if not 1 <= n < 2**16:
-        raise ValueError(f"{what}: must be an integer from 1 to {2**16 - 1}, not {n}")
+        raise TypeError(f"{what}: must be an integer, not {type(n).__name__}") from None
+    if not 1 <= n <= MOST_THREADS:
+        raise ValueError(f"{what}: must be an integer from 1 to {MOST_THREADS}")
     return n
+
+
+def _read(path):
+    with open(path) as file:  # pathlib would take longer to import than all of fastsig
+        return file.read()
 
 
 def _cgroup_quota():
     """CPUs that a container's quota allows, or infinity."""
     try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()  # version 2
+        quota, period = _read("/sys/fs/cgroup/cpu.max").split()  # version 2
     except (OSError, ValueError):
         try:
-            quota, period = (Path(f"/sys/fs/cgroup/cpu/cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
+            quota, period = (_read(f"/sys/fs/cgroup/cpu/cpu.cfs_{name}_us") for name in ("quota", "period"))
         except OSError:
             return math.inf
-    return int(quota) / int(period) if quota.strip() not in {"max", "-1"} else math.inf
+    return math.inf if quota.strip() in {"max", "-1"} else int(quota) / int(period)
 
 
 def _default_threads():
     """FASTSIG_NUM_THREADS, else OMP_NUM_THREADS, else the CPUs that this process may use."""
     own = os.environ.get("FASTSIG_NUM_THREADS", "").strip()
     if own:
-        if not own.isdecimal():
-            raise ValueError(f"FASTSIG_NUM_THREADS={own!r}: must be an integer of 1 or more")
-        return _checked(int(own), f"FASTSIG_NUM_THREADS={own!r}")
+        return _checked(int(own) if own.isdecimal() else -1, f"FASTSIG_NUM_THREADS={own!r}")
     openmp = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()  # a list is one number a nesting level
-    if openmp.isdecimal() and 1 <= int(openmp) < 2**16:
+    if openmp.isdecimal() and 1 <= int(openmp) <= MOST_THREADS:
         return int(openmp)
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cpus, math.floor(_cgroup_quota())) if _cgroup_quota() < cpus else cpus)
+    return max(1, int(min(cpus, _cgroup_quota())))
 
 
 _initial = _default_threads()

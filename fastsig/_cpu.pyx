@@ -10,7 +10,8 @@ cdef extern from *:
     }
     static int has_v4(void) {
         return has_v3() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
-            && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512cd");
+            && __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq")
+            && __builtin_cpu_supports("avx512vl");
     }
     #elif defined(_MSC_VER) && defined(_M_X64)
     #include <intrin.h>

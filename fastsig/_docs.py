@@ -3,8 +3,6 @@
 `python -m fastsig._docs` writes the files that are made from it; a test fails if they are behind the table.
 """
 
-from pathlib import Path
-
 from ._catalog import TABLE
 
 CALLING = """out : ndarray, optional
@@ -19,7 +17,9 @@ WHERE_ROWS = """where : array_like of bool, optional
     A mask that broadcasts to `x`: entries outside do not take part and become {hole}.
 """
 
-DTYPES = "float16, float32 and float64 are kept (float16 is computed in float32); {integers}. Other dtypes raise TypeError."
+DTYPES = (
+    "float16, float32 and float64 are kept (float16 is computed in float32); {integers}. Other dtypes raise TypeError."
+)
 
 
 def docstring(row):
@@ -27,7 +27,9 @@ def docstring(row):
     rows = row.kind == "rows"
     parameters = ["x : array_like\n    Input of any shape."]
     if rows:
-        parameters.append("axis : int, tuple of int, or None, default -1\n    What to normalise over; None is the whole array.")
+        parameters.append(
+            "axis : int, tuple of int, or None, default -1\n    What to normalise over; None is the whole array."
+        )
     for parameter in row.parameters:
         parameters.append(f"{parameter.name} : array_like, default {parameter.default!r}\n    {parameter.text}")
     where = WHERE_ROWS.format(hole="-inf" if row.name.startswith("log_") else "0") if rows else WHERE_ELEMENTWISE
@@ -40,7 +42,7 @@ def docstring(row):
         f"``{row.formula}``",
         "Parameters\n----------\n" + "\n".join(parameters),
         f"Returns\n-------\nndarray or scalar\n    A result {shape}.",
-        "Raises\n------\nTypeError\n    For dtypes that are not supported.\nValueError\n    For shapes that do not broadcast"
+        "Raises\n------\nTypeError\n    For dtypes that are not supported.\nValueError\n    For shapes that do not fit"
         + (", or an axis that does not exist." if rows else "."),
         "Notes\n-----\n"
         + DTYPES.format(integers=integers)
@@ -87,7 +89,9 @@ def stub():
     lines = []
     for row in TABLE:
         if row.kind == "rows":
-            lines.append(f"def {row.name}(x: ArrayLike, axis: int | tuple[int, ...] | None = -1, *, {OPTIONS}) -> Any: ...")
+            lines.append(
+                f"def {row.name}(x: ArrayLike, axis: int | tuple[int, ...] | None = -1, *, {OPTIONS}) -> Any: ..."
+            )
         elif row.parameters:
             parameters = ", ".join(f"{p.name}: ArrayLike = {p.default!r}" for p in row.parameters)
             lines.append(f"def {row.name}(x: ArrayLike, {parameters}, *, {OPTIONS}) -> Any: ...")
@@ -100,7 +104,9 @@ def readme_list():
     """The README's table of functions."""
     lines = ["| function | | largest error, ULP (float32 / float64) |", "|---|---|---|"]
     for row in TABLE:
-        call = ", ".join(["x", *(["axis=-1"] if row.kind == "rows" else []), *(f"{p.name}={p.default}" for p in row.parameters)])
+        call = ", ".join(
+            ["x", *(["axis=-1"] if row.kind == "rows" else []), *(f"{p.name}={p.default}" for p in row.parameters)]
+        )
         error = "–" if row.kind == "rows" else "exact" if not row.max_ulp[0] else "{} / {}".format(*row.max_ulp)
         lines.append(f"| `{row.name}({call})` | `{row.formula}` | {error} |")
     return "\n".join(lines) + "\n"
@@ -116,6 +122,8 @@ def with_list(readme):
 
 
 if __name__ == "__main__":
+    from pathlib import Path
+
     package = Path(__file__).parent
     (package / "__init__.pyi").write_text(stub())
     readme = package.parent / "README.md"

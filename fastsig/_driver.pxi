@@ -1,9 +1,9 @@
 """The one inner loop of every elementwise ufunc.
 
 A ufunc's `void *data` is a Loop: the block kernel and how each operand is stored. Unit-stride operands of the computed
-type are handed to the kernel where they lie; all else (strided, broadcast, in place, other dtypes, the padded tail) passes
-through a stack block. So every element goes through the same vector code, and its bits do not depend on where it
-lies. Long calls are split over threads with prange.
+type are handed to the kernel where they lie; all else (strided, broadcast, in place, other dtypes, the padded tail)
+passes through a stack block. So every element goes through the same vector code, and its bits do not depend on where
+it lies. Long calls are split over threads with prange.
 """
 
 ctypedef fused integer:

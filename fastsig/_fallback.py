@@ -153,8 +153,11 @@ class Ufunc:
         given = isinstance(out, np.ndarray)
         if given:
             self._check_cast("output", dtype, out.dtype, casting)
-            # NumPy would wrap a subclass as its own result, not as this ufunc's.
-            options["out"] = (np.asarray(out),)
+        elif out is not None and out is not ...:
+            raise TypeError("return arrays must be of ArrayType")
+        if "out" in options:
+            # No subclass, which NumPy would wrap as its own result; no tuple, which it lets hold no `...`.
+            options["out"] = np.asarray(out) if given else out
         result = self._apply(arrays, dtype, options)
         if given:
             like, result, operands = out, out, (*inputs, out)
@@ -171,31 +174,28 @@ class Ufunc:
 
     def _resolve(self, inputs: tuple, arrays: list[np.ndarray], wanted: Any, casting: Any) -> np.dtype:
         """Return the result's dtype in the loop that fits the operands and the wanted dtypes (None: any)."""
-        dtypes = [array.dtype for array in arrays]
-        # Python numbers follow the arrays (NEP 50), save an integer x: all integers are computed in float64.
+        # A Python number is a float64 that follows floating arrays (NEP 50), but an integer x stays one.
         weak = [type(x) is float or (type(x) is int and i > 0) for i, x in enumerate(inputs)]
-        if all(weak):
-            weak = [False] * self.nin
+        dtypes = [np.dtype(float) if number else array.dtype for number, array in zip(weak, arrays)]
+        leaders = [dtype for dtype, follows in zip(dtypes, weak) if dtype.kind == "f" and not follows]
+        weak = [follows and bool(leaders) for follows in weak]
         widest = next(loop for loop in self.types if loop[0] == "d")
         for have, needed, follows in zip(dtypes, widest, weak):
             if not follows and not np.can_cast(have, needed):
-                accepts = "bool" if needed == "?" else "bool, integer, float16, float32 and float64"
+                accepts = "bool mask" if needed == "?" else "bool, integer, float16, float32 and float64"
                 raise TypeError(f"ufunc '{self.__name__}' supports {accepts} input, not {have}")
         if isinstance(wanted, str):
             wanted = wanted.replace("->", "")
         if len(wanted) != self.nargs:
             raise TypeError(f"a signature of {self.__name__} has {self.nargs} dtypes, not {len(wanted)}")
-
-        def matches(loop: str) -> bool:
-            pairs = zip(wanted, loop.replace("->", ""))
-            return all(want is None or np.dtype(want) == char for want, char in pairs)
-
-        votes = [np.dtype("e") if follows else have for have, follows in zip(dtypes, weak)]
-        exact = "".join(vote.char for vote in votes)
-        loops = sorted(filter(matches, self.types), key=lambda loop: not loop.startswith(exact))
+        fixed = [(i, np.dtype(want)) for i, want in enumerate(wanted) if want is not None]
+        loops = [loop for loop in self.types if all(loop.replace("->", "")[i] == want for i, want in fixed)]
         if not loops:
             problem = "No loop matching the specified signature and casting was found"
             raise TypeError(f"{problem} for ufunc {self.__name__}")
+        votes = [np.dtype("e") if follows else have for have, follows in zip(dtypes, weak)]
+        exact = "".join(vote.char for vote in votes)
+        loops.sort(key=lambda loop: not loop.startswith(exact))
         loop = next((loop for loop in loops if all(map(np.can_cast, votes, loop))), loops[-1])
         for i, (have, takes, follows) in enumerate(zip(dtypes, loop, weak)):
             if not follows:
@@ -234,9 +234,9 @@ class _RowUfunc(Ufunc):
             raise TypeError("axes should be a list.")
         if len(axes) != self.nargs:
             raise ValueError(f"axes should be a list with an entry for all {self.nargs} inputs and outputs")
-        out = [array for array in options.get("out", ()) if isinstance(array, np.ndarray)]
+        given = isinstance(options.get("out"), np.ndarray)
         rows: list[np.ndarray] = []
-        for i, (array, axis) in enumerate(zip(arrays + out, axes)):
+        for i, (array, axis) in enumerate(zip([*arrays, options["out"]] if given else arrays, axes)):
             operand = f"{self.__name__}: " + (f"Input operand {i}" if i < self.nin else "Output operand 0")
             if array.ndim == 0:
                 core = f"gufunc core with signature {self.signature} requires 1"
@@ -247,7 +247,7 @@ class _RowUfunc(Ufunc):
                 problem = "has a mismatch in its core dimension 0, with gufunc signature"
                 raise ValueError(f"{operand} {problem} {self.signature} (size {size} is different from {n})")
         result = self._compute(rows[: self.nin], dtype, "C")
-        if out:
+        if given:
             return np.positive(result, **options | {"out": rows[-1]})
         return np.moveaxis(np.positive(result, **options), -1, axes[-1])
 

@@ -1,4 +1,4 @@
-"""The formulas: each written once, as one to three inline stages over a fused real type, and composed into a block kernel.
+"""The formulas: each written once, as one to three inline stages over a fused real type, composed into a block kernel.
 
 A stage is plain branch-free arithmetic that the compiler vectorises; no libm call stands in a loop. A block kernel runs
 the stages of one function one after another over at most BLOCK elements, through stack arrays that stay in L1: shorter
@@ -65,13 +65,14 @@ cdef inline floating clamp(floating x, floating low, floating high) noexcept nog
     float32 compares bit patterns as integers, which vectorises to two min instructions: shifting all patterns by
     0x7fffff moves the NaNs of both signs outside of the two ranges that are cut. AVX2 lacks 64-bit integer min.
     """
-    cdef uint32_t u
-    cdef int32_t i
+    cdef uint32_t u, lowest
+    cdef int32_t i, highest
     if floating is float:
         u = float_bits(x) + <uint32_t>0x7fffff
-        u = u if u < float_bits(low) + <uint32_t>0x7fffff else float_bits(low) + <uint32_t>0x7fffff
-        i = <int32_t>u
-        i = i if i < <int32_t>(float_bits(high) + <uint32_t>0x7fffff) else <int32_t>(float_bits(high) + <uint32_t>0x7fffff)
+        lowest = float_bits(low) + <uint32_t>0x7fffff
+        i = <int32_t>(u if u < lowest else lowest)
+        highest = <int32_t>(float_bits(high) + <uint32_t>0x7fffff)
+        i = i if i < highest else highest
         return bits_float(<uint32_t>i - <uint32_t>0x7fffff)
     else:
         x = low if x < low else x
@@ -79,10 +80,11 @@ cdef inline floating clamp(floating x, floating low, floating high) noexcept nog
 
 cdef inline floating clamp_abs(floating x, floating high) noexcept nogil:
     """min(|x|, high); NaN stays NaN."""
-    cdef int32_t i
+    cdef int32_t i, highest
     if floating is float:
         i = <int32_t>((float_bits(x) & <uint32_t>0x7fffffff) + <uint32_t>0x7fffff)
-        i = i if i < <int32_t>(float_bits(high) + <uint32_t>0x7fffff) else <int32_t>(float_bits(high) + <uint32_t>0x7fffff)
+        highest = <int32_t>(float_bits(high) + <uint32_t>0x7fffff)
+        i = i if i < highest else highest
         return bits_float(<uint32_t>i - <uint32_t>0x7fffff)
     else:
         x = bits_double(double_bits(x) & <uint64_t>0x7fffffffffffffff)
@@ -102,7 +104,7 @@ cdef inline floating exp_reduce(floating z, int shift, floating *scale) noexcept
         n = z * <float>1.44269504 + <float>(12582912 + 127 + shift)             # 1.5 * 2^23
         scale[0] = bits_float(float_bits(n) << 23)
         n = n - <float>(12582912 + 127 + shift)
-        z = z - n * <float>0.693359375                                          # ln2 in two parts: n times the first is exact
+        z = z - n * <float>0.693359375                      # ln2 in two parts: n times the first is exact
         return z + n * <float>2.12194440e-4
     else:
         n = z * 1.4426950408889634074 + <double>(6755399441055744.0 + 1023 + shift)   # 1.5 * 2^52
@@ -250,7 +252,7 @@ elementwise("relu", 1, 0.2, <void *>relu_block[float], <void *>relu_block[double
 # ---------------------------------------------------------------------------------------------- leaky_relu
 
 cdef inline floating leaky_relu_scalar(floating x, floating negative_slope) noexcept nogil:
-    cdef floating scaled = x * negative_slope       # outside the select: a load or product inside it stops vectorisation
+    cdef floating scaled = x * negative_slope       # not inside the select: that would stop vectorisation
     return x if x > 0 else scaled
 
 cdef void leaky_relu_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
@@ -274,10 +276,11 @@ cdef inline floating exp_unit(floating which) noexcept nogil:
         return 1.3407807929942597100e154
 
 cdef inline floating scaled_exp_reduce(floating z, floating *scale) noexcept nogil:
-    cdef uint32_t u
+    cdef uint32_t u, lowest
     if floating is float:
         u = float_bits(z) + <uint32_t>0x7fffff              # clamp from below alone; see clamp()
-        u = u if u < float_bits(<float>-104.5) + <uint32_t>0x7fffff else float_bits(<float>-104.5) + <uint32_t>0x7fffff
+        lowest = float_bits(<float>-104.5) + <uint32_t>0x7fffff
+        u = u if u < lowest else lowest
         return exp_reduce(bits_float(u - <uint32_t>0x7fffff), 64, scale)
     else:
         return exp_reduce(-746.0 if z < -746.0 else z, 512, scale)

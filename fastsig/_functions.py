@@ -40,12 +40,14 @@ def _along_axis(row):
 
 
 def _flattened(function, x, axis, out, where, kwargs):
-    """Over several axes, all, or those of a 0-d array: the axes become one last axis, as a view wherever that is possible."""
+    """Over several axes, all, or those of a 0-d array: they become one last axis, as a view where that is possible."""
     ndim, shape = x.ndim, x.shape
     axes = range(ndim) if axis is None else normalize_axis_tuple(axis, ndim or 1)
     kept = [i for i in range(ndim) if i not in axes]
     order = kept + list(axes if ndim else ())
-    flat_shape = [shape[i] for i in kept] + [-1 if 0 not in shape else int(np.prod([shape[i] for i in order[len(kept) :]]))]
+    flat_shape = [shape[i] for i in kept] + [
+        -1 if 0 not in shape else int(np.prod([shape[i] for i in order[len(kept) :]]))
+    ]
 
     def flat(array):
         return array.transpose(order).reshape(flat_shape)
@@ -62,7 +64,10 @@ def _flattened(function, x, axis, out, where, kwargs):
     if np.may_share_memory(view, out):
         function(flat(x), where=where, out=view, **kwargs)
     else:
-        np.copyto(out, function(flat(x), where=where, **kwargs).reshape([shape[i] for i in order]).transpose(np.argsort(order)))
+        np.copyto(
+            out,
+            function(flat(x), where=where, **kwargs).reshape([shape[i] for i in order]).transpose(np.argsort(order)),
+        )
     return out
 
 

@@ -1,4 +1,4 @@
-"""A kernel set: the formulas, compiled for one instruction set, as NumPy ufuncs. Each _kernels_*.pyx includes this file.
+"""A kernel set: the formulas, compiled for one instruction set, as NumPy ufuncs. Each _kernels_*.pyx includes this.
 
 build() and build_rows() are the whole interface; _fallback.py has the same two.
 """
@@ -48,8 +48,8 @@ cdef extern from *:
     object refusal()
     object python_complex()
     int PyUFunc_AddPromoter(object ufunc, object dtypes, object promoter) except -1
-    object PyUFunc_FromFuncAndDataAndSignature(PyUFuncGenericFunction *, void **, char *, int, int, int, int, const char *, const char *, int,
-                                               const char *)
+    object PyUFunc_FromFuncAndDataAndSignature(PyUFuncGenericFunction *, void **, char *, int, int, int, int,
+                                               const char *, const char *, int, const char *)
 
 import numpy as np
 
@@ -93,10 +93,14 @@ cdef class Loops:
 
 # dtype kind and size -> how such integers are loaded as double, and the driver that computes in them
 cdef dict integers = {
-    "i1": (<size_t>load_integer[int8_t], <size_t>drive[int8_t]), "u1": (<size_t>load_integer[uint8_t], <size_t>drive[uint8_t]),
-    "i2": (<size_t>load_integer[int16_t], <size_t>drive[int16_t]), "u2": (<size_t>load_integer[uint16_t], <size_t>drive[uint16_t]),
-    "i4": (<size_t>load_integer[int32_t], <size_t>drive[int32_t]), "u4": (<size_t>load_integer[uint32_t], <size_t>drive[uint32_t]),
-    "i8": (<size_t>load_integer[int64_t], <size_t>drive[int64_t]), "u8": (<size_t>load_integer[uint64_t], <size_t>drive[uint64_t]),
+    "i1": (<size_t>load_integer[int8_t], <size_t>drive[int8_t]),
+    "i2": (<size_t>load_integer[int16_t], <size_t>drive[int16_t]),
+    "i4": (<size_t>load_integer[int32_t], <size_t>drive[int32_t]),
+    "i8": (<size_t>load_integer[int64_t], <size_t>drive[int64_t]),
+    "u1": (<size_t>load_integer[uint8_t], <size_t>drive[uint8_t]),
+    "u2": (<size_t>load_integer[uint16_t], <size_t>drive[uint16_t]),
+    "u4": (<size_t>load_integer[uint32_t], <size_t>drive[uint32_t]),
+    "u8": (<size_t>load_integer[uint64_t], <size_t>drive[uint64_t]),
 }
 
 
@@ -136,7 +140,7 @@ def build_rows(str name, str doc):
     loop.logarithm, loop.masked = name.startswith("log_"), name.endswith("_where")
     loop.cost, loop.load, loop.store = 1.5, NULL, NULL
     mask = "?" if loop.masked else ""
-    loops.add("d" + mask + "d", <PyUFuncGenericFunction>drive_rows[double], &loop, sizeof(RowLoop))    # first: integers become double
+    loops.add("d" + mask + "d", <PyUFuncGenericFunction>drive_rows[double], &loop, sizeof(RowLoop))   # first: integers
     loops.add("f" + mask + "f", <PyUFuncGenericFunction>drive_rows[float], &loop, sizeof(RowLoop))
     loop.load, loop.store = load_half, store_half
     loops.add("e" + mask + "e", <PyUFuncGenericFunction>drive_rows[float], &loop, sizeof(RowLoop))

@@ -55,7 +55,7 @@ cdef int allowed() noexcept nogil:
 
 
 cdef int acquire_threads(double nanoseconds) noexcept nogil:
-    """Threads for a call of so much work, to be given back with release_threads(); 0: too little work for more than one.
+    """Threads for a call of so much work, to be given back with release_threads(); 0: too little for more than one.
 
     Large calls that run at the same time in several Python threads share the limit, so that teams do not multiply.
     """

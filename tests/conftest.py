@@ -1,0 +1,103 @@
+"""Every backend in one process, and a clean interpreter for what needs one."""
+
+import functools
+import importlib
+import importlib.util
+import os
+import subprocess
+import sys
+from importlib.machinery import ExtensionFileLoader
+from pathlib import Path
+
+import pytest
+
+import fastsig
+
+BACKENDS = ("pure", "baseline", "x86_64_v3", "x86_64_v4")
+PACKAGE = Path(fastsig.__file__).parent
+
+
+def switched_on(variable):
+    return os.environ.get(variable, "0").strip() not in {"", "0"}
+
+
+def why_not(backend):
+    """Why a backend cannot be tested here, and whether that is the machine's doing rather than the build's."""
+    if backend == "pure":
+        return None, True
+    if switched_on("FASTSIG_PURE_PYTHON"):
+        return "FASTSIG_PURE_PYTHON is set", True
+    if importlib.util.find_spec("fastsig._cpu") is None:
+        return "no kernel set was built", False
+    if backend not in importlib.import_module("fastsig._cpu").supported():
+        return f"this CPU cannot run {backend}", True
+    if importlib.util.find_spec(f"fastsig._kernels_{backend}") is None:
+        return f"{backend} was not built", False
+    return None, True
+
+
+@functools.cache
+def imported_on(backend):
+    """A second copy of the package beside the one in sys.modules; the compiled modules can be loaded only once and are shared."""
+
+    def python_modules():
+        ours = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "fastsig"}
+        return {name: module for name, module in ours.items() if not isinstance(module.__loader__, ExtensionFileLoader)}
+
+    before = python_modules()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FASTSIG_PURE_PYTHON", "1" if backend == "pure" else "0")
+        patch.setenv("FASTSIG_ISA", "" if backend == "pure" else backend)
+        try:
+            for name in before:
+                del sys.modules[name]
+            return importlib.import_module("fastsig")
+        finally:
+            for name in python_modules():
+                del sys.modules[name]
+            sys.modules.update(before)
+
+
+@pytest.fixture(scope="session", params=BACKENDS)
+def fs(request):
+    """The package fastsig on each backend in turn."""
+    reason, excused = why_not(request.param)
+    if reason and switched_on("FASTSIG_REQUIRE_EXTENSION") and not excused:
+        pytest.fail(f"{reason}, and FASTSIG_REQUIRE_EXTENSION is set")
+    if reason:
+        pytest.skip(reason)
+    package = imported_on(request.param)
+    assert package._backend.name == {"pure": "pure Python"}.get(request.param, request.param)
+    return package
+
+
+@pytest.fixture
+def compiled(fs):
+    """The package on each compiled backend in turn."""
+    if fs._backend.threads is None:
+        pytest.skip("about the compiled kernels")
+    return fs
+
+
+@pytest.fixture(scope="session")
+def default():
+    """The package as users get it: the one that sys.modules, and so pickle, knows."""
+    return fastsig
+
+
+@pytest.fixture(scope="session")
+def python():
+    """Run code in a new interpreter, with these environment variables and no others of ours; returns the finished process."""
+
+    def run(code, *arguments, folder=PACKAGE.parent, timeout=60, **environment):
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith(("FASTSIG_", "OMP_", "GOMP_"))}
+        return subprocess.run(
+            [sys.executable, "-c", code, *arguments],
+            env=inherited | {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"} | environment,
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+
+    return run

@@ -1,0 +1,247 @@
+"""Errors against mpmath and long double, in units in the last place; the bounds are the table's."""
+
+import functools
+
+import mpmath
+import numpy as np
+import pytest
+from oracle import (
+    BITS,
+    ELEMENTWISE,
+    HAS_LONG_DOUBLE,
+    ROWS,
+    along,
+    defaults,
+    exact,
+    hard,
+    reference,
+    ulp_error,
+    ulp_error_exact,
+)
+
+each_elementwise = pytest.mark.parametrize("row", ELEMENTWISE, ids=lambda row: row.name)
+each_rows = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+each_type = pytest.mark.parametrize("dtype", ["float32", "float64"])
+
+STRIDE = 20_011  # prime, so that the bit patterns visited share no structure
+
+
+@functools.cache
+def inputs32():
+    """Some 400,000 float32: a stride through all bit patterns, NaNs included, and the places that are hard."""
+    every = np.arange(7, 2**32, STRIDE, dtype=np.uint64).astype(np.uint32).view(np.float32)
+    # exp leaves the normal numbers at -87.3 and the subnormal ones at -104.
+    tail = np.arange(*np.array([87, 105], np.float32).view(np.uint32), 31, dtype=np.uint32).view(np.float32)
+    return np.concatenate([every, tail, -tail, hard(np.float32, 200)])
+
+
+@functools.cache
+def inputs64():
+    """Some thousands of float64, of all magnitudes, in the tails, and where it is hard."""
+    rng = np.random.default_rng(0)
+    scales = [rng.normal(0, scale, 250) for scale in (0.1, 1, 10, 300)]
+    patterns = rng.integers(0, 2**64, 500, dtype=np.uint64, endpoint=False).view(np.float64)
+    tail = rng.uniform(700, 750, 250)
+    return np.concatenate([*scales, patterns[np.isfinite(patterns)], tail, -tail, hard(np.float64, 1)])
+
+
+@functools.cache
+def truth64(name):
+    """mpmath's values at inputs64(), computed once for all backends."""
+    row = next(row for row in ELEMENTWISE if row.name == name)
+    return exact(row, inputs64(), **defaults(row, np.float64))
+
+
+def worst(errors, x, got):
+    """A message for where a bound is broken."""
+    i = int(np.argmax(errors))
+    return f"{errors[i]:.3f} ULP at {x[i]!r} ({float(x[i]).hex()}), result {got[i]!r}"
+
+
+@each_elementwise
+def test_reference_is_exact_enough(row):
+    """The vectorised truth against mpmath. If this fails for a new row, write its truth so that it cancels nowhere (log1p, expm1)."""
+    x = np.random.default_rng(1).choice(inputs32(), 800)
+    x = np.concatenate([x[~np.isnan(x)], np.random.default_rng(2).normal(0, 3, 200).astype(np.float32)])
+    parameters = defaults(row, np.float32)
+    truths = exact(row, x, **parameters)
+    vectorised = reference(row, x, **parameters).astype(np.float64)
+    is_special = ~np.isfinite(vectorised) | ~np.isfinite(x)  # limits, which only mpmath takes
+    with mpmath.workprec(BITS):
+        tiny = mpmath.mpf(2) ** -160
+        errors = [abs(v - t) / max(abs(t), tiny) for v, t, skip in zip(vectorised, truths, is_special, strict=True) if not skip]
+    assert max(errors) < 2**-40
+
+
+@each_elementwise
+def test_float32(fs, row):
+    x, parameters = inputs32(), defaults(row, np.float32)
+    got = getattr(fs, row.name)(x, **parameters)
+    assert got.dtype == np.float32
+    truth = reference(row, x, **parameters)
+    errors = np.where(np.isinf(x), 0, ulp_error(got, truth))
+    assert errors.max() <= row.max_ulp[0], worst(errors, x, got)
+    wrong_sign = (np.signbit(got) != np.signbit(truth)) & (truth != 0) & np.isfinite(truth)
+    assert not wrong_sign.any(), x[wrong_sign]
+
+
+@each_elementwise
+def test_float64(fs, row):
+    x = inputs64()
+    got = getattr(fs, row.name)(x, **defaults(row, np.float64))
+    assert got.dtype == np.float64
+    errors = ulp_error_exact(got, truth64(row.name))
+    assert errors.max() <= row.max_ulp[1], worst(errors, x, got)
+
+
+@each_elementwise
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_infinities_give_the_limit(fs, row, dtype):
+    x, parameters = np.array([np.inf, -np.inf, np.nan], dtype), defaults(row, dtype)
+    got = getattr(fs, row.name)(x, **parameters)
+    assert np.isnan(got[2])
+    errors = ulp_error_exact(got[:2], exact(row, x[:2], **parameters))
+    assert errors.max() == 0, got
+
+
+@each_elementwise
+def test_float16_is_float32_rounded_once(fs, row):
+    x = np.arange(2**16, dtype=np.uint32).astype(np.uint16).view(np.float16)
+    parameters = defaults(row, np.float16)
+    got = getattr(fs, row.name)(x, **parameters)
+    assert got.dtype == np.float16
+    wide = {name: np.float32(value) for name, value in parameters.items()}
+    errors = np.where(np.isinf(x), 0, ulp_error(got, reference(row, x, **parameters)))
+    # Half a unit for the rounding, and float32's error, of which 2^13 units are one here.
+    bound = 0.5 + max(1, row.max_ulp[0]) / 2**13 if row.max_ulp[0] else 0
+    assert errors.max() <= bound, worst(errors, x, got)
+    if fs._backend.threads is not None:  # the fallback computes float32 in float64, so its float32 is not its float16's
+        with np.errstate(all="ignore"):
+            once = getattr(fs, row.name)(x.astype(np.float32), **wide).astype(np.float16)
+        np.testing.assert_array_equal(got, once)
+
+
+@each_type
+def test_sigmoid_is_a_probability(fs, dtype):
+    x = inputs32() if dtype == "float32" else inputs64()
+    x = x[~np.isnan(x)]
+    y = fs.sigmoid(x)
+    assert y.min() == 0 and y.max() == 1
+    both = y.astype(np.longdouble) + fs.sigmoid(-x)
+    assert np.abs(both - 1).max() <= np.finfo(dtype).eps
+
+
+def test_sigmoid_underflows_gradually(fs):
+    assert 0 < fs.sigmoid(np.float32(-100)) < np.finfo(np.float32).tiny
+    assert 0 < fs.sigmoid(-745.0) < np.finfo(np.float64).tiny
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_tanh_is_odd_to_the_bit(fs, dtype):
+    x = inputs64() if dtype == "float64" else inputs32()
+    with np.errstate(all="ignore"):
+        x = x[~np.isnan(x)].astype(dtype)
+    y, mirrored = fs.tanh(x), -fs.tanh(-x)
+    np.testing.assert_array_equal(y, mirrored)
+    np.testing.assert_array_equal(np.signbit(y), np.signbit(mirrored))
+    np.testing.assert_array_equal(np.signbit(y), np.signbit(x))
+    assert np.abs(y).max() == 1
+
+
+@pytest.mark.parametrize("name", ["sigmoid", "tanh"])
+def test_rises_but_for_rounding(fs, name):
+    """Over adjacent float32s. An error of up to 2.5 ULP does not allow strict order where the function is flatter than its input,
+    but nowhere may the result fall by more than two units."""
+    starts = np.array([0.01, 0.1, 0.3, 0.5, 1, 2, 4, 8, 9.2, 17, 30, 60, 88.5, 100], np.float32)
+    for start in np.concatenate([starts, -starts]):
+        x = np.sort(neighbourhood := start.view(np.int32) + np.arange(10_000, dtype=np.int32)).view(np.float32)
+        assert len(neighbourhood) == len(x)
+        y = getattr(fs, name)(np.sort(x))
+        fall = (y[:-1].astype(np.float64) - y[1:]) / np.spacing(np.abs(y[1:]))
+        assert fall.max() <= 2, (start, fall.max())
+
+
+# --------------------------------------------------------------------------------------------- rows
+
+LENGTHS = (1, 2, 3, 5, 10, 16, 17, 33, 100, 513, 1000, 5000)
+
+
+def logits(n, scale, dtype, rows=None):
+    rng = np.random.default_rng([n, int(scale)])
+    return rng.normal(0, scale, (rows or max(4, 4000 // n), n)).astype(dtype)
+
+
+def tolerated(row, x):
+    """ULP. Rounding x - max by half a unit changes its exponential by |x - max| units at most; the rest is a few units."""
+    distance = x.max(-1, keepdims=True) - x.astype(np.float64)
+    if row.name.startswith("log_"):
+        # The logarithm of 1 + rest feels that only where it is small itself: at the maximum, through the second largest.
+        second = np.sort(distance, -1)[..., 1:2] if x.shape[-1] > 1 else 0
+        distance = np.where(distance == 0, second, 0)
+    return np.minimum(8 + distance, np.where(distance < 50, row.max_ulp[x.dtype == np.float64], np.inf))
+
+
+@each_rows
+@each_type
+def test_row_reference_is_exact_enough(row, dtype):
+    for x in (*logits(7, 3, dtype, 6), *logits(4, 30, dtype, 6), np.array([0, -20, -40], dtype)):
+        with mpmath.workprec(BITS):
+            errors = [abs(v - t) / abs(t) for v, t in zip(map(mpmath.mpf, along(row, x)), exact(row, x), strict=True)]
+        assert max(errors) < (2**-60 if HAS_LONG_DOUBLE else 2**-40)
+
+
+@each_rows
+@each_type
+@pytest.mark.parametrize("axis", [-1, 0], ids=["last axis", "first axis"])
+def test_rows(fs, row, dtype, axis):
+    if dtype == "float64" and not HAS_LONG_DOUBLE:
+        pytest.skip("needs a long double that is wider than double")
+    for n in LENGTHS:
+        for scale in (0.01, 1, 10, 30, 300):
+            x = logits(n, scale, dtype)
+            x[0, :] = x[0, 0]  # a row of ties
+            operand = x if axis == -1 else np.ascontiguousarray(x.T)
+            got = getattr(fs, row.name)(operand, axis=axis)
+            got = got if axis == -1 else got.T
+            errors = ulp_error(got, along(row, x)) / tolerated(row, x)
+            assert errors.max() <= 1, (n, scale, worst(errors.ravel(), x.ravel(), got.ravel()))
+
+
+@each_type
+def test_softmax_adds_up(fs, dtype):
+    for n in (*LENGTHS, 100_000):
+        x = logits(n, 5, dtype)
+        total = fs.softmax(x).astype(np.longdouble).sum(-1)
+        assert np.abs(total - 1).max() <= 4 * np.finfo(dtype).eps * np.sqrt(n), n
+
+
+def test_softmax_keeps_subnormal_results(fs):
+    for dtype, far in (("float32", 95), ("float64", 730)):
+        tail = fs.softmax(np.array([0, -far], dtype))[1]
+        assert 0 < tail < np.finfo(dtype).tiny
+        assert tail == pytest.approx(np.exp(np.longdouble(-far)), rel=1e-2, abs=0)
+
+
+def test_log_softmax_near_zero(fs):
+    """log(softmax(x)) is 0 or -1e-7 there, and so is log_softmax of PyTorch."""
+    for dtype in ("float32", "float64"):
+        got = fs.log_softmax(np.array([0, -20], dtype))
+        truth = [-np.log1p(np.exp(-20.0)), -20 - np.log1p(np.exp(-20.0))]
+        np.testing.assert_allclose(got, truth, rtol=4 * np.finfo(dtype).eps)
+
+
+@each_rows
+@each_type
+def test_rows_are_no_worse_than_torch(fs, row, dtype):
+    torch = pytest.importorskip("torch")
+    if dtype == "float64" and not HAS_LONG_DOUBLE:
+        pytest.skip("needs a long double that is wider than double")
+    ours, theirs = [], []
+    for n in (2, 10, 100, 1000):
+        for scale in (1, 10, 30):
+            x = logits(n, scale, dtype, 200)
+            truth = along(row, x)
+            theirs.append(ulp_error(eval(row.torch, {"torch": torch, "x": torch.from_numpy(x), "axis": -1}).numpy(), truth))
+            ours.append(ulp_error(getattr(fs, row.name)(x), truth))
+    ours, theirs = (np.sqrt(np.mean([np.mean(errors**2) for errors in each])) for each in (ours, theirs))
+    assert ours <= theirs * 1.02  # equal but for luck: both round x - max
