@@ -22,7 +22,7 @@ lint: $(call STAMP,lint)
 
 # The files that are made from the table: __init__.pyi and the README's list of functions.
 generate: $(call STAMP,test)
-	.venv/bin/python -m fastsig._docs
+	.venv/bin/python -c "from fastsig._docs import write_files; write_files()"
 
 bench: .venv-bench/.installed
 	.venv-bench/bin/python bench/race.py

@@ -1,4 +1,4 @@
-"""Made by `python -m fastsig._docs` from the table in _catalog.py."""
+"""Made by `make generate` from the table in _catalog.py."""
 
 from contextlib import AbstractContextManager
 from typing import Any

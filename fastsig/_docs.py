@@ -1,6 +1,6 @@
 """Docstrings, type stubs and the README's list of functions, made from the table.
 
-`python -m fastsig._docs` writes the files that are made from it; a test fails if they are behind the table.
+`make generate` writes the files that are made from it; a test fails if they are behind the table.
 """
 
 from ._catalog import TABLE
@@ -56,7 +56,7 @@ def docstring(row):
     return "\n\n".join(sections) + "\n"
 
 
-STUB_HEAD = '''"""Made by `python -m fastsig._docs` from the table in _catalog.py."""
+STUB_HEAD = '''"""Made by `make generate` from the table in _catalog.py."""
 
 from contextlib import AbstractContextManager
 from typing import Any
@@ -112,7 +112,7 @@ def readme_list():
     return "\n".join(lines) + "\n"
 
 
-BEGIN, END = "<!-- functions: made by python -m fastsig._docs -->\n", "<!-- /functions -->"
+BEGIN, END = "<!-- functions: made by make generate -->\n", "<!-- /functions -->"
 
 
 def with_list(readme):
@@ -121,8 +121,9 @@ def with_list(readme):
     return head + BEGIN + readme_list() + END + rest.split(END, 1)[1]
 
 
-if __name__ == "__main__":
-    from pathlib import Path
+def write_files():
+    """Renew the stubs and the README's list: `make generate`."""
+    from pathlib import Path  # slow to import, and of no use to users
 
     package = Path(__file__).parent
     (package / "__init__.pyi").write_text(stub())

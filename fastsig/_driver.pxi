@@ -21,7 +21,7 @@ ctypedef void (*Store)(const void *block, char *p, npy_intp stride, npy_intp n) 
 
 cdef struct Loop:
     int nin
-    double cost             # ns for one element, about
+    npy_intp serial         # up to so many elements, one thread is fastest
     void *kernel
     Load load               # how input 0..nin-1 is stored and becomes the computed type; NULL: it is the computed type
     bint load_all           # parameters are stored like input 0 (float16), or already are the computed type
@@ -72,7 +72,7 @@ cdef inline void gather(const char *p, npy_intp stride, number *block, npy_intp 
     cdef npy_intp i
     if load != NULL:
         load(p, stride, block, n)
-    elif stride == sizeof(number):
+    elif stride == sizeof(number) and n > 1:
         memcpy(block, p, n * sizeof(number))
     else:
         for i in range(n):
@@ -82,7 +82,7 @@ cdef inline void scatter(const number *block, char *p, npy_intp stride, npy_intp
     cdef npy_intp i
     if store != NULL:
         store(block, p, stride, n)
-    elif stride == sizeof(number):
+    elif stride == sizeof(number) and n > 1:
         memcpy(p, block, n * sizeof(number))
     else:
         for i in range(n):
@@ -100,7 +100,7 @@ cdef void run(number **args, npy_intp begin, npy_intp end, const npy_intp *steps
     cdef void (*kernel)(const number **, number *, npy_intp) noexcept nogil
     cdef char *out = <char *>args[loop.nin]
     cdef const char *source
-    cdef npy_intp i = begin, n, padded, j, out_step = steps[loop.nin]
+    cdef npy_intp i = begin, n, padded, j, out_step = steps[loop.nin], lanes = VECTOR // sizeof(number)
     cdef int k
     kernel = <void (*)(const number **, number *, npy_intp) noexcept nogil>loop.kernel
     for k in range(loop.nin):
@@ -108,13 +108,13 @@ cdef void run(number **args, npy_intp begin, npy_intp end, const npy_intp *steps
         x[k] = blocks[k]
         if steps[k] == 0:                                   # broadcast: one value fills the block, once
             gather(<const char *>args[k], 0, blocks[k], 1, load[k])
-            for j in range(1, min(<npy_intp>BLOCK, (end - begin + LANES - 1) & ~<npy_intp>(LANES - 1))):
+            for j in range(1, min(<npy_intp>BLOCK, (end - begin + lanes - 1) & ~(lanes - 1))):
                 blocks[k][j] = blocks[k][0]
     while i < end:
         n = min(<npy_intp>BLOCK, end - i)
-        if n > LANES:
-            n = n & ~<npy_intp>(LANES - 1)
-        padded = (n + LANES - 1) & ~<npy_intp>(LANES - 1)
+        if n > lanes:
+            n = n & ~(lanes - 1)
+        padded = (n + lanes - 1) & ~(lanes - 1)
         for k in range(loop.nin):
             if steps[k] == 0:
                 continue
@@ -134,11 +134,10 @@ cdef void run(number **args, npy_intp begin, npy_intp end, const npy_intp *steps
         i += n
 
 cdef void drive(number **args, const npy_intp *dims, const npy_intp *steps, void *data) noexcept nogil:
-    """A ufunc's inner loop: threads when they pay, and the floating-point flags left as they were."""
+    """A ufunc's inner loop, on several threads when they pay."""
     cdef const Loop *loop = <const Loop *>data
     cdef npy_intp n = dims[0], share, c
-    cdef int before = fp_flags()
-    cdef int threads = acquire_threads(n * loop.cost)
+    cdef int threads = acquire_threads() if n > loop.serial else 0
     if threads > 1:
         share = ((n + threads - 1) // threads + BLOCK - 1) // BLOCK * BLOCK
         for c in prange(threads, num_threads=threads, schedule="static"):
@@ -146,4 +145,4 @@ cdef void drive(number **args, const npy_intp *dims, const npy_intp *steps, void
     else:
         run(args, 0, n, steps, loop)
     release_threads(threads)
-    restore_fp_flags(before)
+    clear_fp_flags()

@@ -183,20 +183,21 @@ class Ufunc:
         for have, needed, follows in zip(dtypes, widest, weak):
             if not follows and not np.can_cast(have, needed):
                 accepts = "bool mask" if needed == "?" else "bool, integer, float16, float32 and float64"
-                raise TypeError(f"ufunc '{self.__name__}' supports {accepts} input, not {have}")
+                raise TypeError(f"ufunc '{self.__name__}' supports {accepts} input, not {have.type.__name__}")
         if isinstance(wanted, str):
             wanted = wanted.replace("->", "")
         if len(wanted) != self.nargs:
             raise TypeError(f"a signature of {self.__name__} has {self.nargs} dtypes, not {len(wanted)}")
         fixed = [(i, np.dtype(want)) for i, want in enumerate(wanted) if want is not None]
-        loops = [loop for loop in self.types if all(loop.replace("->", "")[i] == want for i, want in fixed)]
+        native = all(dtype.isnative for _, dtype in fixed)  # a loop has no byte order to ask for
+        loops = [t for t in self.types if native and all(t.replace("->", "")[i] == d.char for i, d in fixed)]
         if not loops:
             problem = "No loop matching the specified signature and casting was found"
             raise TypeError(f"{problem} for ufunc {self.__name__}")
         votes = [np.dtype("e") if follows else have for have, follows in zip(dtypes, weak)]
-        exact = "".join(vote.char for vote in votes)
-        loops.sort(key=lambda loop: not loop.startswith(exact))
-        loop = next((loop for loop in loops if all(map(np.can_cast, votes, loop))), loops[-1])
+        chars = "".join(vote.char for vote in votes)
+        exact = [loop for loop in loops if loop.startswith(chars)]
+        loop = next((loop for loop in exact + loops if all(map(np.can_cast, votes, loop))), loops[-1])
         for i, (have, takes, follows) in enumerate(zip(dtypes, loop, weak)):
             if not follows:
                 self._check_cast(f"input {i}" if self.nin > 1 else "input", have, np.dtype(takes), casting)

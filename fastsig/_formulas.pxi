@@ -25,7 +25,7 @@ cdef extern from *:
 
 cdef enum:
     BLOCK = 512     # the most elements a block kernel is given: its stage buffers stay in L1
-    LANES = 16      # blocks are padded to whole lanes, so no element ever passes through scalar remainder code
+    VECTOR = 64     # bytes: blocks are padded to whole vectors, so no element ever passes through scalar remainder code
     MAX_IN = 4      # the most inputs of an elementwise function
 
 ctypedef fused number:              # what the driver can move: reals are computed, integers only by relu
@@ -43,16 +43,20 @@ ctypedef fused number:              # what the driver can move: reals are comput
 cdef class Kernel:
     """The block kernels of one elementwise function and what the driver must know of it."""
     cdef int nin
-    cdef double cost            # one element's time on one core, ns, about: decides when threads pay
+    cdef npy_intp serial        # up to so many elements, one thread is fastest
     cdef void *f32
     cdef void *f64
     cdef dict integers          # dtype kind and size ("i4") -> block kernel's address, if integers stay integers
 
 cdef dict kernels = {}
 
+cdef double PARALLEL_NS = 40_000.0     # with less work than this, starting a team of threads costs more than it saves
+
 cdef Kernel elementwise(str name, int nin, double cost, void *f32, void *f64):
+    """Hand a function to the driver. cost: one element's time on one core, ns, about."""
     cdef Kernel kernel = Kernel()
-    kernel.nin, kernel.cost, kernel.f32, kernel.f64, kernel.integers = nin, cost, f32, f64, {}
+    kernel.nin, kernel.f32, kernel.f64, kernel.integers = nin, f32, f64, {}
+    kernel.serial = <npy_intp>(PARALLEL_NS / cost)
     kernels[name] = kernel
     return kernel
 

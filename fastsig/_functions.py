@@ -29,6 +29,9 @@ def _along_axis(row):
             ndim = x.ndim
         if where is not True:
             where = np.broadcast_to(where, x.shape)
+            if "dtype" in kwargs:  # a gufunc would ask it of the mask, too
+                dtype = kwargs.pop("dtype")
+                kwargs["signature"] = (dtype, bool, dtype)
         if ndim and type(axis) is int:
             operands = (x,) if where is True else (x, where)
             return (ufunc if where is True else masked)(*operands, axis=axis, out=out, **kwargs)

@@ -15,6 +15,7 @@ The pointer `_` at the end of a signature only tells Cython the type.
 from libc.math cimport INFINITY
 
 cdef enum:
+    LANES = 16          # partial sums of a row
     WIDE = 64           # rows side by side in the lane variants
     STEPS = 8           # elements of each that pass through exp together: WIDE * STEPS == BLOCK
     SHORT = 16          # rows of up to so many elements are transposed when there are enough of them
@@ -23,7 +24,7 @@ cdef enum:
 cdef struct RowLoop:
     bint logarithm          # log_softmax
     bint masked             # a second, boolean operand: "(n),(n)->(n)"
-    double cost
+    npy_intp serial         # as in Loop
     Load load               # as in Loop
     Store store
 
@@ -67,6 +68,11 @@ cdef inline void write(const Layout *at, npy_intp row, npy_intp i, npy_intp n, f
                 block[j] = <floating>-INFINITY if loop.logarithm else <floating>0
     scatter(block, at.y + row * at.y_step[0] + i * at.y_step[1], at.y_step[1], n, loop.store)
 
+cdef inline void max_halves(floating *lanes, npy_intp half) noexcept nogil:
+    cdef npy_intp j
+    for j in range(half):
+        lanes[j] = lanes[half + j] if lanes[half + j] > lanes[j] else lanes[j]
+
 cdef inline floating maximum(const floating *x, npy_intp n) noexcept nogil:
     """The maximum, or -inf of nothing. Explicit lanes, as a plain reduction stays scalar; the last ones overlap.
 
@@ -91,20 +97,24 @@ cdef inline floating maximum(const floating *x, npy_intp n) noexcept nogil:
         if n > LANES:
             for j in range(LANES):
                 lanes[LANES + j] = x[n - LANES + j]
-    i = LANES
-    while i:
-        for j in range(i):
-            lanes[j] = lanes[i + j] if lanes[i + j] > lanes[j] else lanes[j]
-        i //= 2
+    max_halves(lanes, 16)
+    max_halves(lanes, 8)
+    max_halves(lanes, 4)
+    max_halves(lanes, 2)
+    max_halves(lanes, 1)
     return lanes[0]
 
+cdef inline void add_halves(floating *lanes, npy_intp half) noexcept nogil:
+    cdef npy_intp j
+    for j in range(half):
+        lanes[j] += lanes[half + j]
+
 cdef inline void fold(floating *lanes) noexcept nogil:
-    """lanes[0] = their sum, in halves."""
-    cdef int w = LANES // 2, j
-    while w:
-        for j in range(w):
-            lanes[j] += lanes[j + w]
-        w //= 2
+    """lanes[0] = their sum, in halves of constant length: known trip counts become straight vector code."""
+    add_halves(lanes, 8)
+    add_halves(lanes, 4)
+    add_halves(lanes, 2)
+    add_halves(lanes, 1)
 
 cdef inline floating total(const floating *e, npy_intp n) noexcept nogil:
     """The sum of up to a block of terms."""
@@ -435,21 +445,20 @@ cdef void run_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop
         long_rows(at, begin, end, loop, _)
 
 cdef void drive_rows(floating **args, const npy_intp *dims, const npy_intp *steps, void *data) noexcept nogil:
-    """A generalised ufunc's inner loop: threads over rows when they pay, and the FP flags left as they were."""
+    """A generalised ufunc's inner loop, on several threads when they pay."""
     cdef const RowLoop *loop = <const RowLoop *>data
-    cdef int nargs = 3 if loop.masked else 2, threads, before
+    cdef int nargs = 3 if loop.masked else 2, threads
     cdef npy_intp rows = dims[0], share, c
     cdef Layout at
     at.n = dims[1]
     if rows == 0 or at.n == 0:
         return
-    before = fp_flags()
     at.x, at.y = <const char *>args[0], <char *>args[nargs - 1]
     at.mask = <const char *>args[1] if loop.masked else NULL
     at.x_step[0], at.x_step[1] = steps[0], steps[nargs]
     at.mask_step[0], at.mask_step[1] = steps[1], steps[nargs + 1]
     at.y_step[0], at.y_step[1] = steps[nargs - 1], steps[2 * nargs - 1]
-    threads = acquire_threads(rows * at.n * loop.cost) if rows > 1 else 0
+    threads = acquire_threads() if rows > 1 and rows * at.n > loop.serial else 0
     if threads > 1:
         share = (rows + threads - 1) // threads
         if share > WIDE:
@@ -459,4 +468,4 @@ cdef void drive_rows(floating **args, const npy_intp *dims, const npy_intp *step
     else:
         run_rows(&at, 0, rows, loop, args[0])
     release_threads(threads)
-    restore_fp_flags(before)
+    clear_fp_flags()

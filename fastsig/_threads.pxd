@@ -1,2 +1,2 @@
-cdef int acquire_threads(double nanoseconds) noexcept nogil
+cdef int acquire_threads() noexcept nogil
 cdef void release_threads(int n) noexcept nogil

@@ -38,8 +38,6 @@ cdef extern from *:
     const int HAS_OPENMP
     void watch_forks() noexcept nogil
 
-cdef double PARALLEL_NS = 40_000.0      # under this much work, starting a team costs more than it saves
-
 # The OpenMP runtime's own limit when we came. Below it, somebody (threadpoolctl, joblib, dask) wants fewer threads.
 cdef int omp_at_start = omp_get_max_threads()
 
@@ -54,15 +52,12 @@ cdef int allowed() noexcept nogil:
     return min(n, omp) if omp < omp_at_start else n
 
 
-cdef int acquire_threads(double nanoseconds) noexcept nogil:
-    """Threads for a call of so much work, to be given back with release_threads(); 0: too little for more than one.
+cdef int acquire_threads() noexcept nogil:
+    """Threads for a large call, to be given back with release_threads(); 0: one is all there is.
 
     Large calls that run at the same time in several Python threads share the limit, so that teams do not multiply.
     """
-    cdef int n, taken, granted
-    if nanoseconds < PARALLEL_NS:
-        return 0
-    n = allowed()
+    cdef int n = allowed(), taken, granted
     if n == 1:
         return 0
     taken = fetch_add(&in_use, n)
