@@ -138,17 +138,18 @@ cdef inline floating expm1_poly(floating t) noexcept nogil:
         a = a + t4 * c
     return t2 * a + t
 
-cdef inline floating exp_ratio(floating t) noexcept nogil:
-    """R(t^2) such that exp(t) = (R + t/2) / (R - t/2) for |t| <= ln2/2: half the terms of a polynomial, and the
-    division merges with one that the formula needs anyhow."""
+cdef inline floating expm1_divisor(floating t) noexcept nogil:
+    """B(t) such that exp(t) = 1 + t / B, |t| <= ln2/2: half the terms of a polynomial, and the division merges with one
+    that the formula needs anyhow. B = 1 - t/2 + t^2 (1/12 - ...), summed so that only the last addition rounds at 1."""
     cdef floating z = t * t, a, b
     if floating is float:
-        return <float>1.0 + z * (<float>0.083333082497119904 + z * <float>-0.0013829203089699149)
+        a = z * (<float>0.083333082497119904 + z * <float>-0.0013829203089699149)
     else:
         a = 0.08333333333333276 + z * -0.0013888888888337169
         b = 3.3068781222322566e-05 + z * -8.2669156667842264e-07
         b = b + (z * z) * 2.0679196618148861e-08
-        return 1.0 + z * (a + (z * z) * b)
+        a = z * (a + (z * z) * b)
+    return <floating>1.0 + (a - t * <floating>0.5)
 
 cdef inline floating log1p_ratio(floating s) noexcept nogil:
     """log1p(e) for s = 2e / (2 + e), |s| <= 2/3: the odd series of 2 atanh(s/2), minimax."""
@@ -174,7 +175,8 @@ cdef inline floating log1p_ratio(floating s) noexcept nogil:
 
 # ---------------------------------------------------------------------------------------------- sigmoid
 # 1/(1 + exp(-x)) = S / (S + S 2^n exp(t)) with S = 2^-32 (2^-300): no branch on the sign of x, and since S 2^n
-# is a normal number down to the last representable result, the division itself rounds into the subnormals.
+# is a normal number down to the last representable result, the division itself rounds into the subnormals. With
+# exp(t) = (B + t)/B that is S B / (S B + S 2^n (B + t)).
 
 cdef inline floating sigmoid_reduce(floating x, floating *scale) noexcept nogil:
     if floating is float:
@@ -183,12 +185,12 @@ cdef inline floating sigmoid_reduce(floating x, floating *scale) noexcept nogil:
         return exp_reduce(-clamp(x, -746.0, 50.0), -300, scale)
 
 cdef inline floating sigmoid_finish(floating t, floating scale) noexcept nogil:
-    cdef floating ratio = exp_ratio(t), half = t * <floating>0.5, numerator
+    cdef floating divisor = expm1_divisor(t), numerator
     if floating is float:
-        numerator = <float>2.3283064365386962891e-10 * (ratio - half)
+        numerator = <float>2.3283064365386962891e-10 * divisor      # 2^-32: exact
     else:
-        numerator = 4.909093465297726553e-91 * (ratio - half)
-    return numerator / (numerator + scale * (ratio + half))
+        numerator = 4.909093465297726553e-91 * divisor              # 2^-300
+    return numerator / (numerator + scale * (divisor + t))
 
 cdef void sigmoid_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef floating[BLOCK] t
@@ -204,8 +206,8 @@ elementwise("sigmoid", 1, 1.2, <void *>sigmoid_block[float], <void *>sigmoid_blo
 
 
 # ---------------------------------------------------------------------------------------------- tanh
-# tanh|x| = (exp(2|x|) - 1) / (exp(2|x|) + 1); with exp(t) = (R + h)/(R - h), s = 2^n this is
-# (R (s - 1) + h (s + 1)) / (R (s + 1) + h (s - 1)): s - 1 is exact, so nothing cancels near 0.
+# tanh|x| = e / (e + 2) with e = exp(2|x|) - 1. With exp(2|x|) = s (1 + t/B), s = 2^n, that is m / (m + 2 B) for
+# m = s t + (s - 1) B: s - 1 and s t are exact, and near 0, where s = 1, nothing cancels.
 
 cdef inline floating tanh_reduce(floating x, floating *scale) noexcept nogil:
     cdef floating a
@@ -216,9 +218,9 @@ cdef inline floating tanh_reduce(floating x, floating *scale) noexcept nogil:
     return exp_reduce(a + a, 0, scale)
 
 cdef inline floating tanh_finish(floating x, floating t, floating scale) noexcept nogil:
-    cdef floating ratio = exp_ratio(t), half = t * <floating>0.5
-    cdef floating minus = scale - <floating>1.0, plus = scale + <floating>1.0
-    return with_sign((ratio * minus + half * plus) / (ratio * plus + half * minus), x)
+    cdef floating divisor = expm1_divisor(t)
+    cdef floating m = scale * t + (scale - <floating>1.0) * divisor
+    return with_sign(m / (m + (divisor + divisor)), x)
 
 cdef void tanh_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef floating[BLOCK] t

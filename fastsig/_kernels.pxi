@@ -14,9 +14,9 @@ from fastsig._threads cimport acquire_threads, release_threads
 
 cdef extern from *:
     """
-    /* Vector code raises spurious flags (a select computes both sides), and NumPy, which clears all flags before it calls
-       a loop, would warn of them. On x86-64 they are all in MXCSR, and touching that alone takes a tenth of <fenv.h>'s
-       time, which would show in a call for one number. */
+    /* Vector code raises spurious flags (a select computes both sides), and NumPy, which clears all flags before it
+       calls a loop, would warn of them. On x86-64 they are all in MXCSR, and touching that alone takes a tenth of
+       <fenv.h>'s time, which would show in a call for one number. */
     #if defined(__x86_64__) || defined(_M_X64)
     #include <xmmintrin.h>
     static inline void clear_fp_flags(void) {
