@@ -4,7 +4,7 @@ A row is one vector along the axis; it may lie anywhere, with any stride. Four w
 
 - short_rows:   rows that fit a block, several at a time: maxima, one exp over the whole block, sums, results
 - long_rows:    one row in blocks: maximum; exp and sum; results
-- short_lanes:  many very short rows: 64 rows stand side by side, so that vector lanes are rows
+- short_lanes:  many very short rows: 64 rows are put side by side, so that vector lanes are rows
 - long_lanes:   many rows side by side in memory (axis 0 of a C-ordered matrix): lanes are rows again, streamed
 
 All four add a row's terms in the same order (`total` and `fold`: element i goes to lane i mod LANES, lanes are folded
@@ -18,8 +18,7 @@ cdef enum:
     LANES = 16          # partial sums of a row
     WIDE = 64           # rows side by side in the lane variants
     STEPS = 8           # elements of each that pass through exp together: WIDE * STEPS == BLOCK
-    SHORT = 16          # rows of up to so many elements are transposed when there are enough of them
-    TILE = 1024         # WIDE * SHORT
+    SHORT = 16          # rows of up to so many elements are transposed, if there are enough of them
 
 cdef struct RowLoop:
     bint logarithm          # log_softmax
@@ -74,7 +73,7 @@ cdef inline void max_halves(floating *lanes, npy_intp half) noexcept nogil:
         lanes[j] = lanes[half + j] if lanes[half + j] > lanes[j] else lanes[j]
 
 cdef inline floating maximum(const floating *x, npy_intp n) noexcept nogil:
-    """The maximum, or -inf of nothing. Explicit lanes, as a plain reduction stays scalar; the last ones overlap.
+    """The maximum. Explicit lanes, as a plain reduction stays scalar; the last ones overlap.
 
     A NaN may win or be ignored: it comes back through the sum.
     """
@@ -110,43 +109,49 @@ cdef inline void add_halves(floating *lanes, npy_intp half) noexcept nogil:
         lanes[j] += lanes[half + j]
 
 cdef inline void fold(floating *lanes) noexcept nogil:
-    """lanes[0] = their sum, in halves of constant length: known trip counts become straight vector code."""
+    """The sum of LANES partial sums to the first. Constant trip counts become straight vector code."""
     add_halves(lanes, 8)
     add_halves(lanes, 4)
     add_halves(lanes, 2)
     add_halves(lanes, 1)
 
-cdef inline floating total(const floating *e, npy_intp n) noexcept nogil:
-    """The sum of up to a block of terms."""
+cdef inline floating without_units(floating e) noexcept nogil:
+    return <floating>0 if e == exp_unit(e) else e
+
+cdef inline floating total(const floating *e, npy_intp n, floating *rest) noexcept nogil:
+    """The sum of up to a block of terms; `rest`, unless NULL, is the sum less the maxima, exactly one unit each.
+
+    log_softmax needs the rest: it still knows what a sum of 1 + tiny has lost.
+    """
     cdef floating[LANES] lanes
+    cdef floating[LANES] others
     cdef npy_intp i, j, whole = n & ~<npy_intp>(LANES - 1)
     for j in range(LANES):
         lanes[j] = 0
+        others[j] = 0
     for i from 0 <= i < whole by LANES:
         for j in range(LANES):
             lanes[j] += e[i + j]
     for j in range(n - whole):
         lanes[j] += e[whole + j]
     fold(lanes)
+    if rest != NULL:
+        for i from 0 <= i < whole by LANES:
+            for j in range(LANES):
+                others[j] += without_units(e[i + j])
+        for j in range(n - whole):
+            others[j] += without_units(e[whole + j])
+        fold(others)
+        rest[0] = others[0]
     return lanes[0]
 
-cdef inline void split(floating *e, floating *units, npy_intp n) noexcept nogil:
-    """For log_softmax: the terms that are exactly one unit, the maxima, move to `units`.
-
-    Summed apart, they leave log1p a small rest that a sum of 1 + tiny would have lost.
-    """
-    cdef npy_intp i
-    cdef floating rest
-    for i in range(n):
-        rest = <floating>0 if e[i] == exp_unit(e[i]) else e[i]
-        units[i] = e[i] - rest
-        e[i] = rest
-
-cdef inline floating normaliser(double sum, double units, floating one, bint logarithm) noexcept nogil:
-    """1/sum for softmax; for log_softmax what log1p takes: the whole sum, in units, less 1."""
+cdef inline floating normaliser(double sum, double rest, floating unit, bint logarithm) noexcept nogil:
+    """1/sum for softmax; for log_softmax what log1p takes: the sum less one unit, in units."""
+    cdef double maxima
     if logarithm:
-        return (<floating>(units / exp_unit(one)) - one) + <floating>sum / exp_unit(one)
-    return one / <floating>sum
+        maxima = ((sum - rest) / unit + 6755399441055744.0) - 6755399441055744.0    # their number: an integer
+        return <floating>((maxima - 1.0) + rest / unit)
+    return <floating>1 / <floating>sum
 
 cdef inline void pad(floating *block, npy_intp n, npy_intp padded) noexcept nogil:
     cdef npy_intp i
@@ -168,13 +173,12 @@ cdef inline floating *target(const Layout *at, npy_intp row, npy_intp i, floatin
 cdef void short_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
     cdef floating[BLOCK] z
     cdef floating[BLOCK] e
-    cdef floating[BLOCK] units
     cdef floating[BLOCK] norm
     cdef npy_intp n = at.n, row = begin, rows, r, i
     cdef const floating *x
     cdef floating *b
     cdef floating *y
-    cdef floating m
+    cdef floating m, rest = 0
     while row < end:
         rows = min(BLOCK // n, end - row)
         for r in range(rows):
@@ -185,11 +189,9 @@ cdef void short_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLo
                 b[i] = x[i] - m
         pad(z, rows * n, whole_lanes(rows * n))
         scaled_exp_block(z, e, whole_lanes(rows * n))
-        if loop.logarithm:
-            split(e, units, rows * n)
         for r in range(rows):
-            m = total(units + r * n, n) if loop.logarithm else 0
-            norm[r] = normaliser(total(e + r * n, n), m, <floating>1, loop.logarithm)
+            norm[r] = total(e + r * n, n, &rest if loop.logarithm else NULL)
+            norm[r] = normaliser(norm[r], rest, exp_unit(rest), loop.logarithm)
         if loop.logarithm:
             pad(norm, rows, whole_lanes(rows))
             log1p_block(norm, norm, whole_lanes(rows))
@@ -219,12 +221,11 @@ cdef inline void shifted(const Layout *at, npy_intp row, npy_intp i, npy_intp n,
 cdef void long_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
     cdef floating[BLOCK] z
     cdef floating[BLOCK] e
-    cdef floating[BLOCK] units_block
     cdef floating[LANES] norm
     cdef npy_intp row, i, j, n
     cdef floating *y
-    cdef floating m, factor
-    cdef double sum, units
+    cdef floating m, factor, block_rest = 0
+    cdef double sum, rest
     # The exponentials wait in the output if it can hold them; else they are computed a second time.
     cdef bint keep = not loop.logarithm and target(at, 0, 0, e, loop.store) != e
     for row in range(begin, end):
@@ -233,19 +234,17 @@ cdef void long_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoo
             n = min(<npy_intp>BLOCK, at.n - i)
             norm[0] = maximum(read(at, row, i, n, z, loop.load), n)
             m = norm[0] if norm[0] > m else m
-        sum = units = 0
+        sum = rest = 0
         for i from 0 <= i < at.n by BLOCK:
             n = min(<npy_intp>BLOCK, at.n - i)
             shifted(at, row, i, n, m, z, loop.load)
             y = target(at, row, i, e, loop.store) if keep and n == BLOCK else e
             scaled_exp_block(z, y, whole_lanes(n))
-            if loop.logarithm:
-                split(e, units_block, n)
-                units += total(units_block, n)
-            sum += total(y, n)
+            sum += total(y, n, &block_rest if loop.logarithm else NULL)
+            rest += block_rest
             if keep and y == e:
                 memcpy(target(at, row, i, e, loop.store), e, n * sizeof(floating))
-        norm[0] = normaliser(sum, units, <floating>1, loop.logarithm)
+        norm[0] = normaliser(sum, rest, exp_unit(m), loop.logarithm)
         if loop.logarithm:
             pad(norm, 1, LANES)
             log1p_block(norm, norm, LANES)
@@ -277,24 +276,28 @@ cdef inline void lanes_maximum(const floating *x, npy_intp w, floating *m) noexc
     for k in range(w):
         m[k] = x[k] if x[k] > m[k] else m[k]
 
-cdef inline void lanes_add(const floating *e, floating *sum) noexcept nogil:
+cdef inline void lanes_add(const floating *e, floating *sum, floating *rest, bint logarithm) noexcept nogil:
     cdef npy_intp k
     for k in range(WIDE):
         sum[k] += e[k]
+    if logarithm:
+        for k in range(WIDE):
+            rest[k] += without_units(e[k])
 
-cdef inline void lanes_fold(floating *lanes, npy_intp n) noexcept nogil:
-    """fold() of WIDE rows at once, of which only the first n lanes are in use."""
+cdef inline void lanes_fold(floating *sums, npy_intp n, double *sum) noexcept nogil:
+    """fold() of WIDE rows, of which the partial sums after the first n <= LANES are 0 and need not be there."""
     cdef npy_intp half = LANES // 2, k
     while half:
         for k in range(min(half, n - half) * WIDE):
-            lanes[k] += lanes[half * WIDE + k]
+            sums[k] += sums[half * WIDE + k]
         half //= 2
+    for k in range(WIDE):
+        sum[k] += sums[k]
 
-cdef inline void lanes_normaliser(const double *sum, const floating *units, floating *norm,
-                                  bint logarithm) noexcept nogil:
+cdef inline void lanes_normaliser(const double *sum, const double *rest, floating *norm, bint logarithm) noexcept nogil:
     cdef npy_intp k
     for k in range(WIDE):
-        norm[k] = normaliser(sum[k], units[k], <floating>1, logarithm)
+        norm[k] = normaliser(sum[k], rest[k], exp_unit(norm[k]), logarithm)
     if logarithm:
         log1p_block(norm, norm, WIDE)
 
@@ -325,21 +328,22 @@ cdef inline void write_lanes(const Layout *at, npy_intp row, npy_intp i, npy_int
         scatter(value, p, at.y_step[0], w, loop.store)
 
 cdef void short_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
-    cdef floating[TILE] z
-    cdef floating[TILE] e
-    cdef floating[TILE] lanes
-    cdef floating[BLOCK] units_block
+    cdef floating[SHORT * WIDE] z
+    cdef floating[SHORT * WIDE] e
+    cdef floating[LANES * WIDE] sums
+    cdef floating[LANES * WIDE] rests
     cdef floating[WIDE] m
-    cdef floating[WIDE] units
     cdef floating[WIDE] norm
     cdef double[WIDE] sum
+    cdef double[WIDE] rest
     cdef floating *value = &z[0] if loop.logarithm else &e[0]
-    cdef npy_intp n = at.n, row, w, i, j, k, steps
+    cdef npy_intp n = at.n, row, w, i, k
     for row from begin <= row < end by WIDE:
         w = min(<npy_intp>WIDE, end - row)
         for k in range(WIDE):
             m[k] = -INFINITY
-            units[k] = 0
+            sum[k] = 0
+            rest[k] = 0
         for i in range(n):
             gather(at.x + row * at.x_step[0] + i * at.x_step[1], at.x_step[0], z + i * WIDE, w, loop.load)
             pad(z + i * WIDE, w, WIDE)
@@ -348,17 +352,14 @@ cdef void short_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowL
             for k in range(WIDE):
                 z[i * WIDE + k] = z[i * WIDE + k] - m[k]
         for i from 0 <= i < n by STEPS:
-            steps = min(<npy_intp>STEPS, n - i)
-            scaled_exp_block(z + i * WIDE, e + i * WIDE, steps * WIDE)
-            if loop.logarithm:
-                split(e + i * WIDE, units_block, steps * WIDE)
-                for j in range(steps):
-                    lanes_add(units_block + j * WIDE, units)
-        memcpy(lanes, e, n * WIDE * sizeof(floating))
-        lanes_fold(lanes, n)
-        for k in range(WIDE):
-            sum[k] = lanes[k]
-        lanes_normaliser(sum, units, norm, loop.logarithm)
+            scaled_exp_block(z + i * WIDE, e + i * WIDE, min(<npy_intp>STEPS, n - i) * WIDE)
+        memcpy(sums, e, n * WIDE * sizeof(floating))
+        lanes_fold(sums, n, sum)
+        if loop.logarithm:
+            for k in range(n * WIDE):
+                rests[k] = without_units(e[k])
+            lanes_fold(rests, n, rest)
+        lanes_normaliser(sum, rest, norm, loop.logarithm)
         for i in range(n):
             write_lanes(at, row, i, w, value + i * WIDE, norm, loop)
 
@@ -376,12 +377,12 @@ cdef inline void shifted_lanes(const Layout *at, npy_intp row, npy_intp i, npy_i
 cdef void long_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
     cdef floating[BLOCK] z
     cdef floating[BLOCK] e
-    cdef floating[BLOCK] units_block
-    cdef floating[TILE] lanes
+    cdef floating[LANES * WIDE] sums
+    cdef floating[LANES * WIDE] rests
     cdef floating[WIDE] m
-    cdef floating[WIDE] units
     cdef floating[WIDE] norm
     cdef double[WIDE] sum
+    cdef double[WIDE] rest
     cdef floating *value = &z[0] if loop.logarithm else &e[0]
     cdef floating *y
     cdef npy_intp row, w, block, i, j, k, steps
@@ -390,29 +391,27 @@ cdef void long_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowLo
         w = min(<npy_intp>WIDE, end - row)
         for k in range(WIDE):
             m[k] = -INFINITY
-            units[k] = 0
             sum[k] = 0
+            rest[k] = 0
         for i in range(at.n):
             lanes_maximum(read_lanes(at, row, i, w, z, loop.load), w, m)
         for block from 0 <= block < at.n by BLOCK:
-            for k in range(TILE):
-                lanes[k] = 0
+            pad(sums, 0, LANES * WIDE)
+            if loop.logarithm:
+                pad(rests, 0, LANES * WIDE)
             for i from block <= i < min(block + BLOCK, at.n) by STEPS:
                 steps = min(<npy_intp>STEPS, at.n - i)
                 shifted_lanes(at, row, i, steps, w, m, z, loop.load)
                 scaled_exp_block(z, e, steps * WIDE)
-                if loop.logarithm:
-                    split(e, units_block, steps * WIDE)
                 for j in range(steps):
-                    lanes_add(e + j * WIDE, lanes + (i + j) % LANES * WIDE)
-                    if loop.logarithm:
-                        lanes_add(units_block + j * WIDE, units)
+                    k = (i + j) % LANES * WIDE
+                    lanes_add(e + j * WIDE, sums + k, rests + k, loop.logarithm)
                     if keep:
                         memcpy(at.y + row * at.y_step[0] + (i + j) * at.y_step[1], e + j * WIDE, w * sizeof(floating))
-            lanes_fold(lanes, LANES)
-            for k in range(WIDE):
-                sum[k] += lanes[k]
-        lanes_normaliser(sum, units, norm, loop.logarithm)
+            lanes_fold(sums, LANES, sum)
+            if loop.logarithm:
+                lanes_fold(rests, LANES, rest)
+        lanes_normaliser(sum, rest, norm, loop.logarithm)
         if keep:
             for i in range(at.n):
                 y = <floating *>(at.y + row * at.y_step[0] + i * at.y_step[1])
@@ -432,14 +431,11 @@ cdef void long_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowLo
 
 cdef void run_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
     cdef npy_intp stored = sizeof(uint16_t) if loop.load != NULL else sizeof(floating)
-    if end - begin >= LANES and at.mask == NULL:
-        if at.n <= SHORT:
-            short_lanes(at, begin, end, loop, _)
-            return
-        if at.x_step[0] == stored:
-            long_lanes(at, begin, end, loop, _)
-            return
-    if at.n <= BLOCK:
+    if at.mask == NULL and at.n <= SHORT and end - begin >= LANES:
+        short_lanes(at, begin, end, loop, _)
+    elif at.mask == NULL and at.x_step[0] == stored and end - begin >= LANES:
+        long_lanes(at, begin, end, loop, _)
+    elif at.n <= BLOCK:
         short_rows(at, begin, end, loop, _)
     else:
         long_rows(at, begin, end, loop, _)
