@@ -273,7 +273,7 @@ elementwise("leaky_relu", 2, 0.25, <void *>leaky_relu_block[float], <void *>leak
 
 # ---------------------------------------------------------------------------------------------- for rows: exp, log1p
 # exp(z) for z <= 0, times 2^64 (2^512): sums of the scaled values cannot underflow, and the one multiplication by
-# 2^-64 / sum at the end rounds into the subnormals.
+# 2^-64 / sum at the end rounds into the subnormals. The clamp lies so low that a million clamped terms are nothing.
 
 cdef inline floating exp_unit(floating which) noexcept nogil:
     if floating is float:
@@ -285,11 +285,11 @@ cdef inline floating scaled_exp_reduce(floating z, floating *scale) noexcept nog
     cdef uint32_t u, lowest
     if floating is float:
         u = float_bits(z) + <uint32_t>0x7fffff              # clamp from below alone; see clamp()
-        lowest = float_bits(<float>-104.5) + <uint32_t>0x7fffff
+        lowest = float_bits(<float>-130.0) + <uint32_t>0x7fffff
         u = u if u < lowest else lowest
         return exp_reduce(bits_float(u - <uint32_t>0x7fffff), 64, scale)
     else:
-        return exp_reduce(-746.0 if z < -746.0 else z, 512, scale)
+        return exp_reduce(-1060.0 if z < -1060.0 else z, 512, scale)
 
 cdef inline floating scaled_exp_finish(floating t, floating scale) noexcept nogil:
     return scale + scale * expm1_poly(t)
