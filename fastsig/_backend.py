@@ -3,6 +3,7 @@
 The ufuncs are attributes of this module, too: pickle stores a ufunc as the place where it can be imported from.
 """
 
+import contextlib
 import importlib
 import os
 
@@ -28,6 +29,23 @@ def _import(name):
         return None, f"{name}: {error}"
 
 
+@contextlib.contextmanager
+def _short_spin():
+    """While libgomp is loaded, which reads its settings then: let idle threads spin for microseconds, not milliseconds.
+
+    By default they spin so long that they take the CPU from their own caller, most of all when other work runs. What the
+    user has set stays, and so does the environment.
+    """
+    ours = not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & os.environ.keys()
+    if ours:
+        os.environ["GOMP_SPINCOUNT"] = "1000"
+    try:
+        yield
+    finally:
+        if ours:
+            del os.environ["GOMP_SPINCOUNT"]
+
+
 def _choose():
     """(name, kernels, threads, skipped): the set to use, the thread count's module, and why not a better set."""
     pinned = os.environ.get("FASTSIG_ISA", "").strip()
@@ -35,7 +53,8 @@ def _choose():
         raise ValueError(f"FASTSIG_ISA={pinned!r}: must be one of {', '.join(SETS)}")
     if _switch("FASTSIG_PURE_PYTHON"):
         return "pure Python", _fallback(), None, ["FASTSIG_PURE_PYTHON is set"]
-    threads, why = _import("_threads")
+    with _short_spin():
+        threads, why = _import("_threads")
     cpu, why = _import("_cpu") if threads else (None, why)
     skipped = [why] if why else []
     supported = cpu.supported() if cpu else []

@@ -17,7 +17,7 @@ class Row(NamedTuple):
     kind: str  # "elementwise" or "rows"
     summary: str
     formula: str
-    max_ulp: tuple[float, float]  # float32, float64: enforced by the tests, printed by the docs
+    max_ulp: tuple[float, float]  # float32, float64; enforced by the tests, printed by the docs; for rows, see _docs
     special: str  # special values, one sentence each
     truth: str  # the same formula for mpmath, in x and the parameters' names; for rows, x is one row
     numpy: str  # what people write today, in np, x and the parameters' names
@@ -91,7 +91,7 @@ TABLE = (
         "rows",
         "Softmax along an axis: positive numbers that add up to 1.",
         "exp(x_i) / sum_j exp(x_j)",
-        (64, 64),
+        (8, 8),
         "Computed from x - max(x), so nothing overflows. A row that is all -inf, or holds inf or NaN, gives NaN, as in torch. "
         "Masked-out entries are 0; a row with nothing left is all 0.",
         truth="[exp(v - max(x)) / fsum(exp(w - max(x)) for w in x) for v in x]",
@@ -105,7 +105,7 @@ TABLE = (
         "rows",
         "Logarithm of softmax along an axis, without the underflow of log(softmax(x)).",
         "x_i - log(sum_j exp(x_j))",
-        (64, 64),
+        (8, 8),
         "Accurate also where the result is close to 0: log_softmax([0, -20])[0] is -2.06e-09. A row that is all -inf, or holds inf "
         "or NaN, gives NaN, as in torch. Masked-out entries are -inf.",
         truth="[v - max(x) - log(fsum(exp(w - max(x)) for w in x)) for v in x]",

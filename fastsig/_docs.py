@@ -36,6 +36,8 @@ def docstring(row):
     parameters.append(CALLING.format(where=where))
     integers = "integers are kept, bool becomes float64" if row.keeps_integers else "bool and integers become float64"
     error = "exact" if not row.max_ulp[0] else "at most {} ULP in float32, {} in float64".format(*row.max_ulp)
+    if rows:  # half a unit of rounding in x - max changes exp(x - max) by half as many units as x - max counts
+        error += ", and one more for every unit of max(x) - x"
     shape = "of the shape of `x`" if rows or not row.parameters else "of the shape that the inputs broadcast to"
     sections = [
         row.summary,
@@ -48,7 +50,7 @@ def docstring(row):
         + DTYPES.format(integers=integers)
         + "\n\nNaN propagates. "
         + row.special
-        + ("" if rows else f"\n\nError: {error}.")
+        + f"\n\nError: {error}."
         + "\n\nNo floating-point warning is ever raised.",
         f"References\n----------\n.. [1] {row.reference}",
         f"Examples\n--------\n>>> import fastsig\n{row.example}",
@@ -107,7 +109,8 @@ def readme_list():
         call = ", ".join(
             ["x", *(["axis=-1"] if row.kind == "rows" else []), *(f"{p.name}={p.default}" for p in row.parameters)]
         )
-        error = "–" if row.kind == "rows" else "exact" if not row.max_ulp[0] else "{} / {}".format(*row.max_ulp)
+        error = "{} / {}".format(*row.max_ulp) if row.max_ulp[0] else "exact"
+        error += " + (max - x)" if row.kind == "rows" else ""
         lines.append(f"| `{row.name}({call})` | `{row.formula}` | {error} |")
     return "\n".join(lines) + "\n"
 

@@ -5,6 +5,7 @@ gets fresh native arrays of one dtype, a step wider than the result's where ther
 are off around it. `Ufunc` is all the rest that a caller expects of a `numpy.ufunc`.
 """
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -71,6 +72,7 @@ class Ufunc:
     identity = None
     signature: str | None = None
     _keywords: tuple[str, ...] = ("out", "where", "casting", "order", "dtype", "subok", "signature", "sig")
+    _like = np.add  # a ufunc with two inputs whose options are ours
     _usage = "where=True, casting='same_kind', order='K', dtype=None, subok=True[, signature]"
 
     def __init__(self, name: str, doc: str, module: str, formula: Callable, types: list[str]) -> None:
@@ -80,8 +82,14 @@ class Ufunc:
         self.nin = types[0].index("->")
         self.nargs = self.nin + self.nout
         self._formula = formula
-        inputs = "x" if self.nin == 1 else ", ".join(f"x{i + 1}" for i in range(self.nin))
-        self.__doc__ = f"{name}({inputs}, /, out=None, *, {self._usage})\n\n{doc}"
+        inputs = ["x"] if self.nin == 1 else [f"x{i + 1}" for i in range(self.nin)]
+        self.__doc__ = f"{name}({', '.join(inputs)}, /, out=None, *, {self._usage})\n\n{doc}"
+        try:
+            like = inspect.signature(self._like)
+        except ValueError:  # NumPy before 2.4 has no signatures of ufuncs
+            return
+        named = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_ONLY) for name in inputs]
+        self.__signature__ = like.replace(parameters=[*named, *list(like.parameters.values())[2:]])
 
     def __repr__(self) -> str:
         return f"<ufunc '{self.__name__}'>"
@@ -223,6 +231,7 @@ class _RowUfunc(Ufunc):
     """A generalised ufunc: the formula runs along one axis of the operands, the last one by default."""
 
     _keywords = ("out", "casting", "order", "dtype", "subok", "signature", "sig", "axis", "axes")
+    _like = np.matmul
     _usage = "casting='same_kind', order='K', dtype=None, subok=True[, signature, axes, axis]"
 
     def __init__(self, *args: Any) -> None:

@@ -13,6 +13,8 @@ import pytest
 
 import fastsig
 
+sys.path.insert(0, str(Path(__file__).parent))  # for what the tests share: oracle.py and layouts.py
+
 BACKENDS = ("pure", "baseline", "x86_64_v3", "x86_64_v4")
 PACKAGE = Path(fastsig.__file__).parent
 
@@ -22,11 +24,9 @@ def switched_on(variable):
 
 
 def why_not(backend):
-    """Why a backend cannot be tested here, and whether that is the machine's doing rather than the build's."""
+    """Why a backend cannot run here, or None; and whether that is the machine's doing rather than the build's."""
     if backend == "pure":
         return None, True
-    if switched_on("FASTSIG_PURE_PYTHON"):
-        return "FASTSIG_PURE_PYTHON is set", True
     if importlib.util.find_spec("fastsig._cpu") is None:
         return "no kernel set was built", False
     if backend not in importlib.import_module("fastsig._cpu").supported():
@@ -38,7 +38,7 @@ def why_not(backend):
 
 @functools.cache
 def imported_on(backend):
-    """A second copy of the package beside the one in sys.modules; the compiled modules can be loaded only once and are shared."""
+    """A copy of the package beside the one in sys.modules. Compiled modules can be loaded only once and are shared."""
 
     def python_modules():
         ours = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "fastsig"}
@@ -58,25 +58,29 @@ def imported_on(backend):
             sys.modules.update(before)
 
 
-@pytest.fixture(scope="session", params=BACKENDS)
-def fs(request):
-    """The package fastsig on each backend in turn."""
-    reason, excused = why_not(request.param)
+def package_or_skip(backend):
+    if backend != "pure" and switched_on("FASTSIG_PURE_PYTHON"):
+        pytest.skip("FASTSIG_PURE_PYTHON is set")
+    reason, excused = why_not(backend)
     if reason and switched_on("FASTSIG_REQUIRE_EXTENSION") and not excused:
         pytest.fail(f"{reason}, and FASTSIG_REQUIRE_EXTENSION is set")
     if reason:
         pytest.skip(reason)
-    package = imported_on(request.param)
-    assert package._backend.name == {"pure": "pure Python"}.get(request.param, request.param)
+    package = imported_on(backend)
+    assert package._backend.name == {"pure": "pure Python"}.get(backend, backend)
     return package
 
 
-@pytest.fixture
-def compiled(fs):
+@pytest.fixture(scope="session", params=BACKENDS)
+def fs(request):
+    """The package fastsig on each backend in turn."""
+    return package_or_skip(request.param)
+
+
+@pytest.fixture(scope="session", params=BACKENDS[1:])
+def compiled(request):
     """The package on each compiled backend in turn."""
-    if fs._backend.threads is None:
-        pytest.skip("about the compiled kernels")
-    return fs
+    return package_or_skip(request.param)
 
 
 @pytest.fixture(scope="session")
@@ -87,10 +91,11 @@ def default():
 
 @pytest.fixture(scope="session")
 def python():
-    """Run code in a new interpreter, with these environment variables and no others of ours; returns the finished process."""
+    """Run code in a new interpreter, with these environment variables and no others of ours; the finished process."""
 
     def run(code, *arguments, folder=PACKAGE.parent, timeout=60, **environment):
-        inherited = {key: value for key, value in os.environ.items() if not key.startswith(("FASTSIG_", "OMP_", "GOMP_"))}
+        ours = ("FASTSIG_", "OMP_", "GOMP_")
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
         return subprocess.run(
             [sys.executable, "-c", code, *arguments],
             env=inherited | {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"} | environment,

@@ -18,13 +18,19 @@ BITS = 1200
 
 
 def defaults(row, dtype):
-    """The parameters' default values as the function sees them: rounded to the dtype of x, as NumPy does with Python floats."""
+    """The parameters' default values as the function sees them: rounded to the dtype of x, like all Python floats."""
     return {parameter.name: np.dtype(dtype).type(parameter.default) for parameter in row.parameters}
 
 
 def finite(value):
-    """Infinity stands for a number far beyond every dtype, so that truth is the limit there: inf * exp(-inf) is 0, not NaN."""
+    """A number beyond every dtype in place of infinity: truth there is the limit, and inf * exp(-inf) is 0, not NaN."""
     return mpmath.mpf(10) ** 400 * mpmath.sign(value) if mpmath.isinf(value) else value
+
+
+def to_mpf(value):
+    """An mpmath number from a NumPy one; a long double in two parts."""
+    high = float(value)
+    return mpmath.mpf(high) + (mpmath.mpf(float(value - type(value)(high))) if np.isfinite(high) else 0)
 
 
 def exact(row, x, **parameters):
@@ -62,10 +68,12 @@ def _vectorised(truth):
 def reference(row, x, dtype=np.longdouble, **parameters):
     """row.truth of an elementwise row, vectorised in a wider dtype; test_accuracy compares it with `exact`."""
     kind = np.dtype(dtype).type
-    names = _Names(max=np.maximum, min=np.minimum, mpf=kind, pi=4 * np.arctan(kind(1)), x=np.asarray(x, dtype))
-    names.update((name, kind(value)) for name, value in parameters.items())
-    with np.errstate(all="ignore"):
-        return np.broadcast_to(eval(_vectorised(row.truth), {}, names), np.shape(x))
+    names = _Names(max=np.maximum, min=np.minimum, mpf=kind, pi=4 * np.arctan(kind(1)))
+    names.update((name, np.asarray(value, dtype)) for name, value in parameters.items())
+    with np.errstate(all="ignore"):  # a signalling NaN warns as it is cast
+        names["x"] = np.asarray(x, dtype)
+        values = eval(_vectorised(row.truth), {}, names)
+    return np.where(np.isnan(x), np.nan, values)  # NaN propagates, through an `if` in the truth, too
 
 
 def _softmax(x):
@@ -89,23 +97,24 @@ def hole(row):
 
 
 def along(row, x, axis=-1, where=True, dtype=np.longdouble):
-    """A row function over any axes by its definition, vectorised in a wider dtype; test_accuracy compares it with `exact`."""
+    """A row function over any axes by definition, vectorised in a wider dtype; test_accuracy holds it to `exact`."""
     x = np.where(where, np.asarray(x, dtype), -np.inf)
     axes = range(x.ndim) if axis is None else np.atleast_1d(axis)
     last = range(-len(axes), 0)
     moved = np.moveaxis(x, axes, last)
+    flat = moved.reshape(*moved.shape[: x.ndim - len(axes)], int(np.prod([x.shape[i] for i in axes])))
     with np.errstate(all="ignore"):
-        result = ALONG[row.name](moved.reshape(*moved.shape[: x.ndim - len(axes)], int(np.prod([x.shape[i] for i in axes]))))
+        result = ALONG[row.name](flat)
     return np.where(where, np.moveaxis(result.reshape(moved.shape), last, axes), hole(row))
 
 
 def _spacing(exponent, info):
-    """Distance of neighbours in a dtype where 2^(exponent - 1) <= |value| < 2^exponent; subnormals lie as the smallest normals do."""
+    """Distance of neighbours where 2^(exponent - 1) <= |value| < 2^exponent; constant among subnormals."""
     return np.ldexp(np.longdouble(1), np.maximum(exponent - 1, info.minexp) - info.nmant)
 
 
 def ulp_error(got, truth):
-    """|got - truth| in units in the last place of got's dtype at truth. NaN where truth is not NaN is an infinite error."""
+    """|got - truth| in units in the last place of got's dtype at truth; infinite where only one of them is NaN."""
     info, wide = np.finfo(got.dtype), np.longdouble
     top = np.ldexp(wide(1), info.maxexp)  # infinity counts as the first number that is too large
     with np.errstate(all="ignore"):
@@ -139,14 +148,16 @@ def neighbours(values, dtype, count):
 
 
 def hard(dtype, count):
-    """Where approximations go wrong: around the ends of the dtype, of the normal numbers, and where z = n ln2 + t changes its n."""
-    info = np.finfo(dtype)
-    halves = np.arange(-4, 5)
-    around = np.concatenate([
-        [info.smallest_subnormal * (count + 1), info.tiny, info.eps, info.max / 2, 1, 2],
-        np.log([info.tiny, info.smallest_subnormal, info.max, info.eps], dtype=dtype),
-        (np.unique(np.concatenate([np.arange(-60, 61), halves + info.minexp, halves + info.maxexp])) + 0.5) * np.log(2) / 2,
-    ]).astype(dtype)
+    """Where approximations go wrong: at the ends of the (normal) numbers, and where z = n ln2 + t changes its n."""
+    info, few = np.finfo(dtype), np.arange(-4, 5)
+    n = np.unique(np.concatenate([np.arange(-60, 61), few + info.minexp, few + info.maxexp]))
+    around = np.concatenate(
+        [
+            [info.smallest_subnormal * (count + 1), info.tiny, info.eps, info.max / 2, 1, 2],
+            np.log([info.tiny, info.smallest_subnormal, info.max, info.eps], dtype=dtype),
+            (n + 0.5) * np.log(2) / 2,  # tanh halves it
+        ]
+    ).astype(dtype)
     values = neighbours(around, dtype, count)
     ends = np.array([0, info.max, np.inf], dtype)
     return np.unique(np.concatenate([values, -values, ends, -ends]).astype(dtype))

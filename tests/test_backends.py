@@ -1,0 +1,459 @@
+"""The table is complete, both implementations follow it, and the right one is chosen at import."""
+
+import ast
+import copy
+import doctest
+import inspect
+import json
+import pickle
+import re
+import shutil
+import sys
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import BACKENDS, PACKAGE, imported_on, switched_on, why_not
+from layouts import assert_same_bits
+from oracle import ELEMENTWISE, ROWS, along, defaults, exact, hard, hole, ulp_error
+
+from fastsig import _docs
+from fastsig._catalog import TABLE, Row
+
+each_row = pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
+each_elementwise = pytest.mark.parametrize("row", ELEMENTWISE, ids=lambda row: row.name)
+each_rows = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+each_real = pytest.mark.parametrize("dtype", ["float32", "float64"])
+
+CHECKOUT = PACKAGE.parent
+needs_checkout = pytest.mark.skipif(not (CHECKOUT / "setup.py").exists(), reason="about the source tree")
+runnable = [backend for backend in BACKENDS[1:] if why_not(backend)[0] is None]
+needs_compiled = pytest.mark.skipif(not runnable, reason="no compiled kernels to choose")
+
+
+# -------------------------------------------------------------------------------- the table
+
+
+@each_row
+def test_row_is_complete(row):
+    optional = {"parameters", "keeps_integers", "torch"}
+    assert all(getattr(row, field) for field in Row._fields if field not in optional)
+    assert row.name.isidentifier()
+    assert row.kind in {"elementwise", "rows"}
+    assert len(row.max_ulp) == 2
+    assert all(parameter.text.endswith(".") for parameter in row.parameters)
+    assert row.example.startswith(f">>> fastsig.{row.name}(")
+    assert "\n" in row.example
+
+
+def test_names_are_unique():
+    assert len({row.name for row in TABLE}) == len(TABLE)
+
+
+def moderate(row, dtype="float64"):
+    return np.random.default_rng(0).normal(0, 2, (5, 7)).astype(dtype)
+
+
+@each_row
+def test_numpy_expression(fs, row):
+    """What people write today is the same function, where it is accurate."""
+    x, parameters = moderate(row), {parameter.name: parameter.default for parameter in row.parameters}
+    theirs = eval(row.numpy, {"np": np, "x": x, "axis": -1, **parameters})
+    np.testing.assert_allclose(getattr(fs, row.name)(x), theirs, rtol=1e-12)
+
+
+@each_row
+def test_torch_expression(fs, row):
+    torch = pytest.importorskip("torch")
+    if row.torch is None:
+        pytest.skip("torch has no such function")
+    x, parameters = moderate(row), {parameter.name: parameter.default for parameter in row.parameters}
+    theirs = eval(row.torch, {"torch": torch, "x": torch.from_numpy(x), "axis": -1, **parameters})
+    np.testing.assert_allclose(getattr(fs, row.name)(x), theirs.numpy(), rtol=1e-12)
+
+
+@each_row
+def test_truth_expression(fs, row):
+    x, parameters = moderate(row)[0], defaults(row, "float64")
+    truth = [float(value) for value in exact(row, x, **parameters)]
+    np.testing.assert_allclose(getattr(fs, row.name)(x), truth, rtol=1e-14)
+
+
+def test_public_names(fs):
+    assert {row.name for row in TABLE} <= set(fs.__all__)
+    assert len(set(fs.__all__)) == len(fs.__all__)
+    assert all(hasattr(fs, name) for name in fs.__all__)
+    assert fs.__version__ == fs.get_config()["fastsig"]
+
+
+# -------------------------------------------------------------------------------- documentation
+
+# What numpydoc may say and we do not follow: sections that would be empty words, and the options that all ufuncs share.
+STYLE = {"ES01", "EX01", "PR01", "PR02", "PR04", "RT03", "RT04", "SA01", "SA03", "YD01"}
+
+
+def public(fs):
+    return [name for name in fs.__all__ if not name.startswith("__")]
+
+
+def test_docstrings(fs, monkeypatch):
+    validate = pytest.importorskip("numpydoc.validate").validate
+    monkeypatch.setitem(sys.modules, "fastsig", fs)  # where numpydoc looks the names up
+    complaints = {name: validate(f"fastsig.{name}")["errors"] for name in public(fs)}
+    assert not [(name, error) for name, errors in complaints.items() for error in errors if error[0] not in STYLE]
+
+
+@each_row
+def test_docstring_of_a_row(row):
+    docstring = pytest.importorskip("numpydoc.docscrape").NumpyDocString(_docs.docstring(row))
+    documented = {name for parameter in docstring["Parameters"] for name in parameter.name.split(", ")}
+    own = {parameter.name for parameter in row.parameters} | ({"axis"} if row.kind == "rows" else set())
+    assert documented == {"x", "out", "where", "dtype", "casting", "order", "subok"} | own
+    text = " ".join(map(str, docstring["Notes"]))
+    for promised in (
+        row.special,
+        "NaN propagates",
+        *(map(str, row.max_ulp) if row.kind == "elementwise" and any(row.max_ulp) else ()),
+    ):
+        assert promised in text
+    assert docstring["Raises"] and docstring["Returns"] and docstring["References"] and docstring["Examples"]
+
+
+def test_examples_run(fs, monkeypatch):
+    monkeypatch.setitem(sys.modules, "fastsig", fs)
+    runner, found = doctest.DocTestRunner(), 0
+    for name in public(fs):
+        text = getattr(fs, name).__doc__
+        test = doctest.DocTestParser().get_doctest(text, {}, name, None, None)
+        found += bool(test.examples)
+        assert runner.run(test).failed == 0, name
+    assert found >= len(TABLE)
+
+
+@needs_checkout
+def test_stub_is_current():
+    assert (PACKAGE / "__init__.pyi").read_text() == _docs.stub(), "run `make generate`"
+
+
+def test_stub_names_what_there_is(fs):
+    stub = {
+        node.name if isinstance(node, ast.FunctionDef) else node.target.id
+        for node in ast.parse(_docs.stub()).body
+        if isinstance(node, (ast.FunctionDef, ast.AnnAssign))
+    }
+    assert stub - {"__all__"} == set(fs.__all__)
+
+
+@needs_checkout
+def test_readme_list_is_current():
+    readme = (CHECKOUT / "README.md").read_text()
+    if _docs.BEGIN not in readme:
+        pytest.skip("no list in the README")
+    assert readme == _docs.with_list(readme), "run `make generate`"
+
+
+# -------------------------------------------------------------------------------- three places for a function
+
+
+def test_fallback_has_the_rows_and_no_others():
+    fallback = imported_on("pure")._backend.kernels
+    assert set(fallback.FORMULAS) == {row.name for row in ELEMENTWISE}
+    assert set(fallback.ROWS) == {row.name + suffix for row in ROWS for suffix in ("", "_where")}
+
+
+@needs_checkout
+def test_kernels_have_the_rows_and_no_others():
+    registered = re.findall(r'^elementwise\("(\w+)"', (PACKAGE / "_formulas.pxi").read_text(), re.M)
+    assert sorted(registered) == sorted(row.name for row in ELEMENTWISE)
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.glob("*.py")), ids=lambda path: path.name)
+def test_no_other_list_of_functions(path):
+    """A function's name in quotes belongs to the table and to its formulas alone."""
+    if path.name in {"_catalog.py", "_fallback.py"}:
+        return
+    names = {row.name for row in TABLE}
+    assert not [
+        node.lineno
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and node.value in names
+    ]
+
+
+def copied(folder, *compiled):
+    """The package without compiled modules, save these."""
+    target = folder / "fastsig"
+    shutil.copytree(PACKAGE, target, ignore=lambda _, names: [name for name in names if not name.endswith(".py")])
+    for name in compiled:
+        for path in PACKAGE.glob(f"{name}.*"):
+            if path.name.endswith(tuple(EXTENSION_SUFFIXES)):
+                shutil.copy(path, target)
+    return target
+
+
+NEW_ROW = """
+TABLE += (Row("thrice", "elementwise", "Thrice.", "3 x", (0, 0), "None.", "3 * x", "3 * x", None, "Nobody (2000).",
+              ">>> fastsig.thrice(1.0)\\narray(3.)", (Parameter("factor", 3.0, "Not always three."),)),)
+"""
+
+
+def test_a_new_row_needs_nothing_else(python, tmp_path):
+    """A row and its formula in the fallback make a public, documented, typed function there."""
+    package = copied(tmp_path)
+    with (package / "_catalog.py").open("a") as catalog:
+        catalog.write(NEW_ROW)
+    forgotten = python("import fastsig", folder=tmp_path)
+    assert "no formula for 'thrice'" in forgotten.stderr
+    with (package / "_fallback.py").open("a") as fallback:
+        fallback.write('\nFORMULAS["thrice"] = lambda x, factor: x * factor\n')
+    code = """
+import fastsig, inspect, numpy as np
+from fastsig import _docs
+assert (fastsig.thrice(np.float32([1, 2])) == [3, 6]).all() and fastsig.thrice(np.float32(1)).dtype == np.float32
+assert "thrice" in fastsig.__all__ and "Thrice." in fastsig.thrice.__doc__
+assert str(inspect.signature(fastsig.thrice)).startswith("(x, factor=3.0")
+assert "def thrice(" in _docs.stub() and "thrice(x, factor=3.0)" in _docs.readme_list()
+"""
+    done = python(code, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+# -------------------------------------------------------------------------------- compiled and pure agree
+
+
+@each_elementwise
+@each_real
+def test_compiled_and_pure_agree(compiled, row, dtype):
+    """Within the sum of their errors; NaNs, infinities and the signs of zeros in the same places."""
+    pure = imported_on("pure")
+    x = np.concatenate([hard(dtype, 20), np.random.default_rng(0).normal(0, 10, 20_000).astype(dtype), [np.nan]])
+    x = x.astype(dtype)
+    ours, theirs = (getattr(fs, row.name)(x) for fs in (compiled, pure))
+    assert ulp_error(ours, theirs.astype(np.longdouble)).max() <= 2 * row.max_ulp[dtype == "float64"]
+    zero = (ours == 0) & (theirs == 0)
+    np.testing.assert_array_equal(np.signbit(ours[zero]), np.signbit(theirs[zero]))
+    assert_same_bits(ours[~np.isfinite(ours)], theirs[~np.isfinite(ours)])
+
+
+@each_rows
+@each_real
+def test_compiled_and_pure_rows_agree(compiled, row, dtype):
+    rng = np.random.default_rng(0)
+    for n in (1, 3, 16, 40, 600):
+        x, mask = rng.normal(0, 5, (20, n)).astype(dtype), rng.random((20, n)) < 0.7
+        for keywords in ({}, {"where": mask}):
+            ours, theirs = (getattr(fs, row.name)(x, **keywords) for fs in (compiled, imported_on("pure")))
+            np.testing.assert_allclose(ours, theirs, rtol=64 * np.finfo(dtype).eps)
+        truth = along(row, x, where=mask)
+        np.testing.assert_allclose(
+            ours, np.where(mask.any(-1, keepdims=True), truth, hole(row)).astype(dtype), rtol=64 * np.finfo(dtype).eps
+        )
+
+
+def signature(function):
+    try:
+        return inspect.signature(function)
+    except ValueError:  # of a ufunc, before NumPy 2.4
+        return None
+
+
+def test_same_interface(compiled):
+    pure = imported_on("pure")
+    assert compiled.__all__ == pure.__all__
+    for name in public(pure):
+        ours, theirs = getattr(compiled, name), getattr(pure, name)
+        assert ours.__doc__ == theirs.__doc__, name
+        assert ours.__name__ == theirs.__name__
+        if signature(ours) is not None:
+            assert str(signature(theirs)) == str(signature(ours)), name
+    for name, ours in compiled._backend.ufuncs.items():
+        theirs = pure._backend.ufuncs[name]
+        for attribute in ("__name__", "__doc__", "nin", "nout", "nargs", "types", "ntypes", "identity", "signature"):
+            got, wanted = getattr(theirs, attribute), getattr(ours, attribute)
+            assert sorted(got) == sorted(wanted) if attribute == "types" else got == wanted, (name, attribute)
+        assert repr(theirs) == repr(ours)
+
+
+# -------------------------------------------------------------------------------- pickle
+
+
+def picklable(package):
+    return {*(getattr(package, row.name) for row in TABLE), *package._backend.ufuncs.values()}
+
+
+@pytest.mark.filterwarnings(
+    "ignore:numpy.core is deprecated:DeprecationWarning"
+)  # pickle looks for a ufunc in all modules
+def test_pickle(default):
+    for function in picklable(default):
+        for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
+            pickled = pickle.dumps(function, protocol)
+            assert b"fastsig" in pickled
+            assert pickle.loads(pickled) is function
+        assert copy.copy(function) is copy.deepcopy(function) is function
+
+
+@pytest.mark.parametrize("environment", [{"FASTSIG_PURE_PYTHON": "1"}, {}], ids=["pure", "default"])
+def test_pickle_travels(python, environment):
+    """From one process to another, also from a compiled one to a pure one."""
+    send = "import fastsig, pickle, sys; print(pickle.dumps([getattr(fastsig, n) for n in sys.argv[1:]]).hex())"
+    receive = (
+        "import pickle, sys; functions = pickle.loads(bytes.fromhex(sys.argv[1])); import fastsig;"
+        "assert all(getattr(fastsig, f.__name__) is f for f in functions); print(len(functions))"
+    )
+    names = [row.name for row in TABLE]
+    sent = python(send, *names, **environment)
+    assert sent.returncode == 0, sent.stderr
+    for receiver in ({"FASTSIG_PURE_PYTHON": "1"}, {}):
+        received = python(receive, sent.stdout.strip(), **receiver)
+        assert received.stdout.split() == [str(len(names))], received.stderr
+
+
+# -------------------------------------------------------------------------------- the choice at import
+
+CONFIG = "import fastsig, json; print(json.dumps(fastsig.get_config()))"
+
+
+def config(done):
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_pure_python_switch(python):
+    for value, pure in (("1", True), ("yes", True), (" 1 ", True), ("0", False), ("", False)):
+        kernels = config(python(CONFIG, FASTSIG_PURE_PYTHON=value))["kernels"]
+        assert (kernels == "pure Python") == (pure or not runnable)
+
+
+@needs_compiled
+def test_isa_switch(python):
+    for backend in runnable:
+        assert config(python(CONFIG, FASTSIG_ISA=backend))["kernels"] == backend
+    assert config(python(CONFIG))["kernels"] == runnable[-1]  # the best
+
+
+def test_unknown_isa(python):
+    done = python("import fastsig", FASTSIG_ISA="sse9")
+    assert done.returncode != 0
+    assert (
+        done.stderr.splitlines()[-1] == "ValueError: FASTSIG_ISA='sse9': must be one of x86_64_v4, x86_64_v3, baseline"
+    )
+
+
+@needs_compiled
+@pytest.mark.parametrize("backend", BACKENDS[1:])
+def test_isa_that_this_cpu_lacks(python, backend):
+    if backend in sys.modules["fastsig._cpu"].supported():
+        pytest.skip(f"this CPU can run {backend}")
+    done = python("import fastsig", FASTSIG_ISA=backend)
+    assert done.returncode != 0
+    assert f"ValueError: FASTSIG_ISA='{backend}': this CPU can run" in done.stderr
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "many", "1.5", "1,2", "70000"])
+def test_bad_number_of_threads(python, value):
+    done = python("import fastsig", FASTSIG_NUM_THREADS=value)
+    assert done.returncode != 0
+    assert f"ValueError: FASTSIG_NUM_THREADS='{value}': must be an integer" in done.stderr
+
+
+def test_show_config(fs, capsys):
+    """Prints what get_config() says."""
+    facts = fs.get_config()
+    assert fs.show_config() is None
+    printed = capsys.readouterr().out
+    assert [line.split()[0] for line in printed.splitlines()] == ["fastsig", "kernels", "threads"]
+    for fact in (
+        facts["fastsig"],
+        f"NumPy {np.__version__}",
+        facts["kernels"],
+        f"threads  {facts['threads']}",
+        *facts["skipped"],
+    ):
+        assert fact in printed
+    assert ("no OpenMP" in printed) == (not facts["openmp"])
+    assert facts["kernels"] == fs._backend.name
+
+
+def test_bench(fs, capsys, monkeypatch):
+    """Every row has a line with a figure for every size."""
+    monkeypatch.setattr(fs._bench, "least_time", lambda call: (call(), 1.0)[1])
+    fs.bench()
+    printed = capsys.readouterr().out
+    for row in TABLE:
+        (line,) = (line for line in printed.splitlines() if line.split()[:1] == [row.name])
+        assert line.split()[1:] == ["1.0x"] * 6
+
+
+def test_least_time(fs):
+    calls = []
+    assert 0 < fs._bench.least_time(lambda: calls.append(sum(range(1000))), rounds=2, seconds=0.001) < 0.1
+    assert len(calls) > 2
+
+
+# -------------------------------------------------------------------------------- broken installations
+
+WORKS = CONFIG + "; assert fastsig.sigmoid(0.0) == 0.5 and (fastsig.softmax([1.0, 1.0]) == 0.5).all()"
+
+
+def garbage(package, name):
+    (package / (name + EXTENSION_SUFFIXES[0])).write_bytes(b"this is not a library")
+
+
+def test_no_compiled_module(python, tmp_path):
+    copied(tmp_path)
+    facts = config(python(WORKS, folder=tmp_path))
+    assert (facts["kernels"], facts["openmp"], facts["threads"]) == ("pure Python", False, 1)
+    assert "_threads" in facts["skipped"][0]
+    done = python("import fastsig", folder=tmp_path, FASTSIG_ISA="baseline")
+    assert "ImportError: FASTSIG_ISA='baseline': this kernel set cannot be imported" in done.stderr
+
+
+def test_only_garbage(python, tmp_path):
+    package = copied(tmp_path)
+    for name in ("_threads", "_cpu", *(f"_kernels_{backend}" for backend in BACKENDS[1:])):
+        garbage(package, name)
+    facts = config(python(WORKS, folder=tmp_path))
+    assert facts["kernels"] == "pure Python"
+    assert any("_threads" in why for why in facts["skipped"])
+
+
+@needs_compiled
+def test_garbage_for_the_best_set(python, tmp_path):
+    """The next best is taken, and show_config says why."""
+    best = runnable[-1]
+    package = copied(tmp_path, "_threads", "_cpu", *(f"_kernels_{backend}" for backend in runnable[:-1]))
+    garbage(package, f"_kernels_{best}")
+    facts = config(python(WORKS, folder=tmp_path))
+    assert facts["kernels"] == (runnable[-2] if len(runnable) > 1 else "pure Python")
+    assert any(why.startswith(f"_kernels_{best}: ") for why in facts["skipped"])
+    shown = python("import fastsig; fastsig.show_config()", folder=tmp_path)
+    assert f"_kernels_{best}: " in shown.stdout
+    pinned = python("import fastsig", folder=tmp_path, FASTSIG_ISA=best)
+    assert f"ImportError: FASTSIG_ISA='{best}'" in pinned.stderr
+
+
+def test_numpy_is_the_only_dependency(python):
+    code = (
+        "import sys, numpy; before = set(sys.modules); import fastsig;"
+        "print(*{name.partition('.')[0] for name in set(sys.modules) - before} - sys.stdlib_module_names)"
+    )
+    for pure in "01":
+        loaded = python(code, FASTSIG_PURE_PYTHON=pure).stdout.split()
+        assert "fastsig" in loaded
+        others = {
+            name for name in loaded if not name.startswith(("cython_runtime", "_cython_"))
+        }  # what Cython's modules define
+        assert others <= {"fastsig", "numpy"}
+
+
+def test_every_backend_was_tested():
+    """With FASTSIG_REQUIRE_EXTENSION, a kernel set that this CPU can run and that was not built is an error."""
+    if not switched_on("FASTSIG_REQUIRE_EXTENSION"):
+        pytest.skip("FASTSIG_REQUIRE_EXTENSION is not set")
+    assert not [reason for reason, excused in map(why_not, BACKENDS) if reason and not excused]
+
+
+def test_package_is_typed():
+    assert (Path(PACKAGE) / "py.typed").exists()

@@ -1,0 +1,328 @@
+"""softmax and its kin: axes, masks, special rows, and the same bits for a row wherever and beside whatever it lies."""
+
+import warnings
+
+import numpy as np
+import pytest
+import scipy.special
+from layouts import EMPTY, GUARD, LAYOUTS, assert_same, assert_same_bits, place
+from oracle import ROWS, along, hole
+
+each_rows = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+each_real = pytest.mark.parametrize("dtype", ["float32", "float64"])
+each_float = pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+AXES = (0, 1, 2, -1, -2, -3, (0,), (0, 1), (1, 0), (0, 2), (-1, 0), (2, 1), (0, 1, 2), (2, 0, 1), None)
+
+# Lengths that take different ways through the kernels: rows that share a block, whole blocks, long rows, all tails.
+LENGTHS = (*range(1, 41), 100, 511, 512, 513, 1000, 1500)
+
+
+def block(shape=(4, 5, 6), dtype="float64", scale=4):
+    return np.random.default_rng(list(shape)).normal(0, scale, shape).astype(dtype)
+
+
+def assert_close(got, truth, scale=16):
+    """Against a wider truth; only large errors matter here, the small ones are test_accuracy's."""
+    eps = np.finfo(got.dtype).eps
+    with np.errstate(all="ignore"):
+        np.testing.assert_allclose(
+            got, truth.astype(np.float64), rtol=scale * eps, atol=np.finfo(got.dtype).smallest_subnormal
+        )
+
+
+@each_rows
+@each_float
+@pytest.mark.parametrize("axis", AXES, ids=str)
+def test_axis(fs, row, dtype, axis):
+    function, x = getattr(fs, row.name), block(dtype=dtype)
+    got = function(x, axis=axis)
+    assert (got.dtype, got.shape) == (x.dtype, x.shape)
+    assert_close(got, along(row, x, axis))
+    assert_same(fs, function(x, axis), got)
+    if dtype == "float64":
+        np.testing.assert_allclose(got, getattr(scipy.special, row.name)(x, axis=axis), rtol=1e-13, atol=1e-15)
+    for layout in LAYOUTS:
+        assert_same(fs, function(place(x, layout), axis=axis), got, layout)
+    if isinstance(axis, int):
+        for kind in (np.int8, np.int64, np.intp, np.array):
+            assert_same(fs, function(x, axis=kind(axis)), got)
+            assert_same(fs, function(x, axis=(kind(axis),)), got)
+
+
+@each_rows
+@pytest.mark.parametrize("axis", AXES, ids=str)
+@pytest.mark.parametrize("layout", EMPTY)
+def test_out(fs, row, axis, layout):
+    function, x = getattr(fs, row.name), block(dtype="float32")
+    expected = function(x, axis=axis)
+    out = EMPTY[layout](x)
+    assert function(x, axis=axis, out=out) is out
+    assert_same(fs, out.astype("float32"), expected)
+    in_place = place(x, layout)
+    assert function(in_place, axis=axis, out=(in_place,)) is in_place
+    assert_same(fs, in_place.astype("float32"), expected)
+    narrow = np.empty(x.shape, "float16")
+    assert function(x, axis=axis, out=narrow) is narrow
+    np.testing.assert_allclose(narrow, expected, rtol=1e-3, atol=1e-7)
+
+
+@each_rows
+def test_out_errors_over_several_axes(fs, row):
+    x = block(dtype="float32")
+    for axis in (None, (0, 1), (0, 2)):
+        for wrong in (
+            np.full(x.size, GUARD, "float32"),
+            np.full((4, 5, 7), GUARD, "float32"),
+            np.full((4, 6, 5), GUARD, "float32"),
+        ):
+            with pytest.raises(ValueError):
+                getattr(fs, row.name)(x, axis=axis, out=wrong)
+            assert (wrong == GUARD).all()
+        for wrong in (np.full(x.shape, GUARD), place(np.full(x.shape, GUARD, "float32"), "read-only")):
+            with pytest.raises((TypeError, ValueError)):
+                getattr(fs, row.name)(x, axis=axis, out=wrong)
+            assert (wrong == GUARD).all()
+
+
+@each_rows
+@pytest.mark.parametrize("char", "?bBhHiIlLqQ")
+def test_integers(fs, row, char):
+    x = (np.arange(60) % 7).reshape(4, 15).astype(char)
+    got = getattr(fs, row.name)(x, axis=0)
+    assert_same(fs, got, getattr(fs, row.name)(x.astype("float64"), axis=0))
+    assert_close(getattr(fs, row.name)(x, dtype="float32"), along(row, x))
+
+
+@each_rows
+def test_float16_is_computed_in_float32(fs, row):
+    x = block((50, 40), "float16")
+    with np.errstate(all="ignore"):
+        once = getattr(fs, row.name)(x.astype("float32")).astype("float16")
+    np.testing.assert_allclose(getattr(fs, row.name)(x), once, rtol=0 if fs._backend.threads else 1e-3)
+
+
+# -------------------------------------------------------------------------------- special rows
+
+inf, nan = np.inf, np.nan
+
+
+@each_rows
+@each_float
+@pytest.mark.parametrize("n", [1, 2, 5, 16, 17, 40, 513, 1200])
+@pytest.mark.parametrize("rows", [1, 3, 70], ids="{} rows".format)
+def test_special_rows(fs, row, dtype, n, rows):
+    """A row that is all -inf, or holds inf or NaN, is NaN, at whatever place; the rows beside it are as if alone."""
+    function = getattr(fs, row.name)
+    x = np.random.default_rng(n).normal(0, 2, (rows, n)).astype(dtype)
+    plain = function(x)
+    for bad in (inf, nan, None):
+        for place_in_row in sorted({0, n // 2, n - 1}):
+            broken = x.copy()
+            at = rows // 2
+            broken[at, place_in_row if bad else slice(None)] = -inf if bad is None else bad
+            for axis, oriented in ((-1, broken), (0, np.ascontiguousarray(broken.T))):
+                got = function(oriented, axis=axis)
+                got = got.T if axis == 0 else got
+                assert np.isnan(got[at]).all()
+                assert_same(fs, np.delete(got, at, 0), np.delete(plain, at, 0))
+
+
+@each_rows
+@each_float
+@pytest.mark.parametrize("n", [2, 10, 16, 17, 600, 100_000])
+def test_minus_infinity_takes_no_part(fs, row, dtype, n):
+    """As by a mask, except that the entries are in x. Not even all of 100,000 together weigh anything."""
+    x = np.full(n, -inf, dtype)
+    x[1] = 3
+    expected = np.full(n, hole(row), dtype)
+    expected[1] = 0 if row.name.startswith("log_") else 1
+    np.testing.assert_array_equal(getattr(fs, row.name)(x), expected)
+    x[0] = 3
+    expected[:2] = np.log(np.array(0.5)) if row.name.startswith("log_") else 0.5
+    np.testing.assert_allclose(getattr(fs, row.name)(x), expected, rtol=np.finfo(dtype).eps)
+
+
+@each_rows
+@each_float
+def test_far_below_the_maximum(fs, row, dtype):
+    """What underflows weighs nothing, however much of it there is."""
+    far = -np.finfo(dtype).max
+    x = np.full((3, 5000), far, dtype)
+    x[:, 7] = 0
+    for axis, oriented in ((-1, x), (0, np.ascontiguousarray(x.T))):
+        got = getattr(fs, row.name)(oriented, axis=axis)
+        got = got if axis else got.T
+        logarithm = row.name.startswith("log_")
+        assert (got[:, 7] == (0 if logarithm else 1)).all()
+        assert (np.delete(got, 7, 1) == (far if logarithm else 0)).all()
+
+
+@each_rows
+@each_real
+def test_large_and_equal(fs, row, dtype):
+    top = np.finfo(dtype).max
+    for value in (top, -top, 0, 1e30, top / 2):
+        for n in (1, 4, 16, 64, 1024):
+            got = getattr(fs, row.name)(np.full((2, n), value, dtype))
+            np.testing.assert_allclose(
+                got, -np.log(n) if row.name.startswith("log_") else 1 / n, rtol=2 * np.finfo(dtype).eps
+            )
+
+
+@each_rows
+@each_float
+def test_nothing_and_scalars(fs, row, dtype):
+    function = getattr(fs, row.name)
+    for shape in ((0,), (2, 0), (0, 3), (2, 0, 3)):
+        for axis in (*range(-len(shape), len(shape)), None, tuple(range(len(shape)))):
+            got = function(np.empty(shape, dtype), axis=axis)
+            assert (got.shape, got.dtype) == (shape, dtype)
+            out = np.empty(shape, dtype)
+            assert function(np.empty(shape, dtype), axis=axis, out=out) is out
+    alone = 0.0 if row.name.startswith("log_") else 1.0
+    for axis in (-1, 0, None, (), (0,)):
+        for x in (np.array(3, dtype), np.dtype(dtype).type(3)):
+            got = function(x, axis=axis)
+            assert type(got) is np.dtype(dtype).type
+            assert got == alone
+        assert np.isnan(function(np.array(nan, dtype), axis=axis))
+    out = np.empty((), dtype)
+    assert function(np.array(3, dtype), out=out) is out
+    assert out == alone
+
+
+@each_rows
+@each_real
+def test_shift_does_not_matter(fs, row, dtype):
+    """Of whole numbers, so that the shift itself is exact."""
+    x = np.random.default_rng(0).integers(-20, 20, (40, 30)).astype(dtype)
+    for shift in (1, -1000, 100_000):
+        np.testing.assert_array_equal(getattr(fs, row.name)(x + np.dtype(dtype).type(shift)), getattr(fs, row.name)(x))
+
+
+# -------------------------------------------------------------------------------- masks
+
+
+@each_rows
+@each_float
+@pytest.mark.parametrize("shape", [(40,), (7, 40), (3, 7, 40), (70, 5), (3, 1500)], ids=str)
+def test_mask(fs, row, dtype, shape):
+    """Masks of every shape that broadcasts. What is masked out is as if not there, NaN and infinity too."""
+    function, rng = getattr(fs, row.name), np.random.default_rng(0)
+    x = rng.normal(0, 3, shape).astype(dtype)
+    for mask_shape in (shape, shape[-1:], (*shape[:-1], 1), (1,) * len(shape), ()):
+        mask = np.asarray(rng.random(mask_shape) < 0.6)
+        broken = np.where(np.broadcast_to(mask, shape), x, rng.choice([nan, inf, -inf, 1e4], shape).astype(dtype))
+        for axis in (-1, 0, None):
+            truth = along(row, x, axis, mask)
+            truth = np.where(np.broadcast_to(mask, shape).any(axis, keepdims=True), truth, hole(row))
+            got = function(broken, axis=axis, where=mask)
+            assert_close(got, truth)
+            for layout in ("contiguous", "strided", "reversed", "last axis outermost", "read-only"):
+                laid = place(mask, layout) if mask.ndim else mask
+                assert_same(fs, function(place(broken, layout), axis=axis, where=laid), got, layout)
+            buffer = broken.copy()
+            assert function(buffer, axis=axis, where=mask, out=buffer) is buffer
+            assert_same(fs, buffer, got)
+    assert_same(fs, function(x, where=True), function(x))
+    assert_same(fs, function(x, where=np.True_), function(x, where=np.ones(shape, bool)))
+    assert_same(fs, function(x, where=False), np.full(shape, hole(row), dtype))
+    assert_same(
+        fs, function(x.tolist(), where=[True] * shape[-1]), function(x.astype(float), where=np.ones(shape[-1], bool))
+    )
+
+
+@each_rows
+@each_float
+@pytest.mark.parametrize("n", [1, 5, 16, 100, 513, 1500])
+def test_special_masks(fs, row, dtype, n):
+    function = getattr(fs, row.name)
+    x = np.zeros((4, n), dtype)
+    mask = np.ones((4, n), bool)
+    mask[0] = False  # nothing left
+    x[1] = -inf  # all that is left is -inf
+    mask[1, 1:] = False
+    x[2, 0], mask[2, 0] = nan, n == 1  # NaN masked out, unless it is the only one
+    x[3, -1] = nan  # NaN not masked out
+    with warnings.catch_warnings(), np.errstate(all="raise"):
+        warnings.simplefilter("error")
+        got = function(x, where=mask)
+    assert (got[0] == hole(row)).all()
+    assert np.isnan(got[1, 0]) and (got[1, 1:] == hole(row)).all()
+    if n > 1:
+        rest = -np.log(np.array(n - 1.0)) if row.name.startswith("log_") else 1 / (n - 1)
+        assert got[2, 0] == hole(row)
+        np.testing.assert_allclose(got[2, 1:], rest, rtol=2 * np.finfo(dtype).eps)
+    assert np.isnan(got[3]).all()
+
+
+@each_rows
+@each_real
+def test_mask_equals_leaving_out(fs, row, dtype):
+    """The kept entries' results are those of a row without the others, but for the order of the sum."""
+    rng = np.random.default_rng(4)
+    for n in LENGTHS:
+        x, mask = rng.normal(0, 5, n).astype(dtype), rng.random(n) < 0.5
+        mask[rng.integers(n)] = True
+        got = getattr(fs, row.name)(x, where=mask)
+        np.testing.assert_allclose(got[mask], getattr(fs, row.name)(x[mask]), rtol=16 * np.finfo(dtype).eps)
+        assert (got[~mask] == hole(row)).all()
+
+
+# -------------------------------------------------------------------------------- same bits wherever it lies
+
+
+@each_rows
+@each_float
+@pytest.mark.parametrize("n", LENGTHS)
+def test_a_row_does_not_depend_on_its_neighbours(compiled, row, dtype, n):
+    """Nor on where it lies: each row alone is the reference for every other way to compute it."""
+    function = getattr(compiled, row.name)
+    x = np.random.default_rng(n).normal(0, 6, (70, n)).astype(dtype)
+    x[3] = x[3, 0]
+    x[4, n // 2] = -inf
+    expected = np.stack([function(one) for one in x])
+    for rows in (1, 2, 15, 16, 17, 64, 65, 70):
+        assert_same_bits(function(x[:rows]), expected[:rows], f"{rows} rows")
+        assert_same_bits(function(x[-rows:]), expected[-rows:], f"last {rows} rows")
+        columns = x[:rows].T.copy()
+        assert_same_bits(function(columns, axis=0), expected[:rows].T, f"{rows} columns")
+        out = np.full((n, rows + 2), GUARD, dtype)
+        function(columns, axis=0, out=out[:, 1:-1])
+        assert_same_bits(out[:, 1:-1], expected[:rows].T, f"{rows} columns, out= strided")
+        assert (out[:, [0, -1]] == GUARD).all()
+        function(columns, axis=0, out=columns)
+        assert_same_bits(columns, expected[:rows].T, f"{rows} columns in place")
+        in_place = x[:rows].copy()
+        function(in_place, out=in_place)
+        assert_same_bits(in_place, expected[:rows], f"{rows} rows in place")
+    for layout in LAYOUTS:
+        placed = place(x, layout)
+        assert_same_bits(function(placed), expected, layout)
+        assert_same_bits(function(placed.T, axis=0), expected.T, f"{layout}, axis 0")
+        assert_same_bits(function(np.stack([placed, placed], 1), axis=-1)[:, 1], expected, f"{layout}, 3-d")
+        out = EMPTY.get(layout, EMPTY["contiguous"])(x)
+        assert_same_bits(function(x, out=out).astype(dtype), expected, f"out= {layout}")
+        assert_same_bits(function(place(x[9], layout)), expected[9], f"{layout}, alone")
+    everything = np.ones(x.shape, bool)
+    assert_same_bits(function(x, where=everything), expected, "masked")
+    assert_same_bits(function(x[9], where=everything[9]), expected[9], "masked, alone")
+
+
+@each_rows
+@each_float
+@pytest.mark.parametrize("shape", [(40_000, 3), (4000, 30), (300, 700), (37, 2000), (2, 100_000)], ids=str)
+def test_same_bits_on_any_number_of_threads(compiled, row, dtype, shape):
+    function, x = getattr(compiled, row.name), block(shape, dtype)
+    columns = np.ascontiguousarray(x.T)
+    with compiled.num_threads(1):
+        expected = function(x)
+    for threads in (1, 2, 3, 8):
+        with compiled.num_threads(threads):
+            assert_same_bits(function(x), expected, threads)
+            assert_same_bits(function(columns, axis=0), expected.T, threads)
+            assert_same_bits(function(x, where=np.ones(shape[-1], bool)), expected, threads)
+            out = np.full((shape[0] + 2, shape[1] + 2), GUARD, dtype)
+            function(x, out=out[1:-1, 1:-1])
+            assert_same_bits(out[1:-1, 1:-1], expected, threads)
+            assert (out[[0, -1]] == GUARD).all() and (out[:, [0, -1]] == GUARD).all()

@@ -1,0 +1,303 @@
+"""How many threads, who decides, and that nothing but the time depends on it."""
+
+import os
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from layouts import assert_same_bits
+from oracle import ELEMENTWISE, ROWS
+
+from fastsig._catalog import TABLE
+
+BAD = [(0, ValueError), (-1, ValueError), (2**16, ValueError), (1.5, TypeError), ("2", TypeError), (None, TypeError)]
+forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+
+
+@pytest.fixture(autouse=True)
+def restored(default):
+    before = default.get_num_threads()
+    yield
+    default.set_num_threads(before)
+
+
+@pytest.fixture
+def threaded(compiled):
+    if not compiled.get_config()["openmp"]:
+        pytest.skip("built without OpenMP")
+    return compiled
+
+
+def test_set_and_get(threaded):
+    for n in (1, 2, 7, np.int64(3)):
+        assert threaded.set_num_threads(n) is None
+        assert threaded.get_num_threads() == threaded.get_config()["threads"] == n
+
+
+def test_context_manager(threaded):
+    threaded.set_num_threads(5)
+    with threaded.num_threads(3) as value:
+        assert value is None
+        assert threaded.get_num_threads() == 3
+        with threaded.num_threads(1):
+            assert threaded.get_num_threads() == 1
+            with threaded.num_threads(4):
+                assert threaded.get_num_threads() == 4
+            assert threaded.get_num_threads() == 1
+        threaded.set_num_threads(6)  # for the process, not for this block
+        assert threaded.get_num_threads() == 3
+    assert threaded.get_num_threads() == 6
+
+
+def test_context_manager_and_exceptions(threaded):
+    threaded.set_num_threads(2)
+    with pytest.raises(ZeroDivisionError), threaded.num_threads(3):
+        1 / 0  # noqa: B018
+    assert threaded.get_num_threads() == 2
+
+
+def test_other_threads_are_not_affected(threaded):
+    threaded.set_num_threads(4)
+    with threaded.num_threads(1), ThreadPoolExecutor(1) as pool:
+        assert threaded.get_num_threads() == 1
+        assert pool.submit(threaded.get_num_threads).result() == 4
+        threaded.set_num_threads(5)
+        assert pool.submit(threaded.get_num_threads).result() == 5
+
+
+@pytest.mark.parametrize(("n", "exception"), BAD, ids=[repr(n) for n, _ in BAD])
+def test_bad_numbers(fs, n, exception):
+    before = fs.get_num_threads()
+    with pytest.raises(exception, match="set_num_threads: must be an integer"):
+        fs.set_num_threads(n)
+    with pytest.raises(exception, match="num_threads: must be an integer"), fs.num_threads(n):
+        pass
+    assert fs.get_num_threads() == before
+
+
+def test_pure_python_has_one(fs):
+    if fs._backend.threads is not None:
+        pytest.skip("about the fallback")
+    fs.set_num_threads(4)
+    with fs.num_threads(3):
+        assert fs.get_num_threads() == 1
+    assert fs.get_num_threads() == 1
+
+
+# -------------------------------------------------------------------------------- results
+
+
+def cases():
+    """(function's name, input): large enough for threads."""
+    rng = np.random.default_rng(0)
+    for row in ELEMENTWISE:
+        yield row.name, rng.normal(0, 20, 300_000).astype("float32")
+    for row in ROWS:
+        yield row.name, rng.normal(0, 20, (3000, 50)).astype("float32")
+        yield row.name, rng.normal(0, 20, (7, 20_000))
+
+
+def test_many_callers_at_once(threaded):
+    """Eight Python threads share two threads' worth of teams; every one gets the right results."""
+    threaded.set_num_threads(1)
+    work = [(getattr(threaded, name), x, getattr(threaded, name)(x)) for name, x in cases()]
+    threaded.set_num_threads(2)
+
+    def call(i):
+        function, x, expected = work[i % len(work)]
+        with threaded.num_threads(1 + i % 3):
+            assert_same_bits(function(x), expected)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(call, range(200)))
+    assert threaded.get_num_threads() == 2
+
+
+def test_one_result_from_many_callers(threaded):
+    """Threads that fill parts of one array do not step on each other."""
+    x = np.random.default_rng(0).normal(0, 20, 400_000).astype("float32")
+    for row in ELEMENTWISE:
+        out, function = np.empty_like(x), getattr(threaded, row.name)
+        parts = [slice(i, i + 60_000) for i in range(0, len(x), 60_000)]
+        with ThreadPoolExecutor(7) as pool:
+            list(pool.map(lambda part, f=function, out=out: f(x[part], out=out[part]), parts))
+        assert_same_bits(out, function(x))
+
+
+@pytest.mark.skipif(not getattr(sys, "_is_gil_enabled", lambda: True)(), reason="there is no GIL")
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
+def test_gil_is_released(compiled, row):
+    """The other thread waits for the GIL, and with this switch interval nobody asks the caller to give it up. So it
+    runs before the call returns if, and only if, the call releases the GIL of its own accord."""
+    x = np.zeros((2000, 1000), "float32")
+    out, function = np.empty_like(x), getattr(compiled, row.name)
+    interval = sys.getswitchinterval()
+
+    def attempt():
+        gate, ran = threading.Lock(), []
+        gate.acquire()
+        other = threading.Thread(target=lambda: (gate.acquire(), ran.append(True)))
+        other.start()
+        sys.setswitchinterval(1000)
+        try:
+            gate.release()
+            before = bool(ran)
+            function(x, out=out)
+            return not before and bool(ran)
+        finally:
+            sys.setswitchinterval(interval)
+            other.join()
+
+    assert any(attempt() for _ in range(20))
+
+
+# -------------------------------------------------------------------------------- the environment, other libraries
+
+PRINT = "import fastsig; print(fastsig.get_num_threads())"
+
+
+def test_environment(python, default):
+    if not default.get_config()["openmp"]:
+        pytest.skip("built without OpenMP")
+    for environment, expected in (
+        ({"FASTSIG_NUM_THREADS": "3"}, "3"),
+        ({"OMP_NUM_THREADS": "3"}, "3"),
+        ({"OMP_NUM_THREADS": "3,2"}, "3"),
+        ({"OMP_NUM_THREADS": "3", "FASTSIG_NUM_THREADS": " 1 "}, "1"),
+        ({"OMP_NUM_THREADS": "1", "FASTSIG_NUM_THREADS": "4"}, "4"),
+        ({"FASTSIG_NUM_THREADS": "3", "FASTSIG_PURE_PYTHON": "1"}, "1"),
+    ):
+        done = python(PRINT, **environment)
+        assert done.stdout.strip() == expected, (environment, done.stderr)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this system")
+def test_affinity_is_respected(python):
+    done = python("import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); " + PRINT)
+    assert done.stdout.strip() == "1", done.stderr
+
+
+def test_threadpoolctl(python, default):
+    pytest.importorskip("threadpoolctl")
+    if not default.get_config()["openmp"]:
+        pytest.skip("built without OpenMP")
+    code = """
+import numpy, fastsig, threadpoolctl
+assert any(pool["user_api"] == "openmp" for pool in threadpoolctl.threadpool_info())
+seen = [fastsig.get_num_threads()]
+for n in (1, 2):
+    with threadpoolctl.threadpool_limits(n):
+        seen.append(fastsig.get_num_threads())
+        with fastsig.num_threads(1):
+            seen.append(fastsig.get_num_threads())
+print(*seen, fastsig.get_num_threads())
+"""
+    done = python(code, OMP_NUM_THREADS="4")
+    assert done.stdout.split() == ["4", "1", "1", "2", "1", "4"], done.stderr
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="no /proc to count threads in")
+def test_threads_that_are_started(python, default):
+    """None for small calls or with a limit of one, and no more than allowed for large ones."""
+    if not default.get_config()["openmp"]:
+        pytest.skip("built without OpenMP")
+    code = """
+import os, numpy as np, fastsig
+count = lambda: len(os.listdir("/proc/self/task"))
+x, rows, start = np.zeros(1_000_000, "float32"), np.zeros((1000, 1000), "float32"), count()
+seen = []
+for n, x in ((3, x[:1000]), (1, x), (3, x), (2, x), (3, x)):
+    fastsig.set_num_threads(n)
+    fastsig.sigmoid(x)
+    fastsig.softmax(rows[: len(x) // 1000])
+    seen.append(count() - start)
+print(*seen)
+"""
+    done = python(code, OPENBLAS_NUM_THREADS="1", OMP_DYNAMIC="FALSE")
+    few = done.stdout.split()
+    assert few[:2] == ["0", "0"], done.stderr
+    assert few[2] == few[4] == "2"
+
+
+# -------------------------------------------------------------------------------- fork
+
+SETUP = """
+import os, sys, numpy as np, fastsig
+fastsig.set_num_threads(2)
+x = np.random.default_rng(0).normal(0, 9, 400_000).astype("float32")
+def results():
+    rows = x.reshape(1000, 400)
+    return [fastsig.sigmoid(x), fastsig.softmax(rows), fastsig.log_softmax(rows, axis=0)]
+expected = results()
+def right():
+    return all((a == b).all() for a, b in zip(results(), expected))
+"""
+
+
+@forks
+@pytest.mark.parametrize("pure", "01")
+def test_fork(python, pure):
+    """libgomp's threads do not survive a fork, and a parallel region in the child would wait for them for ever."""
+    code = (
+        SETUP
+        + """
+def child():
+    assert fastsig.get_num_threads() == 1
+    fastsig.set_num_threads(2)  # is no way around it
+    assert right() and fastsig.get_num_threads() == 1
+    with fastsig.num_threads(2):
+        assert right()
+def spawn(work):
+    pid = os.fork()
+    if not pid:
+        code = 1
+        try:
+            work()
+            code = 0
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+spawn(child)
+spawn(lambda: (child(), spawn(child)))
+assert right()
+print("parent", fastsig.get_num_threads())
+"""
+    )
+    done = python(code, FASTSIG_PURE_PYTHON=pure)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() in (["parent", "2"], ["parent", "1"])
+
+
+@forks
+def test_multiprocessing_fork_pool(python):
+    code = (
+        SETUP
+        + """
+import multiprocessing
+with multiprocessing.get_context("fork").Pool(3) as pool:
+    print(sum(pool.starmap(right, [()] * 12)))
+"""
+    )
+    done = python(code)
+    assert done.stdout.strip() == "12", done.stderr
+
+
+def test_multiprocessing_spawn_pool(python, tmp_path):
+    """Functions travel to other processes by pickle."""
+    script = tmp_path / "script.py"
+    names = [row.name for row in TABLE]
+    script.write_text(f"""
+import multiprocessing, numpy as np, fastsig
+if __name__ == "__main__":
+    x = np.linspace(-9, 9, 100)
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        for name in {names}:
+            assert (pool.apply(getattr(fastsig, name), (x,)) == getattr(fastsig, name)(x)).all()
+    print("done")
+""")
+    done = python(
+        "import runpy, sys; sys.argv = [sys.argv[1]]; runpy.run_path(sys.argv[0], run_name='__main__')", str(script)
+    )
+    assert done.stdout.strip() == "done", done.stderr

@@ -1,0 +1,601 @@
+"""What all functions share: they are called like a NumPy ufunc, and results do not depend on where things lie.
+
+Where the question is what a ufunc does (subclasses, order=, casting=), np.tanh is asked.
+"""
+
+import ctypes
+import functools
+import inspect
+import itertools
+import warnings
+
+import numpy as np
+import pytest
+from layouts import EMPTY, GUARD, LAYOUTS, assert_same, assert_same_bits, place, whole
+from oracle import ELEMENTWISE, ROWS, defaults, reference, ulp_error
+
+from fastsig._catalog import TABLE
+
+FLOATS = ("float16", "float32", "float64")
+INTEGERS = "bBhHiIlLqQ"
+UNSUPPORTED = "supports bool, integer, float16, float32 and float64"
+
+each_row = pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
+each_elementwise = pytest.mark.parametrize("row", ELEMENTWISE, ids=lambda row: row.name)
+each_with_parameters = pytest.mark.parametrize(
+    "row", [row for row in ELEMENTWISE if row.parameters], ids=lambda row: row.name
+)
+each_rows = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+each_float = pytest.mark.parametrize("dtype", FLOATS)
+each_layout = pytest.mark.parametrize("layout", LAYOUTS)
+
+
+def matrix(dtype="float32", shape=(6, 7)):
+    x = np.random.default_rng(0).normal(0, 4, shape).astype(dtype)
+    return x
+
+
+def is_public_ufunc(row):
+    return row.kind == "elementwise" and not row.parameters
+
+
+def typical_inputs(dtype, n):
+    """Values of all kinds, special ones among them, in no order."""
+    if np.dtype(dtype).kind in "iu":
+        return np.random.default_rng(1).integers(-40, 100, n).astype(dtype)
+    info = np.finfo(dtype)
+    special = [
+        0,
+        -0.0,
+        np.nan,
+        np.inf,
+        -np.inf,
+        info.max,
+        -info.max,
+        info.tiny,
+        -info.smallest_subnormal,
+        1,
+        -1,
+        -60000,
+    ]
+    with np.errstate(all="ignore"):
+        x = np.resize(np.array(special), n).astype(dtype)
+    x[len(special) :] = np.random.default_rng(1).normal(0, 12, max(0, n - len(special)))
+    return np.random.default_rng(2).permutation(x)
+
+
+# -------------------------------------------------------------------------------- what they are
+
+
+@each_row
+def test_attributes(fs, row):
+    function, ufunc = getattr(fs, row.name), fs._backend.ufuncs[row.name]
+    assert (function is ufunc) == is_public_ufunc(row)
+    assert isinstance(ufunc, np.ufunc) == (fs._backend.threads is not None)
+    assert function.__name__ == ufunc.__name__ == row.name
+    assert repr(ufunc) == f"<ufunc '{row.name}'>"
+    assert (ufunc.nin, ufunc.nout, ufunc.nargs) == (1 + len(row.parameters), 1, 2 + len(row.parameters))
+    assert ufunc.ntypes == len(ufunc.types)
+    assert ufunc.identity is None
+    assert ufunc.signature == (None if row.kind == "elementwise" else "(n)->(n)")
+    assert row.summary in function.__doc__
+    assert function.__doc__.startswith(f"{row.name}(x, /, out=None, *, where=True") == is_public_ufunc(row)
+    if not is_public_ufunc(row):
+        assert inspect.isfunction(function)
+        assert function.__module__ == "fastsig"
+        assert function.__qualname__ == row.name
+        signature = inspect.signature(function)
+        assert {name: signature.parameters[name].default for name, *_ in row.parameters} == {
+            n: d for n, d, _ in row.parameters
+        }
+
+
+@each_row
+def test_types(fs, row):
+    results = {loop[0]: loop[-1] for loop in fs._backend.ufuncs[row.name].types}
+    assert {char: char for char in "efd"}.items() <= results.items()
+    if row.kind == "elementwise":
+        kept = INTEGERS if row.keeps_integers else ""
+        assert results == {char: char if char in kept + "efd" else "d" for char in "?" + INTEGERS + "efd"}
+
+
+# -------------------------------------------------------------------------------- dtypes
+
+
+@each_row
+@pytest.mark.parametrize("char", "?" + INTEGERS + "efd")
+def test_result_dtype(fs, row, char):
+    function = getattr(fs, row.name)
+    kept = char in "efd" or (row.keeps_integers and char != "?")
+    for x in (np.array([[0, 1], [1, 1]], char), np.array([1], char), np.array(1, char), np.zeros((0, 2), char)):
+        got = function(x)
+        assert (got.dtype, got.shape) == (np.dtype(char if kept else "d"), x.shape)
+        np.testing.assert_array_equal(got, function(x.astype("d")) if not kept else got)
+
+
+@each_elementwise
+@pytest.mark.parametrize("char", INTEGERS)
+def test_integers_of_all_sizes(fs, row, char):
+    """Converted exactly, from the ends of their range and in every layout."""
+    info = np.iinfo(char)
+    x = np.array([info.min, info.min + 1, 0, 1, 2, 3, 100, info.max - 1, info.max] * 5, char)
+    expected = np.maximum(x, 0) if row.keeps_integers else getattr(fs, row.name)(x.astype("d"))
+    for layout in LAYOUTS:
+        assert_same(fs, getattr(fs, row.name)(place(x, layout)), expected, layout)
+    for n in range(x.size):
+        assert_same(fs, getattr(fs, row.name)(x[:n]), expected[:n], n)
+
+
+@each_row
+def test_python_numbers_and_lists(fs, row):
+    function = getattr(fs, row.name)
+    assert type(function(0.5)) is np.float64
+    assert type(function(True)) is np.float64
+    assert type(function(3)) is (np.int64 if row.keeps_integers else np.float64)
+    assert type(function(np.float32(3))) is np.float32
+    assert type(function(np.array(0.5, "float16"))) is np.float16
+    np.testing.assert_array_equal(function([[1.0, -2.0], (3.0, 4.0)]), function(np.array([[1.0, -2.0], [3.0, 4.0]])))
+    assert function([]).shape == (0,)
+    assert function(np.zeros((3, 0, 2), "float32")).shape == (3, 0, 2)
+
+
+@each_with_parameters
+def test_parameters_follow_nep_50(fs, row):
+    """Python numbers take the dtype of x; arrays and NumPy scalars take part in promotion."""
+    function, name = getattr(fs, row.name), row.parameters[0].name
+    for dtype in FLOATS:
+        x = np.array([-2, 3], dtype)
+        for weak in (0.25, 2, True):
+            assert function(x, **{name: weak}).dtype == dtype
+            assert function(x[0], **{name: weak}).dtype == dtype
+        for char in "efd" + INTEGERS:
+            for strong in (np.array([1, 1], char), np.array(1, char)[()]):
+                assert function(x, **{name: strong}).dtype == np.result_type(x, strong), char
+    for char in "?" + INTEGERS:
+        for parameter in (0.25, 2, np.float16(1), np.float32([1, 1])):
+            assert function(np.array([0, 1], char), **{name: parameter}).dtype == np.float64
+    half, slope = np.float16([-1.5, 2]), 0.1
+    np.testing.assert_array_equal(function(half, **{name: slope}), function(half, **{name: np.float16(slope)}))
+
+
+@each_with_parameters
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_parameters_broadcast(fs, row, dtype):
+    """Arrays of parameters of every shape and in every layout (PReLU)."""
+    x, function = matrix(dtype, (5, 6)), getattr(fs, row.name)
+    shapes = [(), (6,), (5, 1), (1, 6), (5, 6), (3, 5, 6), (3, 1, 1)]
+    for i, shape in itertools.product(range(len(row.parameters)), shapes):
+        values = np.random.default_rng(3).uniform(0.1, 0.9, shape).astype(dtype)
+        parameters = defaults(row, dtype) | {row.parameters[i].name: values}
+        expected = function(x, **parameters)
+        assert expected.shape == np.broadcast_shapes(x.shape, shape)
+        truth = reference(row, np.broadcast_to(x, expected.shape), **parameters)
+        # Long double holds no exact product of two doubles: hence the second term.
+        assert ulp_error(expected, truth).max() <= row.max_ulp[dtype == "float64"] + 2**-9
+        for layout, x_layout in itertools.product(
+            LAYOUTS if shape else ["contiguous"], ["contiguous", "strided", "last axis outermost"]
+        ):
+            parameters[row.parameters[i].name] = place(values, layout)
+            assert_same(fs, function(place(x, x_layout), **parameters), expected, (layout, x_layout))
+
+
+# -------------------------------------------------------------------------------- calling style
+
+
+@each_row
+@each_float
+@pytest.mark.parametrize("layout", EMPTY)
+def test_out(fs, row, dtype, layout):
+    """Filled in any layout, returned as it is, and nothing around it is touched."""
+    x, function = typical_inputs(dtype, 77).reshape(7, 11), getattr(fs, row.name)
+    expected = function(x)
+    for wrapped in (False, True):
+        out = EMPTY[layout](x)
+        before, elements = whole(out).copy(), out.copy()
+        assert function(x, out=(out,) if wrapped else out) is out
+        assert_same(fs, out.astype(dtype), expected)
+        out[...] = elements
+        np.testing.assert_array_equal(whole(out), before)
+    if is_public_ufunc(row):
+        assert function(x, out) is out
+    assert_same(fs, function(x, out=None), expected)
+    assert_same(fs, function(x, out=(None,)), expected)
+
+
+@each_row
+def test_out_of_another_shape_or_dtype(fs, row):
+    x, function = matrix("float32", (2, 3)), getattr(fs, row.name)
+    larger = np.empty((4, 2, 3), "float32")
+    assert function(x, out=larger) is larger
+    assert_same(fs, larger, np.broadcast_to(function(x), larger.shape))
+    for dtype in FLOATS:
+        out = np.empty((2, 3), dtype)
+        assert function(x, out=out) is out
+        assert_same(fs, out, function(x).astype(dtype))
+    zero_d = np.empty((), "float32")
+    assert function(np.float32(2), out=zero_d) is zero_d
+    assert zero_d == function(np.float32(2))
+
+
+@each_elementwise
+@each_float
+@each_layout
+def test_where_leaves_the_rest_alone(fs, row, dtype, layout):
+    """Masks of all densities: NumPy calls the inner loop once for every run of True, with pointers it uses again."""
+    function, x = getattr(fs, row.name), typical_inputs(dtype, 101)
+    expected = function(x)
+    masks = [
+        np.arange(101) % 2 == 0,
+        np.arange(101) % 2 == 1,
+        np.arange(101) % 7 != 3,
+        np.zeros(101, bool),
+        np.ones(101, bool),
+    ]
+    masks.append(np.random.default_rng(5).random(101) < 0.5)
+    for mask in masks:
+        out = np.full(101 + 8, GUARD, dtype)
+        function(place(x, layout), out=out[4:-4], where=place(mask, "strided"))
+        assert (out[[0, 1, 2, 3, -4, -3, -2, -1]] == GUARD).all()
+        assert_same(fs, out[4:-4], np.where(mask, expected, np.array(GUARD, dtype)))
+    for n in range(1, 40):
+        out = np.full(n + 2, GUARD, dtype)
+        function(x[:n], out=out[1:-1], where=masks[0][:n])
+        assert_same(fs, out[1:-1], np.where(masks[0][:n], expected[:n], np.array(GUARD, dtype)))
+        assert out[0] == out[-1] == GUARD
+    out = np.full((3, 101), GUARD, dtype)
+    function(x, out=out, where=[[True], [False], [True]])
+    assert_same(fs, out, np.where([[True], [False], [True]], expected, np.array(GUARD, dtype)))
+
+
+@each_row
+@pytest.mark.parametrize("wanted", FLOATS)
+@pytest.mark.parametrize("given", [*FLOATS, "int16", "int64", "bool"])
+def test_dtype(fs, row, given, wanted):
+    """dtype= is the dtype that is computed in."""
+    x, function = (matrix() > 0 if given == "bool" else matrix().astype(given)), getattr(fs, row.name)
+    got = function(x, dtype=wanted)
+    assert got.dtype == wanted
+    if np.dtype(given).kind == "f" or row.kind == "rows":
+        assert_same(fs, got, function(x.astype(wanted)))
+    assert function(x, casting="unsafe", dtype=wanted).dtype == wanted
+    if not np.can_cast(given, wanted):
+        with pytest.raises(TypeError, match="casting"):
+            function(x, casting="safe", dtype=wanted)
+
+
+@each_row
+def test_casting(fs, row):
+    x, function = matrix(), functools.partial(getattr(fs, row.name), **defaults(row, "float32"))
+    for casting in ("no", "equiv", "safe", "same_kind", "unsafe"):
+        assert_same(fs, function(x, casting=casting), function(x))
+    with pytest.raises(TypeError, match="'no'"):
+        function(place(x, "byte-swapped"), casting="no")
+    assert_same(fs, function(place(x, "byte-swapped"), casting="equiv"), function(x))
+    out = np.zeros(x.shape, np.float16)
+    with pytest.raises(TypeError, match="'safe'"):
+        function(x, out=out, casting="safe")
+    assert not out.any()
+
+
+@each_row
+def test_order(fs, row):
+    for x in (matrix(), np.asfortranarray(matrix()), np.moveaxis(matrix(shape=(2, 3, 4)), 0, 1)):
+        for order in "CFKA":
+            got, like = getattr(fs, row.name)(x, order=order), np.tanh(x, order=order)
+            if row.kind == "elementwise" or order in "CF":
+                assert got.strides == like.strides, order
+            assert_same(fs, got, getattr(fs, row.name)(x))
+
+
+class Subclass(np.ndarray):
+    def __array_finalize__(self, other):
+        self.note = getattr(other, "note", None)
+
+
+@each_row
+@pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
+def test_subclasses(fs, row):
+    function, plain = getattr(fs, row.name), matrix()
+    subclass = plain.view(Subclass)
+    subclass.note = "kept"
+    masked = np.ma.array(plain, mask=plain > 1)
+    for x in (subclass, np.matrix(plain), masked):
+        got = function(x)
+        assert type(got) is type(np.tanh(x))
+        assert_same_bits(np.asarray(got)[plain <= 1], np.asarray(function(plain))[plain <= 1])
+        assert type(function(x, subok=False)) is type(np.tanh(x, subok=False)) is np.ndarray
+    assert function(subclass).note == "kept"
+    np.testing.assert_array_equal(function(masked).mask, masked.mask)
+    out = np.zeros_like(subclass)
+    assert function(plain, out=out) is out
+
+
+class Recorder:
+    """Answers ufunc calls itself, as a dask or a torch array does."""
+
+    ndim, shape = 1, (3,)
+
+    def __init__(self, answer="answer"):
+        self.answer, self.calls = answer, []
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
+        self.calls.append((ufunc, method, inputs, kwargs))
+        return self.answer
+
+
+@each_row
+def test_array_ufunc(fs, row):
+    function, ufunc, recorder = getattr(fs, row.name), fs._backend.ufuncs[row.name], Recorder()
+    parameters = tuple(parameter.default for parameter in row.parameters)
+    axis = {"axis": -1} if row.kind == "rows" else {}
+    assert function(recorder) == "answer"
+    assert function(recorder, dtype="float32") == "answer"
+    assert recorder.calls == [
+        (ufunc, "__call__", (recorder, *parameters), axis),
+        (ufunc, "__call__", (recorder, *parameters), axis | {"dtype": "float32"}),
+    ]
+    x, out = np.ones(3), Recorder("by out")
+    assert function(x, out=out) == "by out"
+    ((_, _, inputs, kwargs),) = out.calls
+    assert inputs[0] is x
+    assert kwargs["out"] == (out,)
+    for refuses in (
+        Recorder(NotImplemented),
+        type("Refuses", (), {"__array_ufunc__": None, "ndim": 1, "shape": (3,)})(),
+    ):
+        with pytest.raises(TypeError, match="__array_ufunc__"):
+            function(refuses)
+
+
+@each_with_parameters
+def test_array_ufunc_of_a_parameter(fs, row):
+    recorder = Recorder()
+    assert getattr(fs, row.name)(np.ones(3), **{row.parameters[0].name: recorder}) == "answer"
+    assert any(value is recorder for value in recorder.calls[0][2])
+
+
+@each_row
+def test_overlap(fs, row):
+    """NumPy's promise: as if the input had been copied first."""
+    function, x = getattr(fs, row.name), typical_inputs("float32", 4000)
+    expected = function(x[10:-10])
+    for shift in (0, 1, -1, 3, 9):
+        buffer = x.copy()
+        function(buffer[10:-10], out=buffer[10 + shift : len(x) - 10 + shift])
+        assert_same(fs, buffer[10 + shift : len(x) - 10 + shift], expected, shift)
+    buffer = x[10:-10].copy()
+    function(buffer, out=buffer[::-1])
+    assert_same(fs, buffer[::-1], expected)
+    square = x[:900].reshape(30, 30).copy()
+    expected = function(square.copy())
+    function(square, out=square.T)
+    assert_same(fs, square.T, expected)
+
+
+# -------------------------------------------------------------------------------- same bits wherever it lies
+
+
+@each_elementwise
+@pytest.mark.parametrize("dtype", [*FLOATS, "int32", "uint8"])
+def test_same_bits_wherever_it_lies(fs, row, dtype):
+    x, function = typical_inputs(dtype, 3000), getattr(fs, row.name)
+    expected = function(x)
+    for layout in LAYOUTS:
+        assert_same(fs, function(place(x, layout)), expected, layout)
+        assert_same(fs, function(place(x.reshape(10, 5, 60), layout)), expected.reshape(10, 5, 60), layout)
+    for n in range(71):
+        assert_same(fs, function(x[:n]), expected[:n], f"tail of {n}")
+        assert_same(fs, function(x[n:]), expected[n:], f"offset of {n}")
+        assert_same(fs, function(x[:n][::-1]), expected[:n][::-1], f"reversed tail of {n}")
+    assert_same(fs, np.array([function(value) for value in x[:100]]), expected[:100], "one by one")
+    assert_same(fs, function(np.broadcast_to(x[5], 700)), np.broadcast_to(expected[5], 700), "stride 0")
+    assert_same(fs, function(x[:, None][:, [0] * 3]), np.repeat(expected[:, None], 3, 1))
+    if expected.dtype == x.dtype:
+        for step in (1, -1, 3):
+            buffer = x.copy()
+            function(buffer[::step], out=buffer[::step])
+            assert_same(
+                fs, buffer[::step], expected[::step] if step == 1 else function(x[::step]), f"in place, step {step}"
+            )
+
+
+@each_elementwise
+@pytest.mark.parametrize("dtype", [*FLOATS, "int32"])
+def test_same_bits_on_any_number_of_threads(compiled, row, dtype):
+    x, function = typical_inputs(dtype, 300_007), getattr(compiled, row.name)
+    with compiled.num_threads(1):
+        expected = function(x)
+    for threads in (2, 3, 8):
+        with compiled.num_threads(threads):
+            assert_same_bits(function(x), expected, threads)
+            assert_same_bits(function(x[::-1]), expected[::-1], threads)
+            assert_same_bits(function(place(x, "strided")), expected, threads)
+            out = np.full(x.size + 64, GUARD, expected.dtype)
+            function(x, out=out[32:-32])
+            assert (out[:32] == GUARD).all() and (out[-32:] == GUARD).all()
+            assert_same_bits(out[32:-32], expected, threads)
+    assert_same_bits(expected[:3000], function(x[:3000]))
+
+
+# -------------------------------------------------------------------------------- errors
+
+BAD_INPUT = {
+    "long double": np.ones(3, np.longdouble),
+    "long double scalar": np.longdouble(1),
+    "complex64": np.ones(3, np.complex64),
+    "complex128": np.ones(3, np.complex128),
+    "complex256": np.ones(3, np.clongdouble),
+    "complex scalar": np.complex64(1),
+    "Python complex": 1j,
+    "list of complex": [1j, 2],
+    "object": np.array([1.0, None]),
+    "None": None,
+    "str": "1",
+    "array of str": np.array(["1", "2"]),
+    "bytes": b"1",
+    "datetime": np.datetime64("2020-01-01"),
+    "array of datetime": np.array(["2020-01-01"], "M8[s]"),
+    "timedelta": np.timedelta64(1, "s"),
+    "record": np.zeros(3, [("a", "f4")]),
+}
+
+
+@each_row
+@pytest.mark.parametrize("bad", BAD_INPUT)
+def test_unsupported_dtype(fs, row, bad):
+    out = np.full(np.shape(BAD_INPUT[bad]), GUARD, np.float64)
+    with pytest.raises(TypeError, match=f"'{row.name}' {UNSUPPORTED}"):
+        getattr(fs, row.name)(BAD_INPUT[bad])
+    with pytest.raises(TypeError):
+        getattr(fs, row.name)(BAD_INPUT[bad], out=out)
+    assert (out == GUARD).all()
+
+
+@each_row
+def test_integer_beyond_int64(fs, row):
+    with pytest.raises((TypeError, OverflowError)):
+        getattr(fs, row.name)(2**70)
+
+
+@each_with_parameters
+@pytest.mark.parametrize("bad", BAD_INPUT)
+def test_unsupported_dtype_of_a_parameter(fs, row, bad):
+    with pytest.raises(TypeError, match=f"'{row.name}'"):
+        getattr(fs, row.name)(np.ones(3, "float32"), **{row.parameters[0].name: BAD_INPUT[bad]})
+
+
+def read_only():
+    return place(np.full((2, 3), GUARD, "float32"), "read-only")
+
+
+def guarded(*shape, dtype="float32"):
+    return np.full(shape, GUARD, dtype)
+
+
+# what is wrong: (exception, x, a maker of out, keywords)
+X = np.ones((2, 3), "float32")
+BAD_CALL = {
+    "out too small": (ValueError, X, lambda: guarded(2), {}),
+    "out of too few dimensions": (ValueError, X, lambda: guarded(3), {}),
+    "out of another shape": (ValueError, X, lambda: guarded(3, 2), {}),
+    "out read-only": (ValueError, X, read_only, {}),
+    "out of integers": (TypeError, X, lambda: guarded(2, 3, dtype="int64"), {}),
+    "out of bools": (TypeError, X, lambda: np.ones((2, 3), bool), {}),
+    "two outs": (ValueError, X, lambda: (guarded(2, 3), guarded(2, 3)), {}),
+    "out is a list": (TypeError, X, lambda: [1.0, 2.0], {}),
+    "ragged": (ValueError, [[1.0], [1.0, 2.0]], lambda: guarded(2, 2), {}),
+    "unknown keyword": (TypeError, X, lambda: guarded(2, 3), {"nonsense": 1}),
+    "unknown casting": (ValueError, X, lambda: guarded(2, 3), {"casting": "nonsense"}),
+    "unknown order": (ValueError, X, lambda: guarded(2, 3), {"order": "Z"}),
+    "dtype of integers": (TypeError, X, lambda: guarded(2, 3), {"dtype": "int32"}),
+    "dtype unsupported": (TypeError, X, lambda: guarded(2, 3), {"dtype": np.longdouble}),
+    "dtype no dtype": (TypeError, X, lambda: guarded(2, 3), {"dtype": "nonsense"}),
+    "where does not broadcast": (ValueError, X, lambda: guarded(2, 3), {"where": np.array([True, False])}),
+    "where no bools": (TypeError, X, lambda: guarded(2, 3), {"where": np.array([1.0, 0.0, 1.0])}),
+}
+
+
+@each_row
+@pytest.mark.parametrize("wrong", BAD_CALL)
+def test_bad_call(fs, row, wrong):
+    exception, x, make_out, keywords = BAD_CALL[wrong]
+    out = make_out()
+    before = [np.array(array, copy=True) for array in (out if isinstance(out, tuple) else (out,))]
+    with pytest.raises(exception):
+        getattr(fs, row.name)(x, out=out, **keywords)
+    for array, old in zip(out if isinstance(out, tuple) else (out,), before, strict=True):
+        np.testing.assert_array_equal(array, old)
+
+
+@each_rows
+@pytest.mark.parametrize("axis", [2, -3, (0, 2), (0, -3)])
+def test_axis_that_does_not_exist(fs, row, axis):
+    out = guarded(2, 3)
+    with pytest.raises(np.exceptions.AxisError, match="out of bounds for array of dimension 2"):
+        getattr(fs, row.name)(X, axis=axis, out=out)
+    assert (out == GUARD).all()
+    with pytest.raises(np.exceptions.AxisError):
+        getattr(fs, row.name)(1.0, axis=1)
+
+
+@each_rows
+@pytest.mark.parametrize(
+    ("axis", "exception"), [((0, 0), ValueError), ((0, -2), ValueError), (0.0, TypeError), ("0", TypeError)]
+)
+def test_bad_axis(fs, row, axis, exception):
+    with pytest.raises(exception):
+        getattr(fs, row.name)(X, axis=axis)
+
+
+@each_row
+def test_wrong_number_of_arguments(fs, row):
+    with pytest.raises(TypeError):
+        getattr(fs, row.name)()
+    with pytest.raises(TypeError):
+        getattr(fs, row.name)(X, *[0] * (len(row.parameters) + (row.kind == "rows")), X.copy(), X.copy())
+
+
+@each_with_parameters
+def test_parameters_that_do_not_broadcast(fs, row):
+    with pytest.raises(ValueError, match="broadcast"):
+        getattr(fs, row.name)(X, **{row.parameters[0].name: np.ones(2)})
+
+
+# -------------------------------------------------------------------------------- floating-point flags
+
+
+@each_row
+@each_float
+def test_no_warnings(fs, row, dtype):
+    """All special values, alone and in rows, in every layout: no warning, and no exception under errstate(raise)."""
+    function = getattr(fs, row.name)
+    info = np.finfo(dtype)
+    values = [
+        0,
+        np.inf,
+        np.nan,
+        info.max,
+        info.tiny,
+        info.smallest_subnormal,
+        1,
+        3,
+        20,
+        60,
+        88,
+        89,
+        100,
+        104,
+        300,
+        709,
+        745,
+        1000,
+    ]
+    x = np.array([*values, *(-value for value in values)], dtype)
+    rows = np.array(list(itertools.product(x[[0, 1, 2, 3, 5, 8, 14, 19, 21]], repeat=3)))
+    with warnings.catch_warnings(), np.errstate(all="raise"):
+        warnings.simplefilter("error")
+        for value in x:
+            function(value)
+            function([value, value])
+        for layout in LAYOUTS:
+            function(place(x, layout))
+            function(place(rows, layout))
+            function(
+                place(rows, layout), out=EMPTY.get(layout, EMPTY["contiguous"])(rows), where=place(rows > 0, "strided")
+            )
+        function(np.tile(x, 20_000))
+        np.add(1.0, 2.0)  # and nothing is left for the next one
+        with pytest.raises(FloatingPointError):
+            np.exp(np.float64(1000))  # or the checks above would check nothing
+
+
+@each_row
+def test_flags_are_cleared(compiled, row):
+    """As the C library sees them, after a call outside of NumPy's own bookkeeping would have left them up."""
+    libm = ctypes.CDLL(None)
+    if not hasattr(libm, "fetestexcept"):
+        pytest.skip("no fetestexcept in this C library")
+    x = typical_inputs("float32", 1000)
+    libm.feclearexcept(0x1F)
+    getattr(compiled, row.name)(x)
+    assert libm.fetestexcept(0x0F) == 0  # of invalid, division, overflow and underflow, whatever their order

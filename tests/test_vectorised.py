@@ -1,0 +1,114 @@
+"""The compiler vectorises every loop of the block kernels: by its own report, for the flags that setup.py uses."""
+
+import re
+import runpy
+import shutil
+import subprocess
+import sys
+import sysconfig
+
+import numpy as np
+import pytest
+from conftest import PACKAGE
+
+CHECKOUT = PACKAGE.parent
+SOURCE = PACKAGE / "_formulas.pxi"
+
+# A loop that cannot be vectorised, lest the test believe a report that says yes to everything.
+COUNTER_EXAMPLE = """
+from libc.math cimport tanh
+cdef void libm_block(const double *x, double *y, npy_intp n) noexcept nogil:
+    cdef npy_intp i
+    for i in range(n):  # libm
+        y[i] = tanh(x[i])
+"""
+
+
+def fused_types(text):
+    """Name of a fused type -> how many types it stands for."""
+    declared = re.findall(r"^ctypedef fused (\w+):.*\n((?:    \w+\n)+)", text, re.M)
+    return {"floating": 2} | {name: len(members.split()) for name, members in declared}
+
+
+def loops_of_block_kernels(text):
+    """(line, function, how many specialisations) of every loop over a block's elements."""
+    fused, found = fused_types(text), []
+    for number, line in enumerate(text.splitlines(), 1):
+        if definition := re.match(r"cdef .*?(\w+)\(", line):
+            kernel = definition[1] if definition[1].endswith("_block") else None
+            copies = next((count for name, count in fused.items() if re.search(rf"\b{name} \*", line)), 1)
+        elif re.match(r"    +for \w+ in range\(n\):", line) and kernel:
+            found.append((number, kernel, copies))
+    return found
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    """(file, line) -> bytes of the vectors of each loop that gcc vectorised there."""
+    if not (CHECKOUT / "setup.py").exists() or not SOURCE.exists():
+        pytest.skip("about the source tree")
+    pytest.importorskip("Cython")
+    compiler = shutil.which("gcc")
+    if compiler is None or "clang" in subprocess.run([compiler, "--version"], capture_output=True, text=True).stdout:
+        pytest.skip("needs gcc, whose report it reads")
+    folder = tmp_path_factory.mktemp("vectorised")
+    setup = runpy.run_path(str(CHECKOUT / "setup.py"), run_name="setup")
+    kernel_set = "x86_64_v3" if setup["X86_64"] else "baseline"
+
+    # A kernel set without driver and rows: only the block kernels stay, none of them inlined somewhere.
+    directives = (PACKAGE / f"_kernels_{kernel_set}.pyx").read_text().splitlines()[0]
+    head, _ = (PACKAGE / "_kernels.pxi").read_text().split('include "_driver.pxi"')
+    pyx, c, listing = folder / "kernels.pyx", folder / "kernels.c", folder / "report.txt"
+    kernels = {kernel for _, kernel, _ in loops_of_block_kernels(SOURCE.read_text())}
+    # Those that only the rows use need a user here, or they would not be compiled.
+    users = [
+        f"elementwise('{kernel}', 1, 1.0, <void *>{kernel}[float], <void *>{kernel}[double])\n"
+        for kernel in sorted(kernels)
+    ]
+    pyx.write_text(
+        f"{directives}\n{head}{COUNTER_EXAMPLE}{''.join(users)}elementwise('libm', 1, 1.0, NULL, <void *>libm_block)\n"
+    )
+    cython = [
+        sys.executable,
+        "-m",
+        "cython",
+        "--line-directives",
+        "-I",
+        str(PACKAGE),
+        "-I",
+        str(CHECKOUT),
+        str(pyx),
+        "-o",
+        str(c),
+    ]
+    subprocess.run(cython, check=True, capture_output=True, cwd=CHECKOUT)
+    flags = [flag for group in setup["FLAGS"]["unix"] for flag in group]
+    flags += [flag for flag in [setup["MARCH"]["unix"].get(kernel_set)] if flag]
+    flags += [f"-D{name}={value}" for name, value in setup["extension"](f"fastsig._kernels_{kernel_set}").define_macros]
+    includes = ["-I", sysconfig.get_paths()["include"], "-I", np.get_include()]
+    gcc = [compiler, "-c", str(c), "-o", str(folder / "kernels.o"), "-fPIC", *flags, *includes]
+    subprocess.run([*gcc, f"-fopt-info-vec-optimized={listing}"], check=True, capture_output=True, cwd=CHECKOUT)
+
+    vectorised = {}
+    for path, line, size in re.findall(
+        r"^(.*?):(\d+):\d+: optimized: +loop vectorized using (\d+) byte", listing.read_text(), re.M
+    ):
+        vectorised.setdefault((path.rpartition("/")[2], int(line)), []).append(int(size))
+    return pyx, vectorised, 32 if kernel_set == "x86_64_v3" else 8
+
+
+@pytest.mark.skipif(not SOURCE.exists(), reason="about the source tree")
+def test_every_loop_is_vectorised(report):
+    _, vectorised, full = report
+    loops = loops_of_block_kernels(SOURCE.read_text())
+    assert len(loops) >= len(re.findall(r"^elementwise\(", SOURCE.read_text(), re.M))
+    for line, kernel, copies in loops:
+        # What is left over gets another, narrower loop, which is listed too.
+        widths = [width for width in vectorised.get((SOURCE.name, line), []) if width >= full]
+        assert len(widths) >= copies, f"{kernel}, line {line}: {len(widths)} of {copies} specialisations are vectorised"
+
+
+def test_a_call_is_not_vectorised(report):
+    pyx, vectorised, _ = report
+    (line,) = (number for number, text in enumerate(pyx.read_text().splitlines(), 1) if text.endswith("# libm"))
+    assert (pyx.name, line) not in vectorised

@@ -1,0 +1,37 @@
+"""Calls that the type stubs have to accept, one of each kind; for mypy, and never run."""
+
+from typing import Any
+
+import numpy as np
+from typing_extensions import assert_type
+
+import fastsig
+
+x = np.ones((2, 3), np.float32)
+
+ufunc: np.ufunc = fastsig.sigmoid
+fastsig.sigmoid(x, out=x, where=x > 0, dtype=np.float64, casting="same_kind", order="K", subok=False)
+fastsig.sigmoid([1.0, 2.0])
+
+fastsig.leaky_relu(x)
+fastsig.leaky_relu(x, 0.1, out=x)
+fastsig.leaky_relu(x, negative_slope=[0.1, 0.2, 0.3], where=[True, False, True], out=(x,))
+
+fastsig.softmax(x)
+fastsig.softmax(x, 0)
+fastsig.log_softmax([1, 2], axis=(0,), where=True, dtype="float32", out=None)
+fastsig.softmax(1.5, axis=None)
+
+version: str = fastsig.__version__
+names: list[str] = fastsig.__all__
+fastsig.set_num_threads(2)
+assert_type(fastsig.get_num_threads(), int)
+assert_type(fastsig.get_config(), dict[str, Any])
+fastsig.show_config()
+fastsig.bench()
+with fastsig.num_threads(1) as nothing:
+    assert_type(nothing, None)
+
+fastsig.leaky_relu(x, slope=0.1)  # type: ignore[call-arg]
+fastsig.set_num_threads("2")  # type: ignore[arg-type]
+fastsig.unknown(x)  # type: ignore[attr-defined]
