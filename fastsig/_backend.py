@@ -33,8 +33,8 @@ def _import(name):
 def _short_spin():
     """While libgomp is loaded, which reads its settings then: let idle threads spin for microseconds, not milliseconds.
 
-    By default they spin so long that they take the CPU from their own caller, most of all when other work runs. What the
-    user has set stays, and so does the environment.
+    By default they spin so long that they take the CPU from their own caller, most of all when other work runs. What
+    the user has set stays, and so does the environment.
     """
     ours = not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & os.environ.keys()
     if ours:

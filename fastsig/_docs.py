@@ -82,7 +82,7 @@ def bench() -> None: ...
 
 OPTIONS = (
     "out: np.ndarray | tuple[np.ndarray] | None = None, where: ArrayLike = True, casting: str = ..., order: str = ..., "
-    "dtype: DTypeLike = None, subok: bool = True"
+    "dtype: DTypeLike | None = None, subok: bool = True"
 )
 
 
