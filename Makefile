@@ -1,45 +1,50 @@
 # Everything runs in virtual environments of its own; `make demo` and `make test` are all that a newcomer needs.
 PYTHON ?= python3
-SOURCES := $(wildcard fastsig/*.py fastsig/*.p[xy]* setup.py pyproject.toml Makefile)
-STAMP = .venv/.installed-$(1)
+SOURCES := $(wildcard fastsig/*.py fastsig/*.p[xy]* setup.py pyproject.toml)
+PIP = bin/pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test exhaustive bench lint generate clean
 
-demo: $(call STAMP,examples)
+demo: .venv/.installed
 	.venv/bin/python examples/logistic_regression.py
 
-test: $(call STAMP,examples) $(call STAMP,test)
+test: .venv/.installed
 	.venv/bin/pytest -q
 
-exhaustive: $(call STAMP,test)
+# Every float32 there is, through every elementwise function: some minutes each.
+exhaustive: .venv/.installed
 	.venv/bin/python tests/exhaustive.py
 
-lint: $(call STAMP,lint)
-	.venv/bin/ruff check .
-	.venv/bin/ruff format --check .
-	.venv/bin/cython-lint fastsig
-	.venv/bin/mypy
+# The race against PyTorch, ONNX Runtime, JAX and others; `make bench ARGS=--quick` takes two minutes.
+bench: .venv-bench/.installed
+	.venv-bench/bin/python bench/race.py $(ARGS)
+
+lint: .venv-lint/.installed
+	.venv-lint/bin/ruff check .
+	.venv-lint/bin/ruff format --check .
+	PATH="$(CURDIR)/.venv-lint/bin:$$PATH" cython-lint fastsig
+	.venv-lint/bin/mypy
 
 # The files that are made from the table: __init__.pyi and the README's list of functions.
-generate: $(call STAMP,test)
+generate: .venv/.installed
 	.venv/bin/python -c "from fastsig._docs import write_files; write_files()"
 
-bench: .venv-bench/.installed
-	.venv-bench/bin/python bench/race.py
-
-.venv/bin/python:
-	$(PYTHON) -m venv .venv
-
 # Editable, so that `python` in this folder finds the compiled modules; built again when a source has changed.
-.venv/.installed-%: .venv/bin/python $(SOURCES)
-	.venv/bin/pip install --quiet --disable-pip-version-check --editable ".[$*]"
+.venv/.installed: $(SOURCES)
+	$(PYTHON) -m venv .venv
+	.venv/$(PIP) --editable ".[examples,test]"
 	touch $@
 
 .venv-bench/.installed: $(SOURCES) bench/requirements.txt
 	$(PYTHON) -m venv .venv-bench
-	.venv-bench/bin/pip install --quiet --disable-pip-version-check -r bench/requirements.txt
-	.venv-bench/bin/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps .
+	.venv-bench/$(PIP) -r bench/requirements.txt
+	.venv-bench/$(PIP) --force-reinstall --no-deps .
+	touch $@
+
+.venv-lint/.installed: Makefile
+	$(PYTHON) -m venv .venv-lint
+	.venv-lint/$(PIP) ruff cython-lint mypy typing_extensions numpy
 	touch $@
 
 clean:
-	rm -rf .venv .venv-bench build dist *.egg-info fastsig/*.so
+	rm -rf .venv .venv-bench .venv-lint build dist *.egg-info fastsig/*.so

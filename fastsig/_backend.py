@@ -81,4 +81,7 @@ for _row in TABLE:
         ufuncs[_row.name + "_where"] = kernels.build_rows(
             _row.name + "_where", f"{_row.name} of the entries where a mask is true."
         )
+for _name, _ufunc in ufuncs.items():
+    with contextlib.suppress(AttributeError):  # NumPy before 2.2: pickle then searches all modules
+        _ufunc.__module__ = "fastsig" if _ufunc.nin == 1 and not _ufunc.signature else __name__
 globals().update(ufuncs)
