@@ -81,7 +81,7 @@ cdef class Loops:
     cdef add(self, str types, PyUFuncGenericFunction function, const void *data, size_t size):
         self.functions[self.n] = function
         self.data[self.n] = memcpy(PyMem_Malloc(size), data, size)
-        self.types += bytes(np.dtype(char).num for char in types)
+        self.types += bytes([np.dtype(char).num for char in types])
         self.n += 1
 
     cdef ufunc(self, int nin, str name, str doc, str signature):
@@ -90,7 +90,7 @@ cdef class Loops:
         ufunc = PyUFunc_FromFuncAndDataAndSignature(
             self.functions, self.data, <char *>self.types, self.n, nin, 1, -1, c_name, c_doc, 0,
             <const char *>c_signature if signature else NULL)
-        for dtype in [python_complex(), *(type(np.dtype(char)) for char in "gFDGOSUVMm")]:
+        for dtype in [python_complex()] + [type(np.dtype(char)) for char in "gFDGOSUVMm"]:
             PyUFunc_AddPromoter(ufunc, (dtype,) + (None,) * nin, refusal())
         return ufunc
 
