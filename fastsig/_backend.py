@@ -33,8 +33,8 @@ def _import(name):
 def _short_spin():
     """While libgomp is loaded, which reads its settings then: let idle threads spin for microseconds, not milliseconds.
 
-    By default they spin so long that they take the CPU from their own caller, most of all when other work runs. What
-    the user has set stays, and so does the environment.
+    By default they spin so long that they take the CPU from other work, their own caller's included. What the user has
+    set stays, and so does the environment.
     """
     ours = not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & os.environ.keys()
     if ours:
@@ -55,6 +55,9 @@ def _choose():
         return "pure Python", _fallback(), None, ["FASTSIG_PURE_PYTHON is set"]
     with _short_spin():
         threads, why = _import("_threads")
+    if threads:
+        placed = {"OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY"} & os.environ.keys()
+        threads.set_keep_apart(not placed)
     cpu, why = _import("_cpu") if threads else (None, why)
     skipped = [why] if why else []
     supported = cpu.supported() if cpu else []

@@ -21,7 +21,7 @@ ctypedef void (*Store)(const void *block, char *p, npy_intp stride, npy_intp n) 
 
 cdef struct Loop:
     int nin
-    npy_intp serial         # up to so many elements, one thread is fastest
+    double cost             # ns for one element, about
     void *kernel
     Load load               # how input 0..nin-1 is stored and becomes the computed type; NULL: it is the computed type
     bint load_all           # parameters are stored like input 0 (float16), or already are the computed type
@@ -133,15 +133,21 @@ cdef void run(number **args, npy_intp begin, npy_intp end, const npy_intp *steps
             scatter(result, out + i * out_step, out_step, n, loop.store)
         i += n
 
+cdef inline npy_intp chunk_of(npy_intp n, int threads, npy_intp least) noexcept nogil:
+    """How many of n things a thread takes at a time: a worker that wakes up late then finds less left to do."""
+    return (max(least, n // (threads * 8)) + least - 1) // least * least
+
 cdef void drive(number **args, const npy_intp *dims, const npy_intp *steps, void *data) noexcept nogil:
     """A ufunc's inner loop, on several threads when they pay."""
     cdef const Loop *loop = <const Loop *>data
-    cdef npy_intp n = dims[0], share, c
-    cdef int threads = acquire_threads() if n > loop.serial else 0
+    cdef npy_intp n = dims[0], chunk, c
+    cdef void *team = NULL
+    cdef int threads = acquire_threads(n * loop.cost, &team) if n * loop.cost > PARALLEL_NS else 0
     if threads > 1:
-        share = ((n + threads - 1) // threads + BLOCK - 1) // BLOCK * BLOCK
-        for c in prange(threads, num_threads=threads, schedule="static"):
-            run(args, min(n, c * share), min(n, (c + 1) * share), steps, loop)
+        chunk = chunk_of(n, threads, 8 * BLOCK)
+        for c in prange((n + chunk - 1) // chunk, num_threads=threads, schedule="dynamic"):
+            join_team(team)
+            run(args, c * chunk, min(n, (c + 1) * chunk), steps, loop)
     else:
         run(args, 0, n, steps, loop)
     release_threads(threads)

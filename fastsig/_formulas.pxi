@@ -43,20 +43,17 @@ ctypedef fused number:              # what the driver can move: reals are comput
 cdef class Kernel:
     """The block kernels of one elementwise function and what the driver must know of it."""
     cdef int nin
-    cdef npy_intp serial        # up to so many elements, one thread is fastest
+    cdef double cost            # ns for one float32, about: decides when threads pay
     cdef void *f32
     cdef void *f64
     cdef dict integers          # dtype kind and size ("i4") -> block kernel's address, if integers stay integers
 
 cdef dict kernels = {}
 
-cdef double PARALLEL_NS = 40_000.0     # with less work than this, starting a team of threads costs more than it saves
-
 cdef Kernel elementwise(str name, int nin, double cost, void *f32, void *f64):
-    """Hand a function to the driver. cost: one element's time on one core, ns, about."""
+    """Hand a function to the driver. cost: one float32's time on one core, ns, about."""
     cdef Kernel kernel = Kernel()
-    kernel.nin, kernel.f32, kernel.f64, kernel.integers = nin, f32, f64, {}
-    kernel.serial = <npy_intp>(PARALLEL_NS / cost)
+    kernel.nin, kernel.cost, kernel.f32, kernel.f64, kernel.integers = nin, cost, f32, f64, {}
     kernels[name] = kernel
     return kernel
 
@@ -202,7 +199,7 @@ cdef void sigmoid_block(const floating **x, floating *y, npy_intp n) noexcept no
     for i in range(n):
         y[i] = sigmoid_finish(t[i], scale[i])
 
-elementwise("sigmoid", 1, 1.2, <void *>sigmoid_block[float], <void *>sigmoid_block[double])
+elementwise("sigmoid", 1, 0.5, <void *>sigmoid_block[float], <void *>sigmoid_block[double])
 
 
 # ---------------------------------------------------------------------------------------------- tanh
@@ -232,7 +229,7 @@ cdef void tanh_block(const floating **x, floating *y, npy_intp n) noexcept nogil
     for i in range(n):
         y[i] = tanh_finish(a[i], t[i], scale[i])
 
-elementwise("tanh", 1, 1.2, <void *>tanh_block[float], <void *>tanh_block[double])
+elementwise("tanh", 1, 0.5, <void *>tanh_block[float], <void *>tanh_block[double])
 
 
 # ---------------------------------------------------------------------------------------------- relu

@@ -10,7 +10,7 @@ from libc.string cimport memcpy
 cimport numpy as cnp
 from numpy cimport npy_intp, PyUFuncGenericFunction
 
-from fastsig._threads cimport acquire_threads, release_threads
+from fastsig._threads cimport PARALLEL_NS, acquire_threads, join_team, release_threads
 
 cdef extern from *:
     """
@@ -110,9 +110,10 @@ cdef dict integers = {
 
 cdef add_floats(Loops loops, Kernel kernel):
     cdef Loop loop
-    loop.nin, loop.serial = kernel.nin, kernel.serial
+    loop.nin = kernel.nin
     for char in "dfe" if kernel.nin == 1 else "efd":
         loop.kernel = kernel.f64 if char == "d" else kernel.f32
+        loop.cost = kernel.cost * np.dtype(char).itemsize / 4
         loop.load, loop.store, loop.load_all = NULL, NULL, char == "e"
         if char == "e":
             loop.load, loop.store = load_half, store_half
@@ -131,7 +132,7 @@ def build(str name, str doc, int parameters=0):
     cdef Loops loops = Loops()
     cdef Loop loop
     cdef size_t load, driver
-    loop.nin, loop.serial, loop.store, loop.load_all = kernel.nin, kernel.serial, NULL, False
+    loop.nin, loop.cost, loop.store, loop.load_all = kernel.nin, 2 * kernel.cost, NULL, False
     if kernel.nin == 1:     # with one input every dtype is an exact match, and NumPy finds the first rows soonest
         add_floats(loops, kernel)
     for char in "?bBhHiIlLqQ":
@@ -153,9 +154,10 @@ def build_rows(str name, str doc):
     cdef Loops loops = Loops()
     cdef RowLoop loop
     loop.logarithm, loop.masked = name.startswith("log_"), name.endswith("_where")
-    loop.serial, loop.load, loop.store = <npy_intp>(PARALLEL_NS / 1.5), NULL, NULL
+    loop.cost, loop.load, loop.store = 2.0, NULL, NULL
     mask = "?" if loop.masked else ""
     loops.add("d" + mask + "d", <PyUFuncGenericFunction>drive_rows[double], &loop, sizeof(RowLoop))   # first: integers
+    loop.cost = 0.8
     loops.add("f" + mask + "f", <PyUFuncGenericFunction>drive_rows[float], &loop, sizeof(RowLoop))
     loop.load, loop.store = load_half, store_half
     loops.add("e" + mask + "e", <PyUFuncGenericFunction>drive_rows[float], &loop, sizeof(RowLoop))

@@ -23,7 +23,7 @@ cdef enum:
 cdef struct RowLoop:
     bint logarithm          # log_softmax
     bint masked             # a second, boolean operand: "(n),(n)->(n)"
-    npy_intp serial         # as in Loop
+    double cost             # as in Loop
     Load load               # as in Loop
     Store store
 
@@ -444,7 +444,8 @@ cdef void drive_rows(floating **args, const npy_intp *dims, const npy_intp *step
     """A generalised ufunc's inner loop, on several threads when they pay."""
     cdef const RowLoop *loop = <const RowLoop *>data
     cdef int nargs = 3 if loop.masked else 2, threads
-    cdef npy_intp rows = dims[0], share, c
+    cdef npy_intp rows = dims[0], chunk, c
+    cdef void *team = NULL
     cdef Layout at
     at.n = dims[1]
     if rows == 0 or at.n == 0:
@@ -454,13 +455,14 @@ cdef void drive_rows(floating **args, const npy_intp *dims, const npy_intp *step
     at.x_step[0], at.x_step[1] = steps[0], steps[nargs]
     at.mask_step[0], at.mask_step[1] = steps[1], steps[nargs + 1]
     at.y_step[0], at.y_step[1] = steps[nargs - 1], steps[2 * nargs - 1]
-    threads = acquire_threads() if rows > 1 and rows * at.n > loop.serial else 0
+    threads = 0
+    if rows > 1 and rows * at.n * loop.cost > PARALLEL_NS:
+        threads = acquire_threads(rows * at.n * loop.cost, &team)
     if threads > 1:
-        share = (rows + threads - 1) // threads
-        if share > WIDE:
-            share = (share + WIDE - 1) // WIDE * WIDE
-        for c in prange(threads, num_threads=threads, schedule="static"):
-            run_rows(&at, min(rows, c * share), min(rows, (c + 1) * share), loop, args[0])
+        chunk = chunk_of(rows, threads, WIDE if rows > threads * 8 * WIDE else 1)
+        for c in prange((rows + chunk - 1) // chunk, num_threads=threads, schedule="dynamic"):
+            join_team(team)
+            run_rows(&at, c * chunk, min(rows, (c + 1) * chunk), loop, args[0])
     else:
         run_rows(&at, 0, rows, loop, args[0])
     release_threads(threads)

@@ -8,6 +8,7 @@ cdef extern from *:
     #define HAS_OPENMP 1
     #else
     static int omp_get_max_threads(void) { return 1; }
+    static double omp_get_wtime(void) { return 0; }
     #define HAS_OPENMP 0
     #endif
     #if defined(_MSC_VER)
@@ -22,6 +23,31 @@ cdef extern from *:
     static volatile int limit = 1;              /* for the process */
     static THREAD_LOCAL int local_limit = 0;    /* for one Python thread, inside num_threads(n); 0: none */
     static volatile int forked = 0;
+
+    /* A woken worker often starts on the very CPU that its caller runs on, and waits there while other CPUs are idle:
+       for milliseconds. So workers keep off their caller's CPU; the caller stays as free as it was. */
+    static volatile int keep_apart = 0;
+    #if HAS_OPENMP && defined(__linux__)
+    #include <sched.h>
+    typedef struct { int cpu; double awake_until; cpu_set_t others; } Team;     /* one for each Python thread */
+    static void part_team(Team *team) {
+        int cpu = keep_apart ? sched_getcpu() : -1;
+        if (cpu < 0 || cpu == team->cpu || sched_getaffinity(0, sizeof team->others, &team->others)) return;
+        CPU_CLR(cpu, &team->others);
+        team->cpu = CPU_COUNT(&team->others) ? cpu : -1;
+    }
+    static void join_team(Team *team) {
+        static THREAD_LOCAL int off = -1;
+        if (off == team->cpu || team->cpu < 0 || omp_get_thread_num() == 0) return;
+        if (sched_setaffinity(0, sizeof team->others, &team->others) == 0) off = team->cpu;
+    }
+    #else
+    typedef struct { int cpu; double awake_until; } Team;
+    static void part_team(Team *team) { (void)team; }
+    static void join_team(Team *team) { (void)team; }
+    #endif
+    static THREAD_LOCAL Team own_team = {-1};
+
     #if HAS_OPENMP && !defined(_WIN32)
     #include <pthread.h>
     /* libgomp's workers do not survive a fork: a parallel region in the child would wait for them for ever. */
@@ -32,11 +58,20 @@ cdef extern from *:
     #endif
     """
     int omp_get_max_threads() noexcept nogil
+    double omp_get_wtime() noexcept nogil
     int fetch_add(long *p, int n) noexcept nogil
     long in_use
-    int limit, forked, local_limit
+    int limit, forked, local_limit, keep_apart
+    ctypedef struct CTeam "Team":
+        double awake_until
+    CTeam own_team
+    void part_team(CTeam *team) noexcept nogil
+    void c_join_team "join_team" (CTeam *team) noexcept nogil
     const int HAS_OPENMP
     void watch_forks() noexcept nogil
+
+cdef double AWAKE_S = 0.002             # workers that have had nothing to do for longer sleep, and so does their CPU:
+cdef double ASLEEP_NS = 200_000         # then it takes more work before waking them pays
 
 # The OpenMP runtime's own limit when we came. Below it, somebody (threadpoolctl, joblib, dask) wants fewer threads.
 cdef int omp_at_start = omp_get_max_threads()
@@ -52,18 +87,32 @@ cdef int allowed() noexcept nogil:
     return min(n, omp) if omp < omp_at_start else n
 
 
-cdef int acquire_threads() noexcept nogil:
-    """Threads for a large call, to be given back with release_threads(); 0: one is all there is.
+cdef int acquire_threads(double nanoseconds, void **team) noexcept nogil:
+    """Threads for a call of so much work, to be given back with release_threads(); 0: one is best.
 
-    Large calls that run at the same time in several Python threads share the limit, so that teams do not multiply.
+    Large calls that run at the same time in several Python threads share the limit, so that teams do not multiply. Each
+    thread of the team calls join_team(team) first.
     """
     cdef int n = allowed(), taken, granted
+    cdef double now
     if n == 1:
         return 0
+    now = omp_get_wtime()
+    if now > own_team.awake_until and nanoseconds < ASLEEP_NS:
+        own_team.awake_until = now + AWAKE_S        # if another call follows, waking the team pays
+        return 0
+    own_team.awake_until = now + AWAKE_S
     taken = fetch_add(&in_use, n)
     granted = max(1, n - taken)
     fetch_add(&in_use, granted - n)
+    if granted > 1:
+        part_team(&own_team)
+        team[0] = &own_team
     return granted
+
+
+cdef void join_team(void *team) noexcept nogil:
+    c_join_team(<CTeam *>team)
 
 
 cdef void release_threads(int n) noexcept nogil:
@@ -78,6 +127,12 @@ def has_openmp():
 def get_limit():
     """Threads that a large call of this Python thread would use now."""
     return allowed()
+
+
+def set_keep_apart(bint on):
+    """Whether workers may be moved off their caller's CPU."""
+    global keep_apart
+    keep_apart = on
 
 
 def set_limit(int n):

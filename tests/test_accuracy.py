@@ -41,9 +41,9 @@ def inputs32():
 def inputs64():
     """Some thousands of float64, of all magnitudes, in the tails, and where it is hard."""
     rng = np.random.default_rng(0)
-    scales = [rng.normal(0, scale, 250) for scale in (0.1, 1, 10, 300)]
-    patterns = rng.integers(0, 2**64, 500, dtype=np.uint64, endpoint=False).view(np.float64)
-    tail = rng.uniform(700, 750, 250)
+    scales = [rng.normal(0, scale, 500) for scale in (0.1, 1, 10, 300)]
+    patterns = rng.integers(0, 2**64, 1000, dtype=np.uint64, endpoint=False).view(np.float64)
+    tail = rng.uniform(700, 750, 500)
     return np.concatenate([*scales, patterns[np.isfinite(patterns)], tail, -tail, hard(np.float64, 1)])
 
 

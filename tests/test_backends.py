@@ -51,14 +51,13 @@ def test_names_are_unique():
     assert len({row.name for row in TABLE}) == len(TABLE)
 
 
-def moderate(row, dtype="float64"):
-    return np.random.default_rng(0).normal(0, 2, (5, 7)).astype(dtype)
+MODERATE = np.random.default_rng(0).normal(0, 2, (5, 7))
 
 
 @each_row
 def test_numpy_expression(fs, row):
     """What people write today is the same function, where it is accurate."""
-    x, parameters = moderate(row), {parameter.name: parameter.default for parameter in row.parameters}
+    x, parameters = MODERATE, {parameter.name: parameter.default for parameter in row.parameters}
     theirs = eval(row.numpy, {"np": np, "x": x, "axis": -1, **parameters})
     np.testing.assert_allclose(getattr(fs, row.name)(x), theirs, rtol=1e-12)
 
@@ -68,14 +67,14 @@ def test_torch_expression(fs, row):
     torch = pytest.importorskip("torch")
     if row.torch is None:
         pytest.skip("torch has no such function")
-    x, parameters = moderate(row), {parameter.name: parameter.default for parameter in row.parameters}
+    x, parameters = MODERATE, {parameter.name: parameter.default for parameter in row.parameters}
     theirs = eval(row.torch, {"torch": torch, "x": torch.from_numpy(x), "axis": -1, **parameters})
     np.testing.assert_allclose(getattr(fs, row.name)(x), theirs.numpy(), rtol=1e-12)
 
 
 @each_row
 def test_truth_expression(fs, row):
-    x, parameters = moderate(row)[0], defaults(row, "float64")
+    x, parameters = MODERATE[0], defaults(row, "float64")
     truth = [float(value) for value in exact(row, x, **parameters)]
     np.testing.assert_allclose(getattr(fs, row.name)(x), truth, rtol=1e-14)
 
