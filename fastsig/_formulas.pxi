@@ -291,12 +291,13 @@ cdef inline floating scaled_exp_reduce(floating z, floating *scale) noexcept nog
 cdef inline floating scaled_exp_finish(floating t, floating scale) noexcept nogil:
     return scale + scale * expm1_poly(t)
 
-cdef void scaled_exp_block(const floating *z, floating *y, npy_intp n) noexcept nogil:
+cdef void scaled_exp_block(const floating *x, floating m, floating *y, npy_intp n) noexcept nogil:
+    """exp(x - m), m >= x."""
     cdef floating[BLOCK] t
     cdef floating[BLOCK] scale
     cdef npy_intp i
     for i in range(n):
-        t[i] = scaled_exp_reduce(z[i], &scale[i])
+        t[i] = scaled_exp_reduce(x[i] - m, &scale[i])
     for i in range(n):
         y[i] = scaled_exp_finish(t[i], scale[i])
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from ._backend import ufuncs
+from ._backend import kernels, ufuncs
 from ._catalog import TABLE
 from ._docs import docstring
 
@@ -19,9 +19,13 @@ def _with_parameters(row):
 
 def _along_axis(row):
     """The public function of a row function: everything the gufunc does not know about axes and masks."""
-    ufunc, masked = ufuncs[row.name], ufuncs[row.name + "_where"]
+    ufunc, masked, direct = ufuncs[row.name], ufuncs[row.name + "_where"], kernels.build_direct(row.name)
 
     def function(x, axis=-1, *, out=None, where=True, **kwargs):
+        if out is None and where is True and not kwargs:
+            result = direct(x, axis)
+            if result is not None:
+                return result
         try:
             ndim = x.ndim
         except AttributeError:

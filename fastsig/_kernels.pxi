@@ -1,6 +1,6 @@
 """A kernel set: the formulas, compiled for one instruction set, as NumPy ufuncs. Each _kernels_*.pyx includes this.
 
-build() and build_rows() are the whole interface; _fallback.py has the same two.
+build(), build_rows() and build_direct() are the whole interface; _fallback.py has the same.
 """
 from cpython.mem cimport PyMem_Malloc
 from cython cimport floating
@@ -110,6 +110,7 @@ cdef dict integers = {
 
 cdef add_floats(Loops loops, Kernel kernel):
     cdef Loop loop
+    cdef size_t driver
     loop.nin = kernel.nin
     for char in "dfe" if kernel.nin == 1 else "efd":
         loop.kernel = kernel.f64 if char == "d" else kernel.f32
@@ -117,9 +118,8 @@ cdef add_floats(Loops loops, Kernel kernel):
         loop.load, loop.store, loop.load_all = NULL, NULL, char == "e"
         if char == "e":
             loop.load, loop.store = load_half, store_half
-        loops.add(char * (kernel.nin + 1),
-                  <PyUFuncGenericFunction>drive[double] if char == "d" else <PyUFuncGenericFunction>drive[float],
-                  &loop, sizeof(Loop))
+        driver = <size_t>drive[double] if char == "d" else <size_t>drive[float]
+        loops.add(char * (kernel.nin + 1), <PyUFuncGenericFunction>driver, &loop, sizeof(Loop))
 
 
 def build(str name, str doc, int parameters=0):
@@ -149,16 +149,58 @@ def build(str name, str doc, int parameters=0):
     return loops.ufunc(kernel.nin, name, doc, None)
 
 
+cdef RowLoop row_loop(str name, str char):
+    cdef RowLoop loop
+    loop.logarithm, loop.masked = name.startswith("log_"), name.endswith("_where")
+    loop.cost = 2.0 if char == "d" else 0.8
+    loop.load, loop.store = NULL, NULL
+    if char == "e":
+        loop.load, loop.store = load_half, store_half
+    return loop
+
+
 def build_rows(str name, str doc):
     """The generalised ufunc `name`: softmax or log_softmax, or their masked twins NAME_where."""
     cdef Loops loops = Loops()
     cdef RowLoop loop
-    loop.logarithm, loop.masked = name.startswith("log_"), name.endswith("_where")
-    loop.cost, loop.load, loop.store = 2.0, NULL, NULL
-    mask = "?" if loop.masked else ""
-    loops.add("d" + mask + "d", <PyUFuncGenericFunction>drive_rows[double], &loop, sizeof(RowLoop))   # first: integers
-    loop.cost = 0.8
-    loops.add("f" + mask + "f", <PyUFuncGenericFunction>drive_rows[float], &loop, sizeof(RowLoop))
-    loop.load, loop.store = load_half, store_half
-    loops.add("e" + mask + "e", <PyUFuncGenericFunction>drive_rows[float], &loop, sizeof(RowLoop))
-    return loops.ufunc(2 if loop.masked else 1, name, doc, "(n),(n)->(n)" if loop.masked else "(n)->(n)")
+    cdef size_t driver
+    mask = "?" if name.endswith("_where") else ""
+    for char in "dfe":                                      # double first: that is what integers become
+        loop = row_loop(name, char)
+        driver = <size_t>drive_rows[double] if char == "d" else <size_t>drive_rows[float]
+        loops.add(char + mask + char, <PyUFuncGenericFunction>driver, &loop, sizeof(RowLoop))
+    return loops.ufunc(2 if mask else 1, name, doc, "(n),(n)->(n)" if mask else "(n)->(n)")
+
+
+def build_direct(str name):
+    """A function of x and axis: the row function `name` of plain C-ordered float32 and float64 arrays along their last
+    axis, in a third of the time that NumPy takes to call a generalised ufunc. For all else it returns None."""
+    cdef RowLoop f32 = row_loop(name, "f"), f64 = row_loop(name, "d")
+
+    def direct(x, axis):
+        cdef cnp.ndarray source, result
+        cdef Layout at
+        cdef int kind
+        cdef npy_intp rows
+        if type(x) is not cnp.ndarray:
+            return None
+        source = x
+        kind = cnp.PyArray_TYPE(source)
+        if kind != cnp.NPY_FLOAT and kind != cnp.NPY_DOUBLE or not cnp.PyArray_ISCARRAY_RO(source):
+            return None
+        if source.ndim == 0 or axis != -1 and axis != source.ndim - 1:
+            return None
+        result = cnp.PyArray_EMPTY(source.ndim, source.shape, kind, 0)
+        at.n = source.shape[source.ndim - 1]
+        at.x, at.mask, at.y = cnp.PyArray_BYTES(source), NULL, cnp.PyArray_BYTES(result)
+        at.x_step[1] = at.y_step[1] = cnp.PyArray_ITEMSIZE(source)
+        at.x_step[0] = at.y_step[0] = at.n * at.x_step[1]
+        rows = cnp.PyArray_SIZE(source) // at.n if at.n else 0
+        with nogil:
+            if kind == cnp.NPY_FLOAT:
+                share_rows(&at, rows, &f32, <float *>NULL)
+            else:
+                share_rows(&at, rows, &f64, <double *>NULL)
+        return result
+
+    return direct

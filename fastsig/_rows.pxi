@@ -188,7 +188,7 @@ cdef void short_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLo
             for i in range(n):
                 b[i] = x[i] - m
         pad(z, rows * n, whole_lanes(rows * n))
-        scaled_exp_block(z, e, whole_lanes(rows * n))
+        scaled_exp_block(z, <floating>0, e, whole_lanes(rows * n))
         for r in range(rows):
             norm[r] = total(e + r * n, n, &rest if loop.logarithm else NULL)
             norm[r] = normaliser(norm[r], rest, exp_unit(rest), loop.logarithm)
@@ -209,20 +209,23 @@ cdef void short_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLo
                 write(at, row + r, 0, n, b, loop)
         row += rows
 
-cdef inline void shifted(const Layout *at, npy_intp row, npy_intp i, npy_intp n, floating m, floating *z,
-                         Load load) noexcept nogil:
-    """Elements [i, i + n) of a row less its maximum, padded to whole lanes."""
-    cdef const floating *x = read(at, row, i, n, z, load)
-    cdef npy_intp j
-    for j in range(n):
-        z[j] = x[j] - m
-    pad(z, n, whole_lanes(n))
+cdef inline const floating *read_whole(const Layout *at, npy_intp row, npy_intp i, npy_intp n, floating *block,
+                                       Load load) noexcept nogil:
+    """read(), padded to whole lanes."""
+    cdef const floating *x = read(at, row, i, n, block, load)
+    if n == whole_lanes(n):
+        return x
+    if x != block:
+        memcpy(block, x, n * sizeof(floating))
+    pad(block, n, whole_lanes(n))
+    return block
 
 cdef void long_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
     cdef floating[BLOCK] z
     cdef floating[BLOCK] e
     cdef floating[LANES] norm
     cdef npy_intp row, i, j, n
+    cdef const floating *x
     cdef floating *y
     cdef floating m, factor, block_rest = 0
     cdef double sum, rest
@@ -232,14 +235,13 @@ cdef void long_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoo
         m = -INFINITY
         for i from 0 <= i < at.n by BLOCK:
             n = min(<npy_intp>BLOCK, at.n - i)
-            norm[0] = maximum(read(at, row, i, n, z, loop.load), n)
-            m = norm[0] if norm[0] > m else m
+            factor = maximum(read(at, row, i, n, z, loop.load), n)
+            m = factor if factor > m else m
         sum = rest = 0
         for i from 0 <= i < at.n by BLOCK:
             n = min(<npy_intp>BLOCK, at.n - i)
-            shifted(at, row, i, n, m, z, loop.load)
             y = target(at, row, i, e, loop.store) if keep and n == BLOCK else e
-            scaled_exp_block(z, y, whole_lanes(n))
+            scaled_exp_block(read_whole(at, row, i, n, z, loop.load), m, y, whole_lanes(n))
             sum += total(y, n, &block_rest if loop.logarithm else NULL)
             rest += block_rest
             if keep and y == e:
@@ -256,13 +258,13 @@ cdef void long_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoo
             continue
         for i from 0 <= i < at.n by BLOCK:
             n = min(<npy_intp>BLOCK, at.n - i)
-            shifted(at, row, i, n, m, z, loop.load)
+            x = read_whole(at, row, i, n, z, loop.load)
             y = target(at, row, i, e, loop.store)
             if loop.logarithm:
                 for j in range(n):
-                    y[j] = z[j] - factor
+                    y[j] = (x[j] - m) - factor
             else:
-                scaled_exp_block(z, e, whole_lanes(n))
+                scaled_exp_block(x, m, e, whole_lanes(n))
                 for j in range(n):
                     y[j] = e[j] * factor
             if y == e:
@@ -352,7 +354,7 @@ cdef void short_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowL
             for k in range(WIDE):
                 z[i * WIDE + k] = z[i * WIDE + k] - m[k]
         for i from 0 <= i < n by STEPS:
-            scaled_exp_block(z + i * WIDE, e + i * WIDE, min(<npy_intp>STEPS, n - i) * WIDE)
+            scaled_exp_block(z + i * WIDE, <floating>0, e + i * WIDE, min(<npy_intp>STEPS, n - i) * WIDE)
         memcpy(sums, e, n * WIDE * sizeof(floating))
         lanes_fold(sums, n, sum)
         if loop.logarithm:
@@ -402,7 +404,7 @@ cdef void long_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowLo
             for i from block <= i < min(block + BLOCK, at.n) by STEPS:
                 steps = min(<npy_intp>STEPS, at.n - i)
                 shifted_lanes(at, row, i, steps, w, m, z, loop.load)
-                scaled_exp_block(z, e, steps * WIDE)
+                scaled_exp_block(z, <floating>0, e, steps * WIDE)
                 for j in range(steps):
                     k = (i + j) % LANES * WIDE
                     lanes_add(e + j * WIDE, sums + k, rests + k, loop.logarithm)
@@ -422,7 +424,7 @@ cdef void long_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowLo
             steps = min(<npy_intp>STEPS, at.n - i)
             shifted_lanes(at, row, i, steps, w, m, z, loop.load)
             if not loop.logarithm:
-                scaled_exp_block(z, e, steps * WIDE)
+                scaled_exp_block(z, <floating>0, e, steps * WIDE)
             for j in range(steps):
                 write_lanes(at, row, i + j, w, value + j * WIDE, norm, loop)
 
@@ -440,30 +442,34 @@ cdef void run_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop
     else:
         long_rows(at, begin, end, loop, _)
 
-cdef void drive_rows(floating **args, const npy_intp *dims, const npy_intp *steps, void *data) noexcept nogil:
-    """A generalised ufunc's inner loop, on several threads when they pay."""
-    cdef const RowLoop *loop = <const RowLoop *>data
-    cdef int nargs = 3 if loop.masked else 2, threads
-    cdef npy_intp rows = dims[0], chunk, c
+cdef void share_rows(const Layout *at, npy_intp rows, const RowLoop *loop, floating *_) noexcept nogil:
+    """All rows, on several threads when they pay."""
+    cdef npy_intp chunk, c
     cdef void *team = NULL
-    cdef Layout at
-    at.n = dims[1]
+    cdef int threads = 0
     if rows == 0 or at.n == 0:
         return
-    at.x, at.y = <const char *>args[0], <char *>args[nargs - 1]
-    at.mask = <const char *>args[1] if loop.masked else NULL
-    at.x_step[0], at.x_step[1] = steps[0], steps[nargs]
-    at.mask_step[0], at.mask_step[1] = steps[1], steps[nargs + 1]
-    at.y_step[0], at.y_step[1] = steps[nargs - 1], steps[2 * nargs - 1]
-    threads = 0
     if rows > 1 and rows * at.n * loop.cost > PARALLEL_NS:
         threads = acquire_threads(rows * at.n * loop.cost, &team)
     if threads > 1:
         chunk = chunk_of(rows, threads, WIDE if rows > threads * 8 * WIDE else 1)
         for c in prange((rows + chunk - 1) // chunk, num_threads=threads, schedule="dynamic"):
             join_team(team)
-            run_rows(&at, c * chunk, min(rows, (c + 1) * chunk), loop, args[0])
+            run_rows(at, c * chunk, min(rows, (c + 1) * chunk), loop, _)
     else:
-        run_rows(&at, 0, rows, loop, args[0])
+        run_rows(at, 0, rows, loop, _)
     release_threads(threads)
     clear_fp_flags()
+
+cdef void drive_rows(floating **args, const npy_intp *dims, const npy_intp *steps, void *data) noexcept nogil:
+    """A generalised ufunc's inner loop."""
+    cdef const RowLoop *loop = <const RowLoop *>data
+    cdef int nargs = 3 if loop.masked else 2
+    cdef Layout at
+    at.n = dims[1]
+    at.x, at.y = <const char *>args[0], <char *>args[nargs - 1]
+    at.mask = <const char *>args[1] if loop.masked else NULL
+    at.x_step[0], at.x_step[1] = steps[0], steps[nargs]
+    at.mask_step[0], at.mask_step[1] = steps[1], steps[nargs + 1]
+    at.y_step[0], at.y_step[1] = steps[nargs - 1], steps[2 * nargs - 1]
+    share_rows(&at, dims[0], loop, args[0])
