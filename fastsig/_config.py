@@ -24,6 +24,11 @@ def _checked(n, what):
     return n
 
 
+def _number(text):
+    """A short decimal number, or -1."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else -1
+
+
 def _read(path):
     with open(path) as file:  # pathlib would take longer to import than all of fastsig
         return file.read()
@@ -45,10 +50,10 @@ def _default_threads():
     """FASTSIG_NUM_THREADS, else OMP_NUM_THREADS, else the CPUs that this process may use."""
     own = os.environ.get("FASTSIG_NUM_THREADS", "").strip()
     if own:
-        return _checked(int(own) if own.isdecimal() else -1, f"FASTSIG_NUM_THREADS={own!r}")
+        return _checked(_number(own), f"FASTSIG_NUM_THREADS={own!r}")
     openmp = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()  # a list is one number a nesting level
-    if openmp.isdecimal() and 1 <= int(openmp) <= MOST_THREADS:
-        return int(openmp)
+    if 1 <= _number(openmp) <= MOST_THREADS:
+        return _number(openmp)
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, int(min(cpus, _cgroup_quota())))
 
@@ -87,7 +92,6 @@ def get_num_threads():
     return _backend.threads.get_limit() if _backend.threads else 1
 
 
-@contextlib.contextmanager
 def num_threads(n):
     """Context manager: up to `n` threads for large calls of this Python thread.
 
@@ -96,6 +100,11 @@ def num_threads(n):
     n : int
         1 or more.
 
+    Returns
+    -------
+    context manager
+        To enter and leave in the same Python thread.
+
     Examples
     --------
     >>> import fastsig
@@ -103,15 +112,17 @@ def num_threads(n):
     ...     fastsig.get_num_threads()
     1
     """
-    n = _checked(n, "num_threads")
-    if not _backend.threads:
-        yield
-        return
-    before = _backend.threads.set_local_limit(n)
+    return _limited(_checked(n, "num_threads"))
+
+
+@contextlib.contextmanager
+def _limited(n):
+    before = _backend.threads.set_local_limit(n) if _backend.threads else 0
     try:
         yield
     finally:
-        _backend.threads.set_local_limit(before)
+        if _backend.threads:
+            _backend.threads.set_local_limit(before)
 
 
 def get_config():

@@ -29,24 +29,32 @@ cdef extern from *:
     static volatile int keep_apart = 0;
     #if HAS_OPENMP && defined(__linux__)
     #include <sched.h>
-    typedef struct { int cpu; double awake_until; cpu_set_t others; } Team;     /* one for each Python thread */
+    typedef struct {                                /* one for each Python thread */
+        double awake_until;
+        int version;                                /* of `others` */
+        cpu_set_t others;                           /* where its workers run */
+    } Team;
     static void part_team(Team *team) {
+        cpu_set_t others;
         int cpu = keep_apart ? sched_getcpu() : -1;
-        if (cpu < 0 || cpu == team->cpu || sched_getaffinity(0, sizeof team->others, &team->others)) return;
-        CPU_CLR(cpu, &team->others);
-        team->cpu = CPU_COUNT(&team->others) ? cpu : -1;
+        if (cpu < 0 || sched_getaffinity(0, sizeof others, &others)) return;
+        CPU_CLR(cpu, &others);
+        if (CPU_COUNT(&others) == 0) CPU_SET(cpu, &others);
+        if (team->version && CPU_EQUAL(&others, &team->others)) return;
+        team->others = others;
+        team->version++;
     }
     static void join_team(Team *team) {
-        static THREAD_LOCAL int off = -1;
-        if (off == team->cpu || team->cpu < 0 || omp_get_thread_num() == 0) return;
-        if (sched_setaffinity(0, sizeof team->others, &team->others) == 0) off = team->cpu;
+        static THREAD_LOCAL int version = 0;
+        if (version == team->version || omp_get_thread_num() == 0) return;
+        if (sched_setaffinity(0, sizeof team->others, &team->others) == 0) version = team->version;
     }
     #else
-    typedef struct { int cpu; double awake_until; } Team;
+    typedef struct { double awake_until; } Team;
     static void part_team(Team *team) { (void)team; }
     static void join_team(Team *team) { (void)team; }
     #endif
-    static THREAD_LOCAL Team own_team = {-1};
+    static THREAD_LOCAL Team own_team;
 
     #if HAS_OPENMP && !defined(_WIN32)
     #include <pthread.h>

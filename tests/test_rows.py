@@ -326,3 +326,41 @@ def test_same_bits_on_any_number_of_threads(compiled, row, dtype, shape):
             function(x, out=out[1:-1, 1:-1])
             assert_same_bits(out[1:-1, 1:-1], expected, threads)
             assert (out[[0, -1]] == GUARD).all() and (out[:, [0, -1]] == GUARD).all()
+
+
+@each_rows
+@pytest.mark.parametrize("axis", [1.0, 1 + 0j, True, "0", [[0]]], ids=repr)
+def test_axis_of_a_wrong_type(fs, row, axis):
+    """Whatever the layout: the short cut for plain arrays must not take what the gufunc refuses."""
+    for x in (np.ones((2, 3)), np.asfortranarray(np.ones((2, 3))), np.ones((2, 3), np.float16)):
+        with pytest.raises(TypeError):
+            getattr(fs, row.name)(x, axis)
+
+
+@each_rows
+def test_several_axes_of_array_likes(fs, row):
+    """Objects with an ndim need not have transpose()."""
+    function, x = getattr(fs, row.name), np.arange(6.0).reshape(2, 3)
+    for axis in (None, (0, 1), np.int64(0), -1):
+        np.testing.assert_array_equal(function(memoryview(x), axis=axis), function(x, axis=axis))
+
+
+@each_rows
+def test_out_over_several_axes(fs, row):
+    """The same rules as over one axis, also where `out` cannot be written through a view."""
+    function, x = getattr(fs, row.name), np.arange(6.0).reshape(2, 3)
+    for wrong in (x.tolist(), "a", False, (), (x, x)):
+        with pytest.raises((TypeError, ValueError)):
+            function(x, axis=None, out=wrong)
+    for axis in ((0, 1), (1, 0)):
+        out = np.full((2, 3), 7.0, np.float32)
+        with pytest.raises(TypeError):
+            function(x, axis=axis, out=out, casting="no")
+        assert (out == 7).all()
+        whole = np.empty((2, 3), int)
+        assert function(x, axis=axis, out=whole, casting="unsafe") is whole
+        assert function(x, axis=axis, order="F").flags.f_contiguous
+    with pytest.raises(np.exceptions.AxisError):
+        function(1.0, axis=1)
+    with pytest.raises(np.exceptions.AxisError):
+        function(1.0, axis=(0, 1))

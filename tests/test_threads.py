@@ -306,3 +306,30 @@ if __name__ == "__main__":
         "import runpy, sys; sys.argv = [sys.argv[1]]; runpy.run_path(sys.argv[0], run_name='__main__')", str(script)
     )
     assert done.stdout.strip() == "done", done.stderr
+
+
+def test_a_wrong_number_is_refused_at_once(fs):
+    with pytest.raises(ValueError):
+        fs.num_threads(0)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="Linux only")
+def test_workers_stay_where_the_process_may_run(python):
+    """Workers keep off their caller's CPU, but not outside a mask that is set later; the caller keeps its own."""
+    code = """
+import os, numpy as np, fastsig
+before, x = os.sched_getaffinity(0), np.zeros(3_000_000, np.float32)
+for _ in range(20):
+    fastsig.sigmoid(x)
+assert os.sched_getaffinity(0) == before
+cpu = min(before)
+for tid in map(int, os.listdir("/proc/self/task")):
+    os.sched_setaffinity(tid, {cpu})
+fastsig.set_num_threads(3)
+for _ in range(20):
+    fastsig.sigmoid(x)
+print([os.sched_getaffinity(int(tid)) - {cpu} for tid in os.listdir("/proc/self/task")])
+"""
+    done = python(code)
+    assert done.returncode == 0, done.stderr
+    assert "{" not in done.stdout.replace("set()", ""), done.stdout
