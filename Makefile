@@ -1,6 +1,6 @@
 # Everything runs in virtual environments of its own; `make demo` and `make test` are all that a newcomer needs.
 PYTHON ?= python3
-SOURCES := $(wildcard fastsig/*.py fastsig/*.p[xy]* setup.py pyproject.toml)
+COMPILED := $(wildcard fastsig/*.pyx fastsig/*.px*) setup.py pyproject.toml
 PIP = bin/pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test exhaustive bench lint generate clean
@@ -29,13 +29,13 @@ lint: .venv-lint/.installed
 generate: .venv/.installed
 	.venv/bin/python -c "from fastsig._docs import write_files; write_files()"
 
-# Editable, so that `python` in this folder finds the compiled modules; built again when a source has changed.
-.venv/.installed: $(SOURCES)
+# Editable, so that `python` in this folder finds the compiled modules; built again when their source has changed.
+.venv/.installed: $(COMPILED)
 	$(PYTHON) -m venv .venv
 	.venv/$(PIP) --editable ".[examples,test]"
 	touch $@
 
-.venv-bench/.installed: $(SOURCES) bench/requirements.txt
+.venv-bench/.installed: $(COMPILED) $(wildcard fastsig/*.py) bench/requirements.txt
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/$(PIP) -r bench/requirements.txt
 	.venv-bench/$(PIP) --force-reinstall --no-deps .

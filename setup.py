@@ -49,7 +49,7 @@ def extension(name):
         name,
         [name.replace(".", "/") + ".pyx"],
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"), ("NPY_TARGET_VERSION", "NPY_2_0_API_VERSION")],
-        depends=[str(path) for path in Path("fastsig").glob("*.p[x]*")] if KERNELS in name else [],
+        depends=[str(path) for path in Path("fastsig").glob("*.px*")] if KERNELS in name else [],
     )
 
 
@@ -57,6 +57,8 @@ class Build(build_ext):
     """Probes the compiler, then builds what it can; without a compiler only the pure-Python fallback is installed."""
 
     def build_extensions(self):
+        import numpy  # not at the top: compiling nothing must need nothing
+
         self.failed = []
         self.kind = "msvc" if self.compiler.compiler_type == "msvc" else "unix"
         if not self.compiles():
@@ -77,7 +79,7 @@ class Build(build_ext):
                 continue
             ext.extra_compile_args = [*flags, *openmp[0], *([march] if march else [])]
             ext.extra_link_args = [*openmp[1], *strip]
-            ext.include_dirs = [__import__("numpy").get_include()]
+            ext.include_dirs = [numpy.get_include()]
         self.parallel = self.parallel or os.cpu_count()
         super().build_extensions()
         self.extensions = [ext for ext in self.extensions if ext not in self.failed]

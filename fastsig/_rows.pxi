@@ -39,32 +39,32 @@ cdef struct Layout:         # one call's operands; strides in bytes, [row, eleme
 
 # ------------------------------------------------------------------------------------- pieces of a row
 
+cdef inline void mask_out(const Layout *at, npy_intp row, npy_intp i, npy_intp n, floating *block,
+                          floating hole) noexcept nogil:
+    """`hole` to those of elements [i, i + n) of a row that the mask, if there is one, leaves out."""
+    cdef const char *mask
+    cdef npy_intp j
+    if at.mask == NULL:
+        return
+    mask = at.mask + row * at.mask_step[0] + i * at.mask_step[1]
+    for j in range(n):
+        if not mask[j * at.mask_step[1]]:
+            block[j] = hole
+
 cdef inline const floating *read(const Layout *at, npy_intp row, npy_intp i, npy_intp n, floating *block,
                                  Load load) noexcept nogil:
     """Elements [i, i + n) of a row, masked: where they lie if that is possible, else in `block`."""
     cdef const char *p = at.x + row * at.x_step[0] + i * at.x_step[1]
-    cdef const char *mask
-    cdef npy_intp j
     if at.mask == NULL and load == NULL and at.x_step[1] == sizeof(floating):
         return <const floating *>p
     gather(p, at.x_step[1], block, n, load)
-    if at.mask != NULL:
-        mask = at.mask + row * at.mask_step[0] + i * at.mask_step[1]
-        for j in range(n):
-            if not mask[j * at.mask_step[1]]:
-                block[j] = -INFINITY
+    mask_out(at, row, i, n, block, <floating>-INFINITY)
     return block
 
 cdef inline void write(const Layout *at, npy_intp row, npy_intp i, npy_intp n, floating *block,
                        const RowLoop *loop) noexcept nogil:
     """The results `block` to elements [i, i + n) of a row; masked-out ones become 0 or -inf."""
-    cdef const char *mask
-    cdef npy_intp j
-    if at.mask != NULL:
-        mask = at.mask + row * at.mask_step[0] + i * at.mask_step[1]
-        for j in range(n):
-            if not mask[j * at.mask_step[1]]:
-                block[j] = <floating>-INFINITY if loop.logarithm else <floating>0
+    mask_out(at, row, i, n, block, <floating>-INFINITY if loop.logarithm else <floating>0)
     scatter(block, at.y + row * at.y_step[0] + i * at.y_step[1], at.y_step[1], n, loop.store)
 
 cdef inline void max_halves(floating *lanes, npy_intp half) noexcept nogil:

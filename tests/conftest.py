@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 import fastsig
+from fastsig._backend import SETS
 
 sys.path.insert(0, str(Path(__file__).parent))  # for what the tests share: oracle.py and layouts.py
 
-BACKENDS = ("pure", "baseline", "x86_64_v3", "x86_64_v4")
+BACKENDS = ("pure", *reversed(SETS))
 PACKAGE = Path(fastsig.__file__).parent
 
 
