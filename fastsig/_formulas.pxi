@@ -17,7 +17,22 @@ cdef extern from *:
     static inline float bits_float(uint32_t u) { float x; memcpy(&x, &u, sizeof x); return x; }
     static inline uint64_t double_bits(double x) { uint64_t u; memcpy(&u, &x, sizeof u); return u; }
     static inline double bits_double(uint64_t u) { double x; memcpy(&x, &u, sizeof x); return x; }
+
+    /* a * b + c, rounded once, where a formula counts on it. Without FMA: the product of floats is exact in double. */
+    #if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+    static inline float fused_float(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
+    #else
+    static inline float fused_float(float a, float b, float c) { return (float)((double)a * b + c); }
+    #endif
+
+    /* A bound that the compiler cannot see. Clamping to a known constant becomes compare and blend; to an unknown
+       number it becomes one max or min instruction, which keeps a NaN in its second operand just the same. */
+    static inline float hidden_float(float x) { volatile float v = x; return v; }
+    static inline double hidden_double(double x) { volatile double v = x; return v; }
     """
+    float fused_float(float a, float b, float c) noexcept nogil
+    float hidden_float(float) noexcept nogil
+    double hidden_double(double) noexcept nogil
     uint32_t float_bits(float) noexcept nogil
     float bits_float(uint32_t) noexcept nogil
     uint64_t double_bits(double) noexcept nogil
@@ -79,25 +94,6 @@ cdef inline floating clamp(floating x, floating low, floating high) noexcept nog
         x = low if x < low else x
         return high if x > high else x
 
-cdef inline floating clamp_abs(floating x, floating high) noexcept nogil:
-    """min(|x|, high); NaN stays NaN."""
-    cdef int32_t i, highest
-    if floating is float:
-        i = <int32_t>((float_bits(x) & <uint32_t>0x7fffffff) + <uint32_t>0x7fffff)
-        highest = <int32_t>(float_bits(high) + <uint32_t>0x7fffff)
-        i = i if i < highest else highest
-        return bits_float(<uint32_t>i - <uint32_t>0x7fffff)
-    else:
-        x = bits_double(double_bits(x) & <uint64_t>0x7fffffffffffffff)
-        return high if x > high else x
-
-cdef inline floating with_sign(floating magnitude, floating x) noexcept nogil:
-    """magnitude (>= +0) with the sign of x."""
-    if floating is float:
-        return bits_float(float_bits(magnitude) | (float_bits(x) & <uint32_t>0x80000000))
-    else:
-        return bits_double(double_bits(magnitude) | (double_bits(x) & <uint64_t>0x8000000000000000))
-
 cdef inline floating exp_reduce(floating z, int shift, floating *scale) noexcept nogil:
     """z = n ln2 + t: returns t and sets scale = 2^(n + shift). The caller keeps n + shift within the exponent range."""
     cdef floating n
@@ -114,6 +110,17 @@ cdef inline floating exp_reduce(floating z, int shift, floating *scale) noexcept
         z = z - n * 6.93147180369123816490e-01
         return z - n * 1.90821492927058770002e-10
 
+cdef inline floating exp_reduce_rounded(floating z, int shift, floating *scale) noexcept nogil:
+    """exp_reduce for a z that is itself rounded: half a unit of its error, 6e-8 |z|, hides that float32 takes ln2 in one
+    part here, which is off by 3e-9 |z|."""
+    cdef floating n
+    if floating is float:
+        n = z * <float>1.44269504 + <float>(12582912 + 127 + shift)
+        scale[0] = bits_float(float_bits(n) << 23)
+        return fused_float(<float>(12582912 + 127 + shift) - n, <float>0.69314718056, z)
+    else:
+        return exp_reduce(z, shift, scale)
+
 cdef inline floating expm1_poly(floating t) noexcept nogil:
     """exp(t) - 1 for |t| <= ln2/2: minimax, degree 6 (float32) and 11 (float64)."""
     cdef floating t2 = t * t, t4, a, b, c, d, e
@@ -124,29 +131,16 @@ cdef inline floating expm1_poly(floating t) noexcept nogil:
         a = a + t2 * b
     else:
         t4 = t2 * t2
-        a = 0.5000000000000000111 + t * 0.16666666666666404839
-        b = 4.1666666666525499496e-2 + t * 8.3333333334981059271e-3
-        c = 1.3888888944997451226e-3 + t * 1.9841269501681203010e-4
-        d = 2.4801491554792833119e-5 + t * 2.7557587967912126038e-6
-        e = 2.7630839332295292160e-7 + t * 2.5000453683079705807e-8
+        a = 0.5 + t * 0.16666666666666616
+        b = 0.04166666666662069 + t * 0.00833333333337355
+        c = 0.00138888889200357 + t * 0.00019841269750616228
+        d = 2.4801517137532258e-05 + t * 2.7557383042707623e-06
+        e = 2.762184797274857e-07 + t * 2.50601820873785e-08
         a = a + t2 * b
         c = c + t2 * d
         c = c + t4 * e
         a = a + t4 * c
     return t2 * a + t
-
-cdef inline floating expm1_divisor(floating t) noexcept nogil:
-    """B(t) such that exp(t) = 1 + t / B, |t| <= ln2/2: half the terms of a polynomial, and the division merges with one
-    that the formula needs anyhow. B = 1 - t/2 + t^2 (1/12 - ...), summed so that only the last addition rounds at 1."""
-    cdef floating z = t * t, a, b
-    if floating is float:
-        a = z * (<float>0.083333082497119904 + z * <float>-0.0013829203089699149)
-    else:
-        a = 0.08333333333333276 + z * -0.0013888888888337169
-        b = 3.3068781222322566e-05 + z * -8.2669156667842264e-07
-        b = b + (z * z) * 2.0679196618148861e-08
-        a = z * (a + (z * z) * b)
-    return <floating>1.0 + (a - t * <floating>0.5)
 
 cdef inline floating log1p_ratio(floating s) noexcept nogil:
     """log1p(e) for s = 2e / (2 + e), |s| <= 2/3: the odd series of 2 atanh(s/2), minimax."""
@@ -172,8 +166,14 @@ cdef inline floating log1p_ratio(floating s) noexcept nogil:
 
 # ---------------------------------------------------------------------------------------------- sigmoid
 # 1/(1 + exp(-x)) = S / (S + S 2^n exp(t)) with S = 2^-32 (2^-300): no branch on the sign of x, and since S 2^n
-# is a normal number down to the last representable result, the division itself rounds into the subnormals. With
-# exp(t) = (B + t)/B that is S B / (S B + S 2^n (B + t)).
+# is a normal number down to the last representable result, the division itself rounds into the subnormals.
+# Every step is monotone, or its errors are smaller than what adjacent x differ by: with FMA, sigmoid never falls.
+
+cdef inline floating sigmoid_unit(floating which) noexcept nogil:
+    if floating is float:
+        return <float>2.3283064365386962891e-10         # 2^-32
+    else:
+        return 4.909093465297726553e-91                 # 2^-300
 
 cdef inline floating sigmoid_reduce(floating x, floating *scale) noexcept nogil:
     if floating is float:
@@ -182,12 +182,18 @@ cdef inline floating sigmoid_reduce(floating x, floating *scale) noexcept nogil:
         return exp_reduce(-clamp(x, -746.0, 50.0), -300, scale)
 
 cdef inline floating sigmoid_finish(floating t, floating scale) noexcept nogil:
-    cdef floating divisor = expm1_divisor(t), numerator
+    cdef floating unit = sigmoid_unit(t), p = expm1_poly(t), larger, smaller, sum, divisor, rest, y
     if floating is float:
-        numerator = <float>2.3283064365386962891e-10 * divisor      # 2^-32: exact
+        return unit / (unit + scale * (<floating>1.0 + p))
     else:
-        numerator = 4.909093465297726553e-91 * divisor              # 2^-300
-    return numerator / (numerator + scale * (divisor + t))
+        # What rounding takes from the divisor, and the quotient's remainder, put right.
+        larger = unit if unit > scale else scale
+        smaller = scale if unit > scale else unit
+        sum = unit + scale
+        divisor = sum + scale * p
+        rest = scale * p - (divisor - sum) + (smaller - (sum - larger))
+        y = 1.0 / divisor
+        return unit * (y + y * ((1.0 - y * divisor) - y * rest))
 
 cdef void sigmoid_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef floating[BLOCK] t
@@ -199,37 +205,68 @@ cdef void sigmoid_block(const floating **x, floating *y, npy_intp n) noexcept no
     for i in range(n):
         y[i] = sigmoid_finish(t[i], scale[i])
 
-elementwise("sigmoid", 1, 0.5, <void *>sigmoid_block[float], <void *>sigmoid_block[double])
+elementwise("sigmoid", 1, 0.4, <void *>sigmoid_block[float], <void *>sigmoid_block[double])
 
 
 # ---------------------------------------------------------------------------------------------- tanh
-# tanh|x| = e / (e + 2) with e = exp(2|x|) - 1. With exp(2|x|) = s (1 + t/B), s = 2^n, that is m / (m + 2 B) for
-# m = s t + (s - 1) B: s - 1 and s t are exact, and near 0, where s = 1, nothing cancels.
+# With x = n ln2/2 + u, s = 2^n and C = u / tanh(u), an even function: exp(2x) = s (C + u) / (C - u), and
+# tanh(x) = ((s - 1) C + (s + 1) u) / ((s + 1) C + (s - 1) u). Near 0, where s = 1, that is u / C: nothing cancels.
+# For -x the same numbers come with other signs and another power of two: odd to the bit.
+# float64, in which not every CPU can fuse, takes |x| and N / (N + 2 (C - u)) with N = (s - 1)(C - u) + 2 s u, where
+# 2 s u is exact: the numerator's rounding all but cancels.
 
-cdef inline floating tanh_reduce(floating x, floating *scale) noexcept nogil:
-    cdef floating a
+cdef inline floating tanh_bound(const floating *_) noexcept nogil:
+    """From where on tanh rounds to 1."""
     if floating is float:
-        a = clamp_abs(x, <float>9.5)
+        return hidden_float(<float>9.5)
     else:
-        a = clamp_abs(x, 20.0)
-    return exp_reduce(a + a, 0, scale)
+        return hidden_double(20.0)
 
-cdef inline floating tanh_finish(floating x, floating t, floating scale) noexcept nogil:
-    cdef floating divisor = expm1_divisor(t)
-    cdef floating m = scale * t + (scale - <floating>1.0) * divisor
-    return with_sign(m / (m + (divisor + divisor)), x)
+cdef inline floating tanh_reduce(floating x, floating bound, floating *scale) noexcept nogil:
+    """exp_reduce(2x) / 2 of x clamped; float32 takes ln2 in one part, as tanh is flat where n is large."""
+    cdef floating n
+    if floating is float:
+        x = -bound if -bound > x else x
+        x = bound if bound < x else x
+        n = x * <float>2.88539008 + <float>(12582912 + 127)
+        scale[0] = bits_float(float_bits(n) << 23)
+        return fused_float(n - <float>(12582912 + 127), <float>-0.34657359, x)
+    else:
+        x = bits_double(double_bits(x) & <uint64_t>0x7fffffffffffffff)
+        x = bound if bound < x else x
+        return 0.5 * exp_reduce(x + x, 0, scale)
+
+cdef inline floating tanh_finish(floating x, floating u, floating scale) noexcept nogil:
+    cdef floating z = u * u, v, c, d, less = <floating>1.0 - scale, more = <floating>1.0 + scale
+    if floating is float:
+        c = <float>1.0 + z * (<float>0.333332329988479616 + z * <float>-0.0221267249435192)
+        return fused_float(-less, c, more * u) / fused_float(more, c, -less * u)
+    else:
+        v = z * z
+        c = 0.33333333333333104 + z * -0.02222222222133947
+        d = 0.0021164019982286442 + z * -0.0002116330410696762
+        c = 1.0 + (z * (c + v * (d + v * 2.1175497336984434e-05)) - u)
+        d = (scale + scale) * u - less * c
+        d = d / (d + (c + c))
+        return bits_double(double_bits(d) | (double_bits(x) & <uint64_t>0x8000000000000000))
 
 cdef void tanh_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef floating[BLOCK] t
     cdef floating[BLOCK] scale
     cdef const floating *a = x[0]
+    cdef floating bound = tanh_bound(a), u, s = 0
     cdef npy_intp i
-    for i in range(n):
-        t[i] = tanh_reduce(a[i], &scale[i])
-    for i in range(n):
-        y[i] = tanh_finish(a[i], t[i], scale[i])
+    if floating is float:                   # short enough for one loop, which is faster then
+        for i in range(n):
+            u = tanh_reduce(a[i], bound, &s)
+            y[i] = tanh_finish(a[i], u, s)
+    else:
+        for i in range(n):
+            t[i] = tanh_reduce(a[i], bound, &scale[i])
+        for i in range(n):
+            y[i] = tanh_finish(a[i], t[i], scale[i])
 
-elementwise("tanh", 1, 0.5, <void *>tanh_block[float], <void *>tanh_block[double])
+elementwise("tanh", 1, 0.4, <void *>tanh_block[float], <void *>tanh_block[double])
 
 
 # ---------------------------------------------------------------------------------------------- relu
@@ -278,28 +315,27 @@ cdef inline floating exp_unit(floating which) noexcept nogil:
     else:
         return 1.3407807929942597100e154
 
-cdef inline floating scaled_exp_reduce(floating z, floating *scale) noexcept nogil:
-    cdef uint32_t u, lowest
+cdef inline floating lowest_exponent(const floating *_) noexcept nogil:
     if floating is float:
-        u = float_bits(z) + <uint32_t>0x7fffff              # clamp from below alone; see clamp()
-        lowest = float_bits(<float>-130.0) + <uint32_t>0x7fffff
-        u = u if u < lowest else lowest
-        return exp_reduce(bits_float(u - <uint32_t>0x7fffff), 64, scale)
+        return hidden_float(<float>-130.0)
     else:
-        return exp_reduce(-1060.0 if z < -1060.0 else z, 512, scale)
+        return hidden_double(-1060.0)
 
-cdef inline floating scaled_exp_finish(floating t, floating scale) noexcept nogil:
+cdef inline floating scaled_exp(floating z, floating lowest) noexcept nogil:
+    cdef floating t, scale = 0
+    z = lowest if lowest > z else z
+    if floating is float:
+        t = exp_reduce_rounded(z, 64, &scale)
+    else:
+        t = exp_reduce_rounded(z, 512, &scale)
     return scale + scale * expm1_poly(t)
 
 cdef void scaled_exp_block(const floating *x, floating m, floating *y, npy_intp n) noexcept nogil:
     """exp(x - m), m >= x."""
-    cdef floating[BLOCK] t
-    cdef floating[BLOCK] scale
+    cdef floating lowest = lowest_exponent(x)
     cdef npy_intp i
     for i in range(n):
-        t[i] = scaled_exp_reduce(x[i] - m, &scale[i])
-    for i in range(n):
-        y[i] = scaled_exp_finish(t[i], scale[i])
+        y[i] = scaled_exp(x[i] - m, lowest)
 
 # log1p(u) for u >= 0: 1 + u = 2^k (1 + f) with 1 + f in [sqrt(1/2), sqrt(2)); f = u 2^-k + (2^-k - 1) is exact or
 # rounded once, and f = u while k = 0, so that small u lose nothing.

@@ -37,8 +37,8 @@ def loops_of_block_kernels(text):
         if definition := re.match(r"cdef .*?(\w+)\(", line):
             kernel = definition[1] if definition[1].endswith("_block") else None
             copies = next((count for name, count in fused.items() if re.search(rf"\b{name} \*", line)), 1)
-        elif re.match(r"    +for \w+ in range\(n\):", line) and kernel:
-            found.append((number, kernel, copies))
+        elif (loop := re.match(r"( +)for \w+ in range\(n\):", line)) and kernel:
+            found.append((number, kernel, copies if len(loop[1]) == 4 else 1))  # deeper: under `if floating is float`
     return found
 
 
