@@ -2,7 +2,8 @@
 
 A stage is plain branch-free arithmetic that the compiler vectorises; no libm call stands in a loop. A block kernel runs
 the stages of one function one after another over at most BLOCK elements, through stack arrays that stay in L1: shorter
-loops schedule better than one long one. `elementwise(...)` under a kernel hands it to the driver.
+loops schedule better than one long one. For a single number the same stages are composed in a plain function, NAME.
+`elementwise(...)` under them hands both over.
 
 The idea common to all exponentials: z = n ln2 + t with n an integer and |t| <= ln2/2, found by adding a constant so
 large that the sum has no fraction bits left (ROUND); the bias is added in the same step, so that shifting the
@@ -61,14 +62,17 @@ cdef class Kernel:
     cdef double cost            # ns for one float32, about: decides when threads pay
     cdef void *f32
     cdef void *f64
+    cdef void *scalar32         # the stages composed directly, for one number; NULL if nothing calls that
+    cdef void *scalar64
     cdef dict integers          # dtype kind and size ("i4") -> block kernel's address, if integers stay integers
 
 cdef dict kernels = {}
 
-cdef Kernel elementwise(str name, int nin, double cost, void *f32, void *f64):
+cdef Kernel elementwise(str name, int nin, double cost, void *f32, void *f64, void *scalar32, void *scalar64):
     """Hand a function to the driver. cost: one float32's time on one core, ns, about."""
     cdef Kernel kernel = Kernel()
-    kernel.nin, kernel.cost, kernel.f32, kernel.f64, kernel.integers = nin, cost, f32, f64, {}
+    kernel.nin, kernel.cost, kernel.integers = nin, cost, {}
+    kernel.f32, kernel.f64, kernel.scalar32, kernel.scalar64 = f32, f64, scalar32, scalar64
     kernels[name] = kernel
     return kernel
 
@@ -195,6 +199,10 @@ cdef inline floating sigmoid_finish(floating t, floating scale) noexcept nogil:
         y = 1.0 / divisor
         return unit * (y + y * ((1.0 - y * divisor) - y * rest))
 
+cdef floating sigmoid(floating x) noexcept nogil:
+    cdef floating scale = 0, t = sigmoid_reduce(x, &scale)
+    return sigmoid_finish(t, scale)
+
 cdef void sigmoid_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef floating[BLOCK] t
     cdef floating[BLOCK] scale
@@ -205,7 +213,8 @@ cdef void sigmoid_block(const floating **x, floating *y, npy_intp n) noexcept no
     for i in range(n):
         y[i] = sigmoid_finish(t[i], scale[i])
 
-elementwise("sigmoid", 1, 0.4, <void *>sigmoid_block[float], <void *>sigmoid_block[double])
+elementwise("sigmoid", 1, 0.4, <void *>sigmoid_block[float], <void *>sigmoid_block[double],
+            <void *>sigmoid[float], <void *>sigmoid[double])
 
 
 # ---------------------------------------------------------------------------------------------- tanh
@@ -250,6 +259,10 @@ cdef inline floating tanh_finish(floating x, floating u, floating scale) noexcep
         d = d / (d + (c + c))
         return bits_double(double_bits(d) | (double_bits(x) & <uint64_t>0x8000000000000000))
 
+cdef floating tanh(floating x) noexcept nogil:
+    cdef floating scale = 0, u = tanh_reduce(x, tanh_bound(&x), &scale)
+    return tanh_finish(x, u, scale)
+
 cdef void tanh_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef floating[BLOCK] t
     cdef floating[BLOCK] scale
@@ -266,22 +279,24 @@ cdef void tanh_block(const floating **x, floating *y, npy_intp n) noexcept nogil
         for i in range(n):
             y[i] = tanh_finish(a[i], t[i], scale[i])
 
-elementwise("tanh", 1, 0.4, <void *>tanh_block[float], <void *>tanh_block[double])
+elementwise("tanh", 1, 0.4, <void *>tanh_block[float], <void *>tanh_block[double],
+            <void *>tanh[float], <void *>tanh[double])
 
 
 # ---------------------------------------------------------------------------------------------- relu
 # Written so that NaN, for which every comparison is false, passes through.
 
-cdef inline number relu_scalar(number x) noexcept nogil:
+cdef inline number relu(number x) noexcept nogil:
     return <number>0 if x < 0 else x
 
 cdef void relu_block(const number **x, number *y, npy_intp n) noexcept nogil:
     cdef const number *a = x[0]
     cdef npy_intp i
     for i in range(n):
-        y[i] = relu_scalar(a[i])
+        y[i] = relu(a[i])
 
-elementwise("relu", 1, 0.2, <void *>relu_block[float], <void *>relu_block[double]).integers = {
+elementwise("relu", 1, 0.2, <void *>relu_block[float], <void *>relu_block[double],
+            <void *>relu[float], <void *>relu[double]).integers = {
     "i1": <size_t>relu_block[int8_t], "i2": <size_t>relu_block[int16_t],
     "i4": <size_t>relu_block[int32_t], "i8": <size_t>relu_block[int64_t],
     "u1": <size_t>relu_block[uint8_t], "u2": <size_t>relu_block[uint16_t],
@@ -291,7 +306,7 @@ elementwise("relu", 1, 0.2, <void *>relu_block[float], <void *>relu_block[double
 
 # ---------------------------------------------------------------------------------------------- leaky_relu
 
-cdef inline floating leaky_relu_scalar(floating x, floating negative_slope) noexcept nogil:
+cdef inline floating leaky_relu(floating x, floating negative_slope) noexcept nogil:
     cdef floating scaled = x * negative_slope       # not inside the select: that would stop vectorisation
     return x if x > 0 else scaled
 
@@ -300,9 +315,10 @@ cdef void leaky_relu_block(const floating **x, floating *y, npy_intp n) noexcept
     cdef const floating *slope = x[1]
     cdef npy_intp i
     for i in range(n):
-        y[i] = leaky_relu_scalar(a[i], slope[i])
+        y[i] = leaky_relu(a[i], slope[i])
 
-elementwise("leaky_relu", 2, 0.25, <void *>leaky_relu_block[float], <void *>leaky_relu_block[double])
+elementwise("leaky_relu", 2, 0.25, <void *>leaky_relu_block[float], <void *>leaky_relu_block[double],
+            <void *>leaky_relu[float], <void *>leaky_relu[double])
 
 
 # ---------------------------------------------------------------------------------------------- for rows: exp, log1p

@@ -62,11 +62,11 @@ def report(tmp_path_factory):
     kernels = {kernel for _, kernel, _ in loops_of_block_kernels(SOURCE.read_text())}
     # Those that only the rows use need a user here, or they would not be compiled.
     users = [
-        f"elementwise('{kernel}', 1, 1.0, <void *>{kernel}[float], <void *>{kernel}[double])\n"
+        f"elementwise('{kernel}', 1, 1.0, <void *>{kernel}[float], <void *>{kernel}[double], NULL, NULL)\n"
         for kernel in sorted(kernels)
     ]
     pyx.write_text(
-        f"{directives}\n{head}{COUNTER_EXAMPLE}{''.join(users)}elementwise('libm', 1, 1.0, NULL, <void *>libm_block)\n"
+        f"{directives}\n{head}{COUNTER_EXAMPLE}{''.join(users)}elementwise('libm', 1, 1.0, NULL, <void *>libm_block, NULL, NULL)\n"
     )
     cython = [
         sys.executable,
