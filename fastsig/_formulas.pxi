@@ -115,8 +115,8 @@ cdef inline floating exp_reduce(floating z, int shift, floating *scale) noexcept
         return z - n * 1.90821492927058770002e-10
 
 cdef inline floating exp_reduce_rounded(floating z, int shift, floating *scale) noexcept nogil:
-    """exp_reduce for a z that is itself rounded: half a unit of its error, 6e-8 |z|, hides that float32 takes ln2 in one
-    part here, which is off by 3e-9 |z|."""
+    """exp_reduce for a z that is itself rounded: next to that error, of up to 6e-8 |z|, the 3e-9 |z| by which float32's
+    ln2 in one part is off do not show."""
     cdef floating n
     if floating is float:
         n = z * <float>1.44269504 + <float>(12582912 + 127 + shift)

@@ -16,11 +16,11 @@ SOURCE = PACKAGE / "_formulas.pxi"
 
 # A loop that cannot be vectorised, lest the test believe a report that says yes to everything.
 COUNTER_EXAMPLE = """
-from libc.math cimport tanh
+from libc.math cimport lgamma
 cdef void libm_block(const double *x, double *y, npy_intp n) noexcept nogil:
     cdef npy_intp i
     for i in range(n):  # libm
-        y[i] = tanh(x[i])
+        y[i] = lgamma(x[i])
 """
 
 
@@ -61,13 +61,10 @@ def report(tmp_path_factory):
     pyx, c, listing = folder / "kernels.pyx", folder / "kernels.c", folder / "report.txt"
     kernels = {kernel for _, kernel, _ in loops_of_block_kernels(SOURCE.read_text())}
     # Those that only the rows use need a user here, or they would not be compiled.
-    users = [
-        f"elementwise('{kernel}', 1, 1.0, <void *>{kernel}[float], <void *>{kernel}[double], NULL, NULL)\n"
-        for kernel in sorted(kernels)
-    ]
-    pyx.write_text(
-        f"{directives}\n{head}{COUNTER_EXAMPLE}{''.join(users)}elementwise('libm', 1, 1.0, NULL, <void *>libm_block, NULL, NULL)\n"
-    )
+    used = [f"<void *>{kernel}[float], <void *>{kernel}[double]" for kernel in sorted(kernels)]
+    used.append("NULL, <void *>libm_block")
+    users = "".join(f"elementwise('user', 1, 1.0, {both}, NULL, NULL)\n" for both in used)
+    pyx.write_text(f"{directives}\n{head}{COUNTER_EXAMPLE}{users}")
     cython = [
         sys.executable,
         "-m",
