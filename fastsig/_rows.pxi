@@ -18,6 +18,7 @@ cdef enum:
     LANES = 16          # partial sums of a row
     WIDE = 64           # rows side by side in the lane variants
     STEPS = 8           # elements of each that pass through exp together: WIDE * STEPS == BLOCK
+    SPAN = 1024         # elements of short rows that pass through exp together
     SHORT = 16          # rows of up to so many elements are transposed, if there are enough of them
 
 cdef struct RowLoop:
@@ -118,39 +119,36 @@ cdef inline void fold(floating *lanes) noexcept nogil:
 cdef inline floating without_units(floating e) noexcept nogil:
     return <floating>0 if e == exp_unit(e) else e
 
-cdef inline floating total(const floating *e, npy_intp n, floating *rest) noexcept nogil:
-    """The sum of up to a block of terms; `rest`, unless NULL, is the sum less the maxima, exactly one unit each.
+cdef inline void head(const floating *x, npy_intp n, floating *lanes) noexcept nogil:
+    """The first n of LANES numbers, all of which can be read, and zeros. A plain loop up to n would store single
+    numbers, for which the vector loads that follow would have to wait."""
+    cdef npy_intp j
+    for j in range(LANES):
+        lanes[j] = x[j] if j < n else <floating>0
 
-    log_softmax needs the rest: it still knows what a sum of 1 + tiny has lost.
-    """
+cdef inline floating total(const floating *e, npy_intp whole, const floating *tail, bint rest) noexcept nogil:
+    """The sum of up to a block of terms: `whole`, a multiple of LANES, and LANES more at `tail`. `rest`: without the
+    maxima, exactly one unit each; log_softmax needs it, as it still knows what a sum of 1 + tiny has lost."""
     cdef floating[LANES] lanes
-    cdef floating[LANES] others
-    cdef npy_intp i, j, whole = n & ~<npy_intp>(LANES - 1)
+    cdef npy_intp i, j
     for j in range(LANES):
         lanes[j] = 0
-        others[j] = 0
     for i from 0 <= i < whole by LANES:
         for j in range(LANES):
-            lanes[j] += e[i + j]
-    for j in range(n - whole):
-        lanes[j] += e[whole + j]
+            lanes[j] += without_units(e[i + j]) if rest else e[i + j]
+    for j in range(LANES):
+        lanes[j] += without_units(tail[j]) if rest else tail[j]
     fold(lanes)
-    if rest != NULL:
-        for i from 0 <= i < whole by LANES:
-            for j in range(LANES):
-                others[j] += without_units(e[i + j])
-        for j in range(n - whole):
-            others[j] += without_units(e[whole + j])
-        fold(others)
-        rest[0] = others[0]
     return lanes[0]
+
+cdef inline bint needs_rest(double sum, floating unit) noexcept nogil:
+    """Whether log_softmax takes the rest, of a row with one maximum that outweighs it, to log1p and not the sum."""
+    return sum < 2 * <double>unit
 
 cdef inline floating normaliser(double sum, double rest, floating unit, bint logarithm) noexcept nogil:
     """1/sum for softmax; for log_softmax what log1p takes: the sum less one unit, in units."""
-    cdef double maxima
     if logarithm:
-        maxima = ((sum - rest) / unit + 6755399441055744.0) - 6755399441055744.0    # their number: an integer
-        return <floating>((maxima - 1.0) + rest / unit)
+        return <floating>((rest if needs_rest(sum, unit) else sum - unit) / unit)
     return <floating>1 / <floating>sum
 
 cdef inline void pad(floating *block, npy_intp n, npy_intp padded) noexcept nogil:
@@ -171,16 +169,18 @@ cdef inline floating *target(const Layout *at, npy_intp row, npy_intp i, floatin
 # ------------------------------------------------------------------------------------- vector lanes along a row
 
 cdef void short_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
-    cdef floating[BLOCK] z
-    cdef floating[BLOCK] e
+    cdef floating[SPAN] z
+    cdef floating[SPAN + LANES] e
     cdef floating[BLOCK] norm
-    cdef npy_intp n = at.n, row = begin, rows, r, i
+    cdef floating[LANES] tail
+    cdef npy_intp[BLOCK] dominated_row
+    cdef npy_intp n = at.n, row = begin, rows, r, i, dominated, whole = n & ~<npy_intp>(LANES - 1)
     cdef const floating *x
     cdef floating *b
     cdef floating *y
-    cdef floating m, rest = 0
+    cdef floating m
     while row < end:
-        rows = min(BLOCK // n, end - row)
+        rows = min(min(SPAN // n, <npy_intp>BLOCK), end - row)
         for r in range(rows):
             b = z + r * n
             x = read(at, row + r, 0, n, b, loop.load)
@@ -189,10 +189,18 @@ cdef void short_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLo
                 b[i] = x[i] - m
         pad(z, rows * n, whole_lanes(rows * n))
         scaled_exp_block(z, <floating>0, e, whole_lanes(rows * n))
+        dominated = 0
         for r in range(rows):
-            norm[r] = total(e + r * n, n, &rest if loop.logarithm else NULL)
-            norm[r] = normaliser(norm[r], rest, exp_unit(rest), loop.logarithm)
+            head(e + r * n + whole, n - whole, tail)
+            m = total(e + r * n, whole, tail, False)
+            norm[r] = normaliser(m, m, exp_unit(m), loop.logarithm)
+            dominated_row[dominated] = r            # kept by the next line; a branch here would be mispredicted
+            dominated += needs_rest(m, exp_unit(m))
         if loop.logarithm:
+            for i in range(dominated):
+                r = dominated_row[i]
+                head(e + r * n + whole, n - whole, tail)
+                norm[r] = total(e + r * n, whole, tail, True) / exp_unit(m)
             pad(norm, rows, whole_lanes(rows))
             log1p_block(norm, norm, whole_lanes(rows))
         for r in range(rows):
@@ -209,25 +217,28 @@ cdef void short_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLo
                 write(at, row + r, 0, n, b, loop)
         row += rows
 
-cdef inline const floating *read_whole(const Layout *at, npy_intp row, npy_intp i, npy_intp n, floating *block,
-                                       Load load) noexcept nogil:
-    """read(), padded to whole lanes."""
-    cdef const floating *x = read(at, row, i, n, block, load)
-    if n == whole_lanes(n):
-        return x
-    if x != block:
-        memcpy(block, x, n * sizeof(floating))
-    pad(block, n, whole_lanes(n))
-    return block
+cdef inline npy_intp exp_piece(const floating *x, floating m, floating *y, npy_intp n, floating *tail) noexcept nogil:
+    """scaled_exp_block of any n. The last elements, less than LANES, are also in `tail`, before zeros; returns how many
+    others there are."""
+    cdef npy_intp i, whole = n & ~<npy_intp>(LANES - 1)
+    scaled_exp_block(x, m, y, whole)
+    pad(tail, 0, LANES)
+    if whole < n:
+        memcpy(tail, x + whole, (n - whole) * sizeof(floating))
+        scaled_exp_block(tail, m, tail, LANES)
+        head(tail, n - whole, tail)
+        memcpy(y + whole, tail, (n - whole) * sizeof(floating))
+    return whole
 
 cdef void long_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
     cdef floating[BLOCK] z
     cdef floating[BLOCK] e
     cdef floating[LANES] norm
+    cdef floating[LANES] tail
     cdef npy_intp row, i, j, n
     cdef const floating *x
     cdef floating *y
-    cdef floating m, factor, block_rest = 0
+    cdef floating m, factor
     cdef double sum, rest
     # The exponentials wait in the output if it can hold them; else they are computed a second time.
     cdef bint keep = not loop.logarithm and target(at, 0, 0, e, loop.store) != e
@@ -240,12 +251,14 @@ cdef void long_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoo
         sum = rest = 0
         for i from 0 <= i < at.n by BLOCK:
             n = min(<npy_intp>BLOCK, at.n - i)
-            y = target(at, row, i, e, loop.store) if keep and n == BLOCK else e
-            scaled_exp_block(read_whole(at, row, i, n, z, loop.load), m, y, whole_lanes(n))
-            sum += total(y, n, &block_rest if loop.logarithm else NULL)
-            rest += block_rest
-            if keep and y == e:
-                memcpy(target(at, row, i, e, loop.store), e, n * sizeof(floating))
+            y = target(at, row, i, e, loop.store) if keep else e
+            j = exp_piece(read(at, row, i, n, z, loop.load), m, y, n, tail)
+            sum += total(y, j, tail, False)
+        if loop.logarithm and needs_rest(sum, exp_unit(m)):
+            for i from 0 <= i < at.n by BLOCK:
+                n = min(<npy_intp>BLOCK, at.n - i)
+                j = exp_piece(read(at, row, i, n, z, loop.load), m, e, n, tail)
+                rest += total(e, j, tail, True)
         norm[0] = normaliser(sum, rest, exp_unit(m), loop.logarithm)
         if loop.logarithm:
             pad(norm, 1, LANES)
@@ -258,13 +271,13 @@ cdef void long_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoo
             continue
         for i from 0 <= i < at.n by BLOCK:
             n = min(<npy_intp>BLOCK, at.n - i)
-            x = read_whole(at, row, i, n, z, loop.load)
+            x = read(at, row, i, n, z, loop.load)
             y = target(at, row, i, e, loop.store)
             if loop.logarithm:
                 for j in range(n):
                     y[j] = (x[j] - m) - factor
             else:
-                scaled_exp_block(x, m, e, whole_lanes(n))
+                exp_piece(x, m, e, n, tail)
                 for j in range(n):
                     y[j] = e[j] * factor
             if y == e:
