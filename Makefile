@@ -25,9 +25,9 @@ lint: .venv-lint/.installed
 	PATH="$(CURDIR)/.venv-lint/bin:$$PATH" cython-lint fastsig
 	.venv-lint/bin/mypy
 
-# The files that are made from the table: __init__.pyi and the README's list of functions.
+# The files that are made from the table: __init__.pyi, cython_api and the README's list of functions.
 generate: .venv/.installed
-	.venv/bin/python -c "from fastsig._docs import write_files; write_files()"
+	FASTSIG_PURE_PYTHON=1 .venv/bin/python -c "from fastsig._docs import write_files; write_files()"
 
 # Editable, so that `python` in this folder finds the compiled modules; built again when their source has changed.
 .venv/.installed: $(COMPILED)

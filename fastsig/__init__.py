@@ -1,5 +1,6 @@
 """PyTorch's activation functions as real NumPy ufuncs."""
 
+from . import scalar
 from ._bench import bench
 from ._config import VERSION as __version__
 from ._config import get_config, get_num_threads, num_threads, set_num_threads, show_config
@@ -13,6 +14,7 @@ __all__ = [
     "get_config",
     "get_num_threads",
     "num_threads",
+    "scalar",
     "set_num_threads",
     "show_config",
     *functions,

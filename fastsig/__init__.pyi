@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from . import scalar as scalar
+
 __version__: str
 __all__: list[str]
 

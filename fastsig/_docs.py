@@ -1,4 +1,4 @@
-"""Docstrings, type stubs and the README's list of functions, made from the table.
+"""Docstrings, type stubs, the Cython API and the README's list of functions, made from the table.
 
 `make generate` writes the files that are made from it; a test fails if they are behind the table.
 """
@@ -66,6 +66,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from . import scalar as scalar
+
 __version__: str
 __all__: list[str]
 
@@ -102,6 +104,16 @@ def stub():
     return STUB_HEAD + "\n".join(lines) + "\n" + STUB_TAIL
 
 
+def scalar_stub():
+    """The text of scalar.pyi."""
+    lines = ['"""Made by `make generate` from the table in _catalog.py."""\n\n__all__: list[str]\n\n']
+    for row in TABLE:
+        if row.kind == "elementwise":
+            parameters = "".join(f", {p.name}: float = {p.default!r}" for p in row.parameters) or ", /"
+            lines.append(f"def {row.name}(x: float{parameters}) -> float: ...\n")
+    return "".join(lines)
+
+
 def readme_list():
     """The README's table of functions."""
     lines = ["| function | | largest error, ULP (float32 / float64) |", "|---|---|---|"]
@@ -124,11 +136,60 @@ def with_list(readme):
     return head + BEGIN + readme_list() + END + rest.split(END, 1)[1]
 
 
+CYTHON_HEAD = """# Made by `make generate` from the table in _catalog.py.
+"""
+PXD_NOTE = """# from fastsig.cython_api cimport sigmoid
+#
+# Each takes float or double and runs the formula of the best kernel set, as the array functions do, without the GIL.
+from cython cimport floating
+
+"""
+PYX_NOTE = '''"""The elementwise functions for Cython: `from fastsig.cython_api cimport sigmoid`. See cython_api.pxd."""
+
+from fastsig._backend import kernels
+
+try:
+    address = kernels.scalar_address
+except AttributeError:
+    raise ImportError("fastsig.cython_api needs compiled kernels, but fastsig runs in pure Python") from None
+
+'''
+for _kind in ("float", "double"):
+    for _count in (1, 2, 3):
+        PYX_NOTE += f"ctypedef {_kind} (*{_kind}{_count})({', '.join([_kind] * _count)}) noexcept nogil\n"
+PYX_NOTE += "\n"
+
+
+def cython_files():
+    """The texts of cython_api.pxd and cython_api.pyx."""
+    pxd, pyx = CYTHON_HEAD + PXD_NOTE, CYTHON_HEAD + PYX_NOTE
+    for row in TABLE:
+        if row.kind != "elementwise":
+            continue
+        names = ["x", *(parameter.name for parameter in row.parameters)]
+        signature = f"cdef floating {row.name}({', '.join(f'floating {name}' for name in names)}) noexcept nogil"
+        pxd += signature + "\n"
+        for kind in ("float", "double"):
+            pointer = f"{kind}{len(names)}"
+            pyx += f'cdef {pointer} {row.name}_{kind} = <{pointer}><size_t>address("{row.name}", "{kind[0]}")\n'
+        call = f"({', '.join(names)})"
+        pyx += f"{signature}:\n    if floating is float:\n        return {row.name}_float{call}\n"
+        pyx += f"    else:\n        return {row.name}_double{call}\n\n"
+    return pxd, pyx.rstrip("\n") + "\n"
+
+
+def made_files():
+    """Name in the package -> text, of each file that is made from the table."""
+    pxd, pyx = cython_files()
+    return {"__init__.pyi": stub(), "scalar.pyi": scalar_stub(), "cython_api.pxd": pxd, "cython_api.pyx": pyx}
+
+
 def write_files():
-    """Renew the stubs and the README's list: `make generate`."""
+    """Renew these and the README's list: `make generate`."""
     from pathlib import Path  # slow to import, and of no use to users
 
     package = Path(__file__).parent
-    (package / "__init__.pyi").write_text(stub())
+    for name, text in made_files().items():
+        (package / name).write_text(text)
     readme = package.parent / "README.md"
     readme.write_text(with_list(readme.read_text()))

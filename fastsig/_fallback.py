@@ -316,3 +316,17 @@ def build_rows(name: str, doc: str) -> Ufunc:
 def build_direct(name: str) -> Callable[[Any, Any], None]:
     """A short cut for plain arrays, which here there is none."""
     return lambda x, axis: None
+
+
+def build_scalar(name: str, parameters: int) -> Callable[..., float]:
+    """Build the function `name` of one number, and of its parameters, all positional."""
+    ufunc = build(name, "", parameters)
+    real = (float, int, np.integer, np.float16, np.float32, np.bool_)
+
+    def scalar(*numbers: Any) -> float:
+        for number in numbers:
+            if not isinstance(number, real):
+                raise TypeError(f"{name}: must be a real number, not {type(number).__name__}")
+        return float(ufunc(*map(float, numbers)))
+
+    return scalar

@@ -11,12 +11,13 @@ from ._catalog import TABLE
 from ._docs import docstring
 
 
-def _with_parameters(row):
+def with_parameters(row, function, options="**kwargs"):
     """The public function of an elementwise row with parameters, as one would write it by hand."""
     names = ", ".join(parameter.name for parameter in row.parameters)
     defaults = ", ".join(f"{parameter.name}={parameter.default!r}" for parameter in row.parameters)
-    namespace = {"ufunc": ufuncs[row.name], "__name__": "fastsig"}
-    exec(f"def {row.name}(x, {defaults}, **kwargs):\n    return ufunc(x, {names}, **kwargs)", namespace)
+    takes, passes = (f", {options}",) * 2 if options else ("", "")
+    namespace = {"function": function, "__name__": "fastsig"}
+    exec(f"def {row.name}(x, {defaults}{takes}):\n    return function(x, {names}{passes})", namespace)
     return namespace[row.name]
 
 
@@ -98,7 +99,7 @@ for _row in TABLE:
     if _row.kind == "rows":
         functions[_row.name] = _along_axis(_row)
     elif _row.parameters:
-        functions[_row.name] = _with_parameters(_row)
+        functions[_row.name] = with_parameters(_row, ufuncs[_row.name])
     else:
         functions[_row.name] = ufuncs[_row.name]
         continue

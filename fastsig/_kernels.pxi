@@ -1,6 +1,7 @@
 """A kernel set: the formulas, compiled for one instruction set, as NumPy ufuncs. Each _kernels_*.pyx includes this.
 
-build(), build_rows() and build_direct() are the whole interface; _fallback.py has the same.
+build(), build_rows(), build_direct() and build_scalar() are the whole interface; _fallback.py has the same.
+scalar_address() is for cython_api alone.
 """
 from cpython.mem cimport PyMem_Malloc
 from cython cimport floating
@@ -147,6 +148,45 @@ def build(str name, str doc, int parameters=0):
     if kernel.nin > 1:      # a Python float matches any dtype, so the narrowest that will do must come first
         add_floats(loops, kernel)
     return loops.ufunc(kernel.nin, name, doc, None)
+
+
+ctypedef double (*Scalar1)(double) noexcept nogil
+ctypedef double (*Scalar2)(double, double) noexcept nogil
+ctypedef double (*Scalar3)(double, double, double) noexcept nogil
+
+cdef tuple REAL = (float, int, np.integer, np.float16, np.float32, np.bool_)
+
+
+cdef inline double real(x, str name) except? -1:
+    """A Python or NumPy number, and no array."""
+    if type(x) is float or isinstance(x, REAL):
+        return x
+    raise TypeError(f"{name}: must be a real number, not {type(x).__name__}")
+
+
+def build_scalar(str name, int parameters):
+    """The function `name` of one float64, and of its parameters, all positional."""
+    cdef Kernel kernel = kernels[name]
+    cdef Scalar1 one = <Scalar1>kernel.scalar64
+    cdef Scalar2 two = <Scalar2>kernel.scalar64
+    cdef Scalar3 three = <Scalar3>kernel.scalar64
+
+    def scalar1(x, /):
+        return one(real(x, name))
+
+    def scalar2(x, a, /):
+        return two(real(x, name), real(a, name))
+
+    def scalar3(x, a, b, /):
+        return three(real(x, name), real(a, name), real(b, name))
+
+    return (scalar1, scalar2, scalar3)[parameters]
+
+
+def scalar_address(str name, str char):
+    """Where the C function `name` of one float ("f") or double ("d") is."""
+    cdef Kernel kernel = kernels[name]
+    return <size_t>(kernel.scalar64 if char == "d" else kernel.scalar32)
 
 
 cdef RowLoop row_loop(str name, str char):

@@ -22,6 +22,9 @@ fastsig.softmax(x, 0)
 fastsig.log_softmax([1, 2], axis=(0,), where=True, dtype="float32", out=None)
 fastsig.softmax(1.5, axis=None)
 
+assert_type(fastsig.scalar.sigmoid(0.5), float)
+assert_type(fastsig.scalar.leaky_relu(1, negative_slope=0.2), float)
+
 version: str = fastsig.__version__
 names: list[str] = fastsig.__all__
 fastsig.set_num_threads(2)
