@@ -10,6 +10,7 @@ import os
 from ._catalog import TABLE
 from ._docs import docstring
 
+SPIN_SETTINGS = {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"}
 SETS = ("x86_64_v4", "x86_64_v3", "baseline")
 
 
@@ -29,14 +30,23 @@ def _import(name):
         return None, f"{name}: {error}"
 
 
+def _libgomp():
+    """The libgomp that this process has loaded, if that can be seen."""
+    try:
+        with open("/proc/self/maps") as maps:
+            return {line.split()[-1] for line in maps if "libgomp" in line}
+    except OSError:
+        return set()
+
+
 @contextlib.contextmanager
 def _short_spin():
     """While libgomp is loaded, which reads its settings then: let idle threads spin for microseconds, not milliseconds.
 
     By default they spin so long that they take the CPU from other work, their own caller's included. What the user has
-    set stays, and so does the environment.
+    set stays, and so does the environment. If another package has loaded libgomp before, it is too late.
     """
-    ours = not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & os.environ.keys()
+    ours = not SPIN_SETTINGS & os.environ.keys()
     if ours:
         os.environ["GOMP_SPINCOUNT"] = "1000"
     try:
@@ -47,14 +57,17 @@ def _short_spin():
 
 
 def _choose():
-    """(name, kernels, threads, skipped): the set to use, the thread count's module, and why not a better set."""
+    """(name, kernels, threads, skipped, late): the set to use, the thread count's module, why not a better set, and
+    whether another package's threads, which spin for long, are the ones to use."""
     pinned = os.environ.get("FASTSIG_ISA", "").strip()
     if pinned and pinned not in SETS:
         raise ValueError(f"FASTSIG_ISA={pinned!r}: must be one of {', '.join(SETS)}")
     if _switch("FASTSIG_PURE_PYTHON"):
-        return "pure Python", _fallback(), None, ["FASTSIG_PURE_PYTHON is set"]
+        return "pure Python", _fallback(), None, ["FASTSIG_PURE_PYTHON is set"], False
+    before = _libgomp()
     with _short_spin():
         threads, why = _import("_threads")
+    late = bool(before) and before == _libgomp() and not SPIN_SETTINGS & os.environ.keys()
     if threads:
         placed = {"OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY"} & os.environ.keys()
         threads.set_keep_apart(not placed)
@@ -66,14 +79,14 @@ def _choose():
     for name in [pinned] if pinned and cpu else supported:
         kernels, why = _import(f"_kernels_{name}")
         if kernels:
-            return name, kernels, threads, skipped
+            return name, kernels, threads, skipped, late and threads.has_openmp()
         skipped.append(why)
     if pinned:
         raise ImportError(f"FASTSIG_ISA={pinned!r}: this kernel set cannot be imported ({'; '.join(skipped)})")
-    return "pure Python", _fallback(), None, skipped
+    return "pure Python", _fallback(), None, skipped, False
 
 
-name, kernels, threads, skipped = _choose()
+name, kernels, threads, skipped, late = _choose()
 
 ufuncs = {}
 for _row in TABLE:

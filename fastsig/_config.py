@@ -132,7 +132,8 @@ def get_config():
     -------
     dict
         fastsig, numpy: versions. kernels: the kernel set in use. skipped: why a better one is not. openmp: whether
-        large calls can use threads. threads: how many.
+        large calls can use threads. threads: how many. late: whether another package loaded libgomp before fastsig
+        could shorten the time that its idle threads spin for.
     """
     return {
         "fastsig": VERSION,
@@ -141,6 +142,7 @@ def get_config():
         "skipped": list(_backend.skipped),
         "openmp": bool(_backend.threads and _backend.threads.has_openmp()),
         "threads": get_num_threads(),
+        "late": _backend.late,
     }
 
 
@@ -150,3 +152,5 @@ def show_config():
     print(f"fastsig  {config['fastsig']} with NumPy {config['numpy']}")
     print(f"kernels  {config['kernels']}" + "".join(f" ({why})" for why in config["skipped"]))
     print(f"threads  {config['threads']}" + ("" if config["openmp"] else " (no OpenMP)"))
+    if config["late"]:
+        print("         another package loaded libgomp first; idle threads spin for longer than fastsig would let them")

@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -333,3 +334,25 @@ print([os.sched_getaffinity(int(tid)) - {cpu} for tid in os.listdir("/proc/self/
     done = python(code)
     assert done.returncode == 0, done.stderr
     assert "{" not in done.stdout.replace("set()", ""), done.stdout
+
+
+LATE = """
+import ctypes, os, sys
+if "first" in sys.argv:
+    ctypes.CDLL("libgomp.so.1")
+import fastsig
+assert "GOMP_SPINCOUNT" not in os.environ or "ours" not in sys.argv
+print(fastsig.get_config()["late"])
+fastsig.show_config()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sees what is loaded in /proc")
+def test_says_when_libgomp_was_loaded_before(default, python):
+    if not default.get_config()["openmp"] or "libgomp" not in Path("/proc/self/maps").read_text():
+        pytest.skip("about libgomp")
+    assert python(LATE, "first", "ours").stdout.startswith("True")
+    assert "another package loaded libgomp first" in python(LATE, "first", "ours").stdout
+    for arguments, environment in ((["ours"], {}), (["first"], {"GOMP_SPINCOUNT": "5000"})):
+        run = python(LATE, *arguments, **environment)
+        assert run.stdout.startswith("False") and "another package" not in run.stdout, run.stderr
