@@ -149,16 +149,17 @@ def test_tanh_is_odd_to_the_bit(fs, dtype):
     assert np.abs(y).max() == 1
 
 
-@pytest.mark.parametrize("name", ["sigmoid", "tanh"])
-def test_rises_but_for_rounding(fs, name):
-    """Over adjacent float32. Errors of 2 ULP do not allow strict order where the function is flatter than its input,
-    but nowhere may the result fall by more than two units."""
+@pytest.mark.parametrize(("name", "most"), [*((name, 0) for name in sorted(exhaustive.NEVER_FALL)), ("tanh", 4)])
+def test_rises_but_for_rounding(fs, name, most):
+    """Over adjacent float32. tanh may fall by the rounding errors of two neighbours."""
+    if not hasattr(fs, name):
+        pytest.skip(f"no {name}")
     starts = np.array([0.01, 0.1, 0.3, 0.5, 1, 2, 4, 8, 9.2, 17, 30, 60, 88.5, 100], np.float32)
     for start in np.concatenate([starts, -starts]):
         x = np.sort((start.view(np.int32) + np.arange(10_000, dtype=np.int32)).view(np.float32))
         y = getattr(fs, name)(x)
         fall = (y[:-1].astype(np.float64) - y[1:]) / np.spacing(np.abs(y[1:]))
-        assert fall.max() <= 2, (start, fall.max())
+        assert fall.max() <= most, (start, fall.max())
 
 
 # -------------------------------------------------------------------------------- rows
@@ -222,6 +223,16 @@ def test_softmax_keeps_subnormal_results(fs):
         assert tail == pytest.approx(np.exp(np.longdouble(-far)), rel=1e-2, abs=0)
 
 
+@each_rows
+def test_many_small_terms(fs, row):
+    """Each too small to change the partial sum that holds the maximum."""
+    for n in (100, 512, 1000):
+        x = np.full((20, n), -17.4, np.float32)
+        x[:, [0, 17]] = 0
+        errors = ulp_error(getattr(fs, row.name)(x), along(row, x)) / tolerated(row, x)
+        assert errors.max() <= 1, n
+
+
 def test_log_softmax_near_zero(fs):
     """log(softmax(x)) is 0 or -1e-7 there, and so is log_softmax of PyTorch."""
     for dtype in ("float32", "float64"):
@@ -283,3 +294,27 @@ def test_exhaustive_check_sees_what_is_wrong(default, row):
     assert broken(lambda y: np.nan).wrong_nan == 1
     assert broken(np.negative).wrong_sign == 1
     assert broken(lambda y: np.inf).error > 1e6
+
+
+def test_exhaustive_check_sees_a_fall(default):
+    row = next(row for row in ELEMENTWISE if row.name == "sigmoid")
+    for value in (1, -1):
+        assert exhaustive.check(row, chunk_of(value), default.sigmoid).falls == 0
+        assert exhaustive.check(row, chunk_of(value), lambda x: default.sigmoid(-x)).falls > 0
+
+
+@each_elementwise
+def test_exhaustive_check_of_float64(default, row, monkeypatch):
+    pytest.importorskip("gmpy2")
+    monkeypatch.setattr(exhaustive, "fastsig", default)
+    assert exhaustive.acceptable(row, exhaustive.check64(row, 0), 1)
+
+    class Wrong:
+        @staticmethod
+        def function(x, **parameters):
+            with np.errstate(all="ignore"):
+                return getattr(default, row.name)(x, **parameters) * (1 + 8 * np.finfo(np.float64).eps)
+
+    setattr(Wrong, row.name, Wrong.function)
+    monkeypatch.setattr(exhaustive, "fastsig", Wrong)
+    assert exhaustive.check64(row, 0).error > 4
