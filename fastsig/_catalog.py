@@ -36,7 +36,7 @@ TABLE = (
         "elementwise",
         "Logistic sigmoid: the probability that belongs to a logit.",
         "1 / (1 + exp(-x))",
-        (2.4, 1.5),
+        (2.4, 2),
         "sigmoid(-inf) = 0 and sigmoid(inf) = 1. From one float32 to the next it never falls. Below -88 (float32) and -709 (float64) the result underflows gradually, "
         "through the subnormal numbers, and is not cut to 0.",
         truth="1 / (1 + exp(-x))",
@@ -91,7 +91,7 @@ TABLE = (
         "rows",
         "Softmax along an axis: positive numbers that add up to 1.",
         "exp(x_i) / sum_j exp(x_j)",
-        (8, 8),
+        (16, 16),
         "Computed from x - max(x), so nothing overflows. A row that is all -inf, or holds inf or NaN, gives NaN, as in torch. "
         "Masked-out entries are 0; a row with nothing left is all 0.",
         truth="[exp(v - max(x)) / fsum(exp(w - max(x)) for w in x) for v in x]",
@@ -105,7 +105,7 @@ TABLE = (
         "rows",
         "Logarithm of softmax along an axis, without the underflow of log(softmax(x)).",
         "x_i - log(sum_j exp(x_j))",
-        (16, 8),
+        (16, 16),
         "Accurate also where the result is close to 0: log_softmax([0, -20])[0] is -2.06e-09. A row that is all -inf, or holds inf "
         "or NaN, gives NaN, as in torch. Masked-out entries are -inf.",
         truth="[v - max(x) - log(fsum(exp(w - max(x)) for w in x)) for v in x]",
