@@ -69,7 +69,7 @@ cdef class Loops:
     cdef void **data
     cdef bytearray types
     cdef tuple texts
-    cdef str bfloat16_types             # of the loop that is registered when bfloat16 ("E", as in ml_dtypes) is first met
+    cdef str bfloat16_types             # of the loop that waits for the first bfloat16 ("E", as in ml_dtypes)
     cdef PyUFuncGenericFunction bfloat16_function
     cdef void *bfloat16_data
 
@@ -106,7 +106,7 @@ cdef class Loops:
                                     self.bfloat16_data)
 
 
-# ------------------------------------------------------------------------------------------------- dtypes without a loop
+# ---------------------------------------------------------------------------------------------- dtypes without a loop
 
 cdef frozenset whole = frozenset([np.dtype(char).type for char in "?bBhHiIlLqQ"] + [int])
 cdef frozenset supported = whole | {float, np.float16, np.float32, np.float64}
