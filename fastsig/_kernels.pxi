@@ -108,8 +108,8 @@ cdef class Loops:
 
 # ---------------------------------------------------------------------------------------------- dtypes without a loop
 
-cdef frozenset whole = frozenset([np.dtype(char).type for char in "?bBhHiIlLqQ"] + [int])
-cdef frozenset supported = whole | {float, np.float16, np.float32, np.float64}
+cdef frozenset whole_numbers = frozenset([np.dtype(char).type for char in "?bBhHiIlLqQ"] + [int])
+cdef frozenset supported = whole_numbers | {float, np.float16, np.float32, np.float64}
 cdef object float64 = type(np.dtype("d"))
 
 
@@ -120,9 +120,12 @@ cdef DType *beside_bfloat16(DType *bfloat16, str types, int nin, DType **given, 
     """
     cdef DType *common = bfloat16
     cdef int i
+    for i in range(nin):
+        if types[i] == "?" and (<object>given[i]).type is not np.bool:
+            return NULL
     if signature[nin] != NULL:
         return bfloat16 if signature[nin] == bfloat16 else NULL
-    if given[0] != NULL and (<object>given[0]).type in whole:
+    if given[0] != NULL and (<object>given[0]).type in whole_numbers:
         return <DType *>float64
     for i in range(nin):                                    # Python numbers take the dtype of the others
         if common == bfloat16 and types[i] == "E" and given[i] != NULL and (<object>given[i]).type not in {int, float}:
@@ -156,9 +159,12 @@ cdef int promote(object ufunc, DType **given, DType **signature, DType **wanted)
         loops.register_bfloat16(ufunc, bfloat16)
         floats = beside_bfloat16(bfloat16, loops.bfloat16_types, nin, given, signature)
     for i in range(nin + 1):
-        wanted[i] = given[1] if i == 0 and given[0] == NULL else given[i]       # reduce() gives no first one
-        if floats != NULL and loops.bfloat16_types[i] == "E":
-            wanted[i] = floats
+        wanted[i] = floats if floats != NULL and loops.bfloat16_types[i] == "E" else given[i]
+    if wanted[0] == NULL:
+        wanted[0] = given[1]                                # reduce() gives no first one
+    if floats != NULL and given[nin] != NULL:
+        wanted[nin] = NULL                                  # an answer that equals the question counts as none
+    for i in range(nin + 1):
         Py_XINCREF(<PyObject *>wanted[i])
     return 0
 

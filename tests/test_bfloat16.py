@@ -258,6 +258,8 @@ def test_axis_and_mask(fs, row, axis):
         buffer = place(x, "strided")
         assert getattr(fs, row.name)(buffer, axis=axis, out=buffer, **keywords) is buffer
         assert_close(fs, buffer, got)
+    with pytest.raises(TypeError):
+        getattr(fs, row.name)(x, axis=axis, where=mask.astype(int))
     narrow = getattr(fs, row.name)(wide(x), axis=axis, dtype=BFLOAT16, where=mask)
     assert_close(fs, narrow, getattr(fs, row.name)(x, axis=axis, where=mask))
 
