@@ -18,7 +18,8 @@ WHERE_ROWS = """where : array_like of bool, optional
 """
 
 DTYPES = (
-    "float16, float32 and float64 are kept (float16 is computed in float32); {integers}. Other dtypes raise TypeError."
+    "float16, float32, float64 and bfloat16, a dtype of the package ml_dtypes, are kept (those of 16 bits are computed "
+    "in float32); {integers}. Other dtypes raise TypeError."
 )
 
 

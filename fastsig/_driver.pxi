@@ -24,7 +24,7 @@ cdef struct Loop:
     double cost             # ns for one element, about
     void *kernel
     Load load               # how input 0..nin-1 is stored and becomes the computed type; NULL: it is the computed type
-    bint load_all           # parameters are stored like input 0 (float16), or already are the computed type
+    bint load_all           # parameters are stored like input 0 (16-bit floats), or already are the computed type
     Store store             # likewise for the output
 
 
@@ -67,6 +67,34 @@ cdef void store_half(const void *block, char *p, npy_intp stride, npy_intp n) no
     else:
         for i in range(n):
             (<uint16_t *>(p + i * stride))[0] = float_to_half((<const float *>block)[i])
+
+cdef inline float bfloat16_to_float(uint16_t b) noexcept nogil:
+    return bits_float(<uint32_t>b << 16)
+
+cdef inline uint16_t float_to_bfloat16(float x) noexcept nogil:
+    """Round to nearest even; every NaN becomes the quiet one of its sign, as in ml_dtypes."""
+    cdef uint32_t bits = float_bits(x)
+    cdef uint32_t rounded = (bits + <uint32_t>0x7fff + ((bits >> 16) & 1)) >> 16
+    cdef uint32_t nan = ((bits >> 16) & <uint32_t>0x8000) | <uint32_t>0x7fc0
+    return <uint16_t>(nan if (bits & <uint32_t>0x7fffffff) > <uint32_t>0x7f800000 else rounded)
+
+cdef void load_bfloat16(const char *p, npy_intp stride, void *block, npy_intp n) noexcept nogil:
+    cdef npy_intp i
+    if stride == sizeof(uint16_t):
+        for i in range(n):
+            (<float *>block)[i] = bfloat16_to_float((<const uint16_t *>p)[i])
+    else:
+        for i in range(n):
+            (<float *>block)[i] = bfloat16_to_float((<const uint16_t *>(p + i * stride))[0])
+
+cdef void store_bfloat16(const void *block, char *p, npy_intp stride, npy_intp n) noexcept nogil:
+    cdef npy_intp i
+    if stride == sizeof(uint16_t):
+        for i in range(n):
+            (<uint16_t *>p)[i] = float_to_bfloat16((<const float *>block)[i])
+    else:
+        for i in range(n):
+            (<uint16_t *>(p + i * stride))[0] = float_to_bfloat16((<const float *>block)[i])
 
 cdef inline void gather(const char *p, npy_intp stride, number *block, npy_intp n, Load load) noexcept nogil:
     cdef npy_intp i

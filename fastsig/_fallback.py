@@ -6,6 +6,7 @@ are off around it. `Ufunc` is all the rest that a caller expects of a `numpy.ufu
 """
 
 import inspect
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -48,7 +49,22 @@ ROWS: dict[str, Callable[..., np.ndarray]] = {
 _INTEGERS, _FLOATS = "bBhHiIlLqQ", "efd"
 _KEEP_INTEGERS = {"relu"}
 # NumPy's exp is off by up to 2.5 ULP in float32, which would leave a formula no room of its own.
-_WIDER = {"e": "f", "f": "d"}
+_WIDER = {"e": "f", "E": "f", "f": "d"}
+
+
+def _bfloat16() -> type | None:
+    """Return the scalar type bfloat16 of ml_dtypes, once that package has been imported."""
+    return getattr(sys.modules.get("ml_dtypes"), "bfloat16", None)
+
+
+def _char(dtype: np.dtype) -> str:
+    """Return a dtype's letter in a loop: "E" for bfloat16. No other package's dtype has one."""
+    return dtype.char if dtype.isbuiltin < 2 else "E" if dtype.type is _bfloat16() else " "
+
+
+def _dtype(char: str) -> np.dtype:
+    """Return the dtype of a letter in a loop."""
+    return np.dtype(_bfloat16() if char == "E" else char)
 
 
 class Ufunc:
@@ -185,31 +201,47 @@ class Ufunc:
         # A Python number is a float64 that follows floating arrays (NEP 50), but an integer x stays one.
         weak = [type(x) is float or (type(x) is int and i > 0) for i, x in enumerate(inputs)]
         dtypes = [np.dtype(float) if number else array.dtype for number, array in zip(weak, arrays)]
-        leaders = [dtype for dtype, follows in zip(dtypes, weak) if dtype.kind == "f" and not follows]
+        leaders = [dtype for dtype, follows in zip(dtypes, weak) if _char(dtype) in "eEfdg" and not follows]
         weak = [follows and bool(leaders) for follows in weak]
         widest = next(loop for loop in self.types if loop[0] == "d")
         for have, needed, follows in zip(dtypes, widest, weak):
-            if not follows and not np.can_cast(have, needed):
-                accepts = "bool mask" if needed == "?" else "bool, integer, float16, float32 and float64"
-                raise TypeError(f"ufunc '{self.__name__}' supports {accepts} input, not {have.type.__name__}")
+            if not follows and (_char(have) == " " or not np.can_cast(have, needed)):
+                floats = "bool, integer, float16, float32 and float64 input, and bfloat16 of ml_dtypes"
+                accepts = "bool mask input" if needed == "?" else floats
+                raise TypeError(f"ufunc '{self.__name__}' supports {accepts}, not {have.type.__name__}")
         if isinstance(wanted, str):
             wanted = wanted.replace("->", "")
         if len(wanted) != self.nargs:
             raise TypeError(f"a signature of {self.__name__} has {self.nargs} dtypes, not {len(wanted)}")
         fixed = [(i, np.dtype(want)) for i, want in enumerate(wanted) if want is not None]
         native = all(dtype.isnative for _, dtype in fixed)  # a loop has no byte order to ask for
-        loops = [t for t in self.types if native and all(t.replace("->", "")[i] == d.char for i, d in fixed)]
+        types = self.types + [t.replace("e", "E") for t in self.types if "e" in t and _bfloat16()]
+        loops = [t for t in types if native and all(t.replace("->", "")[i] == _char(d) for i, d in fixed)]
         if not loops:
             problem = "No loop matching the specified signature and casting was found"
             raise TypeError(f"{problem} for ufunc {self.__name__}")
         votes = [np.dtype("e") if follows else have for have, follows in zip(dtypes, weak)]
-        chars = "".join(vote.char for vote in votes)
+        if "E" in map(_char, votes):
+            votes = self._beside_bfloat16(votes, weak)
+        chars = "".join(map(_char, votes))
         exact = [loop for loop in loops if loop.startswith(chars)]
-        loop = next((loop for loop in exact + loops if all(map(np.can_cast, votes, loop))), loops[-1])
+        fits = (loop for loop in exact + loops if all(map(np.can_cast, votes, map(_dtype, loop.partition("-")[0]))))
+        loop = next(fits, loops[-1])
         for i, (have, takes, follows) in enumerate(zip(dtypes, loop, weak)):
             if not follows:
-                self._check_cast(f"input {i}" if self.nin > 1 else "input", have, np.dtype(takes), casting)
-        return np.dtype(loop[-1])
+                self._check_cast(f"input {i}" if self.nin > 1 else "input", have, _dtype(takes), casting)
+        return _dtype(loop[-1])
+
+    def _beside_bfloat16(self, votes: list[np.dtype], weak: list[bool]) -> list[np.dtype]:
+        """Return the votes beside a bfloat16: float64 if x is an integer, else what promotion gives."""
+        if votes[0].kind in "biu":
+            return [np.dtype(float) if _char(vote) == "E" else vote for vote in votes]
+        masks = [kind == "?" for kind in self.types[-1]]
+        try:
+            common = np.result_type(*(v for v, follows, mask in zip(votes, weak, masks) if not follows and not mask))
+        except TypeError:  # with float16, for one: the first loop then that takes both
+            return votes
+        return [vote if mask or _char(common) != "E" else common for vote, mask in zip(votes, masks)]
 
     def _check_cast(self, operand: str, have: np.dtype, takes: np.dtype, casting: Any) -> None:
         if not np.can_cast(have, takes, casting):

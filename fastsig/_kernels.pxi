@@ -4,6 +4,8 @@ build(), build_rows(), build_direct() and build_scalar() are the whole interface
 scalar_address() is for cython_api alone.
 """
 from cpython.mem cimport PyMem_Malloc
+from cpython.pycapsule cimport PyCapsule_New
+from cpython.ref cimport Py_DECREF, Py_XINCREF, PyObject
 from cython cimport floating
 from cython.parallel cimport prange
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
@@ -35,33 +37,27 @@ include "_formulas.pxi"
 include "_driver.pxi"
 include "_rows.pxi"
 
-cdef extern from *:
-    """
-    #include "numpy/dtype_api.h"
-    /* No dtype of these kinds has a loop; a promoter that raises says what has. */
-    static int refuse(PyObject *ufunc, PyArray_DTypeMeta *const op_dtypes[], PyArray_DTypeMeta *const signature[],
-                      PyArray_DTypeMeta *new_op_dtypes[]) {
-        const char *type = op_dtypes[0]->scalar_type->tp_name;
-        const char *dot = strrchr(type, '.');
-        PyErr_Format(PyExc_TypeError, "ufunc '%s' supports bool, integer, float16, float32 and float64 input, not %s",
-                     ((PyUFuncObject *)ufunc)->name, dot ? dot + 1 : type);
-        return -1;
-    }
-    static PyObject *refusal(void) { return PyCapsule_New((void *)&refuse, "numpy._ufunc_promoter", NULL); }
-    static PyObject *python_complex(void) { return Py_NewRef((PyObject *)&PyArray_PyComplexDType); }
-    """
-    object refusal()
-    object python_complex()
-    int PyUFunc_AddPromoter(object ufunc, object dtypes, object promoter) except -1
+cdef extern from "numpy/dtype_api.h":
+    ctypedef struct DType "PyArray_DTypeMeta":
+        int type_num
+    DType *PyArray_CommonDType(DType *, DType *) except NULL
+
+cdef extern from "numpy/ufuncobject.h":
     object PyUFunc_FromFuncAndDataAndSignature(PyUFuncGenericFunction *, void **, char *, int, int, int, int,
                                                const char *, const char *, int, const char *)
+    int PyUFunc_AddPromoter(object ufunc, object dtypes, object promoter) except -1
+    ctypedef struct PyUFuncObject:
+        pass
+    int PyUFunc_RegisterLoopForType(PyUFuncObject *, int, PyUFuncGenericFunction, const int *, void *) except -1
+
+import sys
 
 import numpy as np
 
 cnp.import_array()
 cnp.import_ufunc()
 
-cdef list alive = []        # names, docs, type tables: a ufunc points to them for the life of the process
+cdef dict loops_of = {}     # ufunc -> its Loops
 
 cdef enum:
     MAX_LOOPS = 16
@@ -73,6 +69,10 @@ cdef class Loops:
     cdef PyUFuncGenericFunction *functions
     cdef void **data
     cdef bytearray types
+    cdef tuple texts
+    cdef str bfloat16_types             # of the loop that waits for the first bfloat16 ("E", as in ml_dtypes)
+    cdef PyUFuncGenericFunction bfloat16_function
+    cdef void *bfloat16_data
 
     def __cinit__(self):
         self.functions = <PyUFuncGenericFunction *>PyMem_Malloc(MAX_LOOPS * sizeof(PyUFuncGenericFunction))
@@ -80,20 +80,94 @@ cdef class Loops:
         self.types = bytearray()
 
     cdef add(self, str types, PyUFuncGenericFunction function, const void *data, size_t size):
-        self.functions[self.n] = function
-        self.data[self.n] = memcpy(PyMem_Malloc(size), data, size)
+        cdef void *copy = memcpy(PyMem_Malloc(size), data, size)
+        if "E" in types:                # NumPy has no such dtype yet: see register_bfloat16
+            self.bfloat16_types, self.bfloat16_function, self.bfloat16_data = types, function, copy
+            return
+        self.functions[self.n], self.data[self.n] = function, copy
         self.types += bytes([np.dtype(char).num for char in types])
         self.n += 1
 
     cdef ufunc(self, int nin, str name, str doc, str signature):
         cdef bytes c_name = name.encode(), c_doc = doc.encode(), c_signature = (signature or "").encode()
-        alive.append((c_name, c_doc, c_signature, self.types))
+        self.texts = c_name, c_doc, c_signature
         ufunc = PyUFunc_FromFuncAndDataAndSignature(
             self.functions, self.data, <char *>self.types, self.n, nin, 1, -1, c_name, c_doc, 0,
             <const char *>c_signature if signature else NULL)
-        for dtype in [python_complex()] + [type(np.dtype(char)) for char in "gFDGOSUVMm"]:
-            PyUFunc_AddPromoter(ufunc, (dtype,) + (None,) * nin, refusal())
+        loops_of[ufunc] = self
+        PyUFunc_AddPromoter(ufunc, (None,) * (nin + 1), PyCapsule_New(<void *>promote, "numpy._ufunc_promoter", NULL))
         return ufunc
+
+    cdef register_bfloat16(self, object ufunc, DType *bfloat16):
+        cdef int[MAX_IN + 1] types
+        cdef int i
+        for i in range(ufunc.nargs):
+            types[i] = bfloat16.type_num if self.bfloat16_types[i] == "E" else cnp.NPY_BOOL
+        PyUFunc_RegisterLoopForType(<PyUFuncObject *>ufunc, bfloat16.type_num, self.bfloat16_function, types,
+                                    self.bfloat16_data)
+
+
+# ---------------------------------------------------------------------------------------------- dtypes without a loop
+
+cdef frozenset whole_numbers = frozenset([np.dtype(char).type for char in "?bBhHiIlLqQ"] + [int])
+cdef frozenset supported = whole_numbers | {float, np.float16, np.float32, np.float64}
+cdef object float64 = type(np.dtype("d"))
+
+
+cdef DType *beside_bfloat16(DType *bfloat16, str types, int nin, DType **given, DType **signature) except? NULL:
+    """What a call with bfloat16 computes in: what is asked for, else float64 for integer x, else what promotion gives.
+
+    NULL is for what NumPy finds by itself: the first loop that all operands can be cast to.
+    """
+    cdef DType *common = bfloat16
+    cdef int i
+    for i in range(nin):
+        if types[i] == "?" and (<object>given[i]).type is not np.bool:
+            return NULL
+    if signature[nin] != NULL:
+        return bfloat16 if signature[nin] == bfloat16 else NULL
+    if given[0] != NULL and (<object>given[0]).type in whole_numbers:
+        return <DType *>float64
+    for i in range(nin):                                    # Python numbers take the dtype of the others
+        if common == bfloat16 and types[i] == "E" and given[i] != NULL and (<object>given[i]).type not in {int, float}:
+            try:
+                common = PyArray_CommonDType(bfloat16, given[i])
+            except TypeError:
+                return NULL
+            Py_DECREF(<object>common)                       # DTypes outlive this
+    return common if common == bfloat16 else NULL
+
+
+cdef int promote(object ufunc, DType **given, DType **signature, DType **wanted) except -1:
+    """NumPy's question where no loop has the dtypes of the operands and those asked for: which are wanted instead?
+
+    An unsupported dtype is an error. bfloat16 gets its loop now, when it is first met: it belongs to ml_dtypes, which
+    may be imported after this or never. All else is wanted as given, and NumPy goes on to look for a loop by casting.
+    """
+    cdef Loops loops = loops_of[ufunc]
+    cdef DType *bfloat16 = NULL
+    cdef DType *floats = NULL
+    cdef int i, nin = ufunc.nin
+    theirs = getattr(sys.modules.get("ml_dtypes"), "bfloat16", None)
+    for i in range(nin + 1):
+        kind = (<object>given[i]).type if given[i] != NULL else int
+        if kind is theirs is not None:
+            bfloat16 = given[i]
+        elif i < nin and loops.bfloat16_types[i] == "E" and kind not in supported:
+            raise TypeError(f"ufunc '{ufunc.__name__}' supports bool, integer, float16, float32 and float64 input, and "
+                            f"bfloat16 of ml_dtypes, not {kind.__name__}")
+    if bfloat16 != NULL:
+        loops.register_bfloat16(ufunc, bfloat16)
+        floats = beside_bfloat16(bfloat16, loops.bfloat16_types, nin, given, signature)
+    for i in range(nin + 1):
+        wanted[i] = floats if floats != NULL and loops.bfloat16_types[i] == "E" else given[i]
+    if wanted[0] == NULL:
+        wanted[0] = given[1]                                # reduce() gives no first one
+    if floats != NULL and given[nin] != NULL:
+        wanted[nin] = NULL                                  # an answer that equals the question counts as none
+    for i in range(nin + 1):
+        Py_XINCREF(<PyObject *>wanted[i])
+    return 0
 
 
 # dtype kind and size -> how such integers are loaded as double, and the driver that computes in them
@@ -113,12 +187,14 @@ cdef add_floats(Loops loops, Kernel kernel):
     cdef Loop loop
     cdef size_t driver
     loop.nin = kernel.nin
-    for char in "dfe" if kernel.nin == 1 else "efd":
+    for char in "dfeE" if kernel.nin == 1 else "Eefd":
         loop.kernel = kernel.f64 if char == "d" else kernel.f32
-        loop.cost = kernel.cost * np.dtype(char).itemsize / 4
-        loop.load, loop.store, loop.load_all = NULL, NULL, char == "e"
+        loop.cost = kernel.cost * {"d": 2, "f": 1}.get(char, 0.5)
+        loop.load, loop.store, loop.load_all = NULL, NULL, char in "eE"
         if char == "e":
             loop.load, loop.store = load_half, store_half
+        elif char == "E":
+            loop.load, loop.store = load_bfloat16, store_bfloat16
         driver = <size_t>drive[double] if char == "d" else <size_t>drive[float]
         loops.add(char * (kernel.nin + 1), <PyUFuncGenericFunction>driver, &loop, sizeof(Loop))
 
@@ -196,6 +272,8 @@ cdef RowLoop row_loop(str name, str char):
     loop.load, loop.store = NULL, NULL
     if char == "e":
         loop.load, loop.store = load_half, store_half
+    elif char == "E":
+        loop.load, loop.store = load_bfloat16, store_bfloat16
     return loop
 
 
@@ -205,7 +283,7 @@ def build_rows(str name, str doc):
     cdef RowLoop loop
     cdef size_t driver
     mask = "?" if name.endswith("_where") else ""
-    for char in "dfe":                                      # double first: that is what integers become
+    for char in "dfeE":                                     # double first: that is what integers become
         loop = row_loop(name, char)
         driver = <size_t>drive_rows[double] if char == "d" else <size_t>drive_rows[float]
         loops.add(char + mask + char, <PyUFuncGenericFunction>driver, &loop, sizeof(RowLoop))
