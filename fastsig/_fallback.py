@@ -215,7 +215,7 @@ class Ufunc:
             raise TypeError(f"a signature of {self.__name__} has {self.nargs} dtypes, not {len(wanted)}")
         fixed = [(i, np.dtype(want)) for i, want in enumerate(wanted) if want is not None]
         native = all(dtype.isnative for _, dtype in fixed)  # a loop has no byte order to ask for
-        types = self.types + [t.replace("e", "E") for t in self.types if "e" in t and _bfloat16()]
+        types = self.types + [t.replace("e", "E") for t in self.types if "e" in t]
         loops = [t for t in types if native and all(t.replace("->", "")[i] == _char(d) for i, d in fixed)]
         if not loops:
             problem = "No loop matching the specified signature and casting was found"
