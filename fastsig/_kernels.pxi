@@ -189,7 +189,7 @@ cdef add_floats(Loops loops, Kernel kernel):
     loop.nin = kernel.nin
     for char in "dfeE" if kernel.nin == 1 else "Eefd":
         loop.kernel = kernel.f64 if char == "d" else kernel.f32
-        loop.cost = kernel.cost * {"d": 2, "f": 1}.get(char, 0.5)
+        loop.cost = kernel.cost * {"f": 1, "d": 2, "E": 1.5, "e": 3}[char]
         loop.load, loop.store, loop.load_all = NULL, NULL, char in "eE"
         if char == "e":
             loop.load, loop.store = load_half, store_half
