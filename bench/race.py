@@ -210,7 +210,7 @@ def task(row, dtype, shape, axis=None, layout="", out=None):
         "kind": row.kind,
         "numpy": row.numpy,
         "torch": row.torch,
-        "parameters": {parameter.name: parameter.default for parameter in row.parameters},
+        "parameters": {p.name: p.default for p in (*row.parameters, *([row.choice] if row.choice else []))},
         "keeps_integers": row.keeps_integers,
         "dtype": dtype,
         "shape": shape,

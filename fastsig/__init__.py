@@ -1,6 +1,6 @@
 """PyTorch's activation functions as real NumPy ufuncs."""
 
-from . import scalar
+from . import backward, scalar
 from ._bench import bench
 from ._config import VERSION as __version__
 from ._config import get_config, get_num_threads, num_threads, set_num_threads, show_config
@@ -10,6 +10,7 @@ globals().update(functions)
 
 __all__ = [
     "__version__",
+    "backward",
     "bench",
     "get_config",
     "get_num_threads",

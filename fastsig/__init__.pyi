@@ -1,11 +1,12 @@
 """Made by `make generate` from the table in _catalog.py."""
 
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from . import backward as backward
 from . import scalar as scalar
 
 __version__: str
@@ -15,8 +16,23 @@ sigmoid: np.ufunc
 tanh: np.ufunc
 relu: np.ufunc
 def leaky_relu(x: ArrayLike, negative_slope: ArrayLike = 0.01, *, out: np.ndarray | tuple[np.ndarray] | None = None, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: DTypeLike | None = None, subok: bool = True) -> Any: ...
+relu6: np.ufunc
+def hard_tanh(x: ArrayLike, min_val: ArrayLike = -1.0, max_val: ArrayLike = 1.0, *, out: np.ndarray | tuple[np.ndarray] | None = None, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: DTypeLike | None = None, subok: bool = True) -> Any: ...
+hard_sigmoid: np.ufunc
+hard_swish: np.ufunc
+softsign: np.ufunc
+silu: np.ufunc
+mish: np.ufunc
+def gelu(x: ArrayLike, approximate: Literal["none", "tanh"] = "none", *, out: np.ndarray | tuple[np.ndarray] | None = None, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: DTypeLike | None = None, subok: bool = True) -> Any: ...
+def elu(x: ArrayLike, alpha: ArrayLike = 1.0, *, out: np.ndarray | tuple[np.ndarray] | None = None, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: DTypeLike | None = None, subok: bool = True) -> Any: ...
+selu: np.ufunc
+def celu(x: ArrayLike, alpha: ArrayLike = 1.0, *, out: np.ndarray | tuple[np.ndarray] | None = None, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: DTypeLike | None = None, subok: bool = True) -> Any: ...
+def softplus(x: ArrayLike, beta: ArrayLike = 1.0, *, out: np.ndarray | tuple[np.ndarray] | None = None, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: DTypeLike | None = None, subok: bool = True) -> Any: ...
+log_sigmoid: np.ufunc
+logit: np.ufunc
 def softmax(x: ArrayLike, axis: int | tuple[int, ...] | None = -1, *, out: np.ndarray | tuple[np.ndarray] | None = None, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: DTypeLike | None = None, subok: bool = True) -> Any: ...
 def log_softmax(x: ArrayLike, axis: int | tuple[int, ...] | None = -1, *, out: np.ndarray | tuple[np.ndarray] | None = None, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: DTypeLike | None = None, subok: bool = True) -> Any: ...
+def logsumexp(x: ArrayLike, axis: int | tuple[int, ...] | None = None, b: ArrayLike | None = None, keepdims: bool = False, return_sign: bool = False, *, out: np.ndarray | tuple[np.ndarray] | None = None, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: DTypeLike | None = None, subok: bool = True) -> Any: ...
 
 def set_num_threads(n: int) -> None: ...
 def get_num_threads() -> int: ...

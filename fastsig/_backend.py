@@ -7,8 +7,8 @@ import contextlib
 import importlib
 import os
 
-from ._catalog import TABLE
-from ._docs import docstring
+from ._catalog import TABLE, expanded
+from ._docs import docstring, gradient_docstring
 
 SPIN_SETTINGS = {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"}
 SETS = ("x86_64_v4", "x86_64_v3", "baseline")
@@ -89,9 +89,19 @@ def _choose():
 name, kernels, threads, skipped, late = _choose()
 
 ufuncs = {}
+_public = {}
 for _row in TABLE:
+    _parameters, _is_public = len(_row.parameters), not _row.parameters and not _row.choice
     if _row.kind == "elementwise":
-        ufuncs[_row.name] = kernels.build(_row.name, docstring(_row), len(_row.parameters))
+        for _name, _ in expanded(_row):
+            ufuncs[_name] = kernels.build(_name, docstring(_row), _parameters)
+            # Pickle finds a ufunc by its name: the public ones have their own, in fastsig.backward.
+            _backward = f"{_name}_backward"
+            ufuncs[_backward] = kernels.build_gradient(
+                _name, _name if _is_public else _backward, gradient_docstring(_row), _parameters
+            )
+        if _is_public:
+            _public |= {_row.name: "fastsig", _backward: "fastsig.backward"}
     else:
         ufuncs[_row.name] = kernels.build_rows(_row.name, docstring(_row))
         ufuncs[_row.name + "_where"] = kernels.build_rows(
@@ -99,5 +109,5 @@ for _row in TABLE:
         )
 for _name, _ufunc in ufuncs.items():
     with contextlib.suppress(AttributeError):  # NumPy before 2.2: pickle then searches all modules
-        _ufunc.__module__ = "fastsig" if _ufunc.nin == 1 and not _ufunc.signature else __name__
+        _ufunc.__module__ = _public.get(_name, __name__)
 globals().update(ufuncs)

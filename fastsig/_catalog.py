@@ -1,6 +1,7 @@
 """The table: one row a function. Docstrings, stubs, tests, benchmarks and the README's list are made from it.
 
-To add an elementwise function: its formula in _formulas.pxi, its row here, its line in _fallback.py.
+To add an elementwise function: its formula in _formulas.pxi and its derivative's in _gradients.pxi, its row here, its
+line in each of the two tables of _fallback.py.
 """
 
 from typing import NamedTuple
@@ -12,20 +13,63 @@ class Parameter(NamedTuple):
     text: str
 
 
+class Gradient(NamedTuple):
+    """The derivative f'(x) of an elementwise function."""
+
+    formula: str
+    max_ulp: tuple[float, float]  # float32, float64: largest error of f'(x)
+    special: str  # kinks and special values, one sentence each
+    truth: str  # for mpmath, without cancellation, as Row.truth
+    crosses_zero: bool = False  # errors are then counted in units of the larger of |f'(x)| and |f(x) / x|
+
+
+class Variant(NamedTuple):
+    """What is another function for this value of the choice; its ufunc is called NAME_VALUE."""
+
+    value: str
+    formula: str
+    max_ulp: tuple[float, float]
+    truth: str
+    numpy: str
+    gradient: Gradient
+
+
+class Choice(NamedTuple):
+    """A parameter that is a word. What the row says holds for the default."""
+
+    name: str
+    default: str
+    text: str
+    variants: tuple[Variant, ...]
+
+
 class Row(NamedTuple):
     name: str
-    kind: str  # "elementwise" or "rows"
+    kind: str  # "elementwise", "rows" (along an axis) or "reduction" (of an axis)
     summary: str
     formula: str
-    max_ulp: tuple[float, float]  # float32, float64; enforced by the tests, printed by the docs; for rows, see _docs
+    max_ulp: tuple[
+        float, float
+    ]  # float32, float64; enforced by the tests, printed by the docs; along an axis, see _docs
     special: str  # special values, one sentence each
-    truth: str  # the same formula for mpmath, in x and the parameters' names; for rows, x is one row
+    truth: str  # the same formula for mpmath, in x and the parameters' names; along an axis, a list, and x is one row
     numpy: str  # what people write today, in np, x and the parameters' names
     torch: str | None  # the same function there, in torch, x and the parameters' names
     reference: str
     example: str
     parameters: tuple[Parameter, ...] = ()
     keeps_integers: bool = False
+    choice: Choice | None = None
+    gradient: Gradient | None = None  # every elementwise row has one
+
+
+def expanded(row):
+    """(Name of the ufunc, row) of a function and of its variants, each with its value as the choice's default."""
+    yield row.name, row
+    for variant in row.choice.variants if row.choice else ():
+        value, *fields = variant
+        own = dict(zip(Variant._fields[1:], fields, strict=True))
+        yield f"{row.name}_{value}", row._replace(choice=row.choice._replace(default=value), **own)
 
 
 SIGNIFICANT = "Goodfellow, Bengio & Courville, Deep Learning (2016), section 6.2.2."
@@ -44,6 +88,12 @@ TABLE = (
         torch="torch.sigmoid(x)",
         reference=SIGNIFICANT,
         example=">>> fastsig.sigmoid([-1.0, 0.0, 1.0])\narray([0.26894142, 0.5       , 0.73105858])",
+        gradient=Gradient(
+            "sigmoid(x) * sigmoid(-x)",
+            (2.5, 2.5),
+            "Underflows gradually on both sides, through the subnormal numbers, and is 0 at -inf and inf.",
+            "exp(-abs(x)) / (1 + exp(-abs(x)))**2",
+        ),
     ),
     Row(
         "tanh",
@@ -57,6 +107,12 @@ TABLE = (
         torch="torch.tanh(x)",
         reference="LeCun, Bottou, Orr & Müller, Efficient BackProp (1998), section 4.4.",
         example=">>> fastsig.tanh([-1.0, 0.0, 1.0])\narray([-0.76159416,  0.        ,  0.76159416])",
+        gradient=Gradient(
+            "1 - tanh(x)**2",
+            (2.5, 2.5),
+            "Underflows gradually on both sides, through the subnormal numbers, and is 0 at -inf and inf.",
+            "4 * exp(-2 * abs(x)) / (1 + exp(-2 * abs(x)))**2",
+        ),
     ),
     Row(
         "relu",
@@ -71,6 +127,12 @@ TABLE = (
         reference="Nair & Hinton, Rectified Linear Units Improve Restricted Boltzmann Machines, ICML (2010).",
         example=">>> fastsig.relu([-2, 0, 3])\narray([0, 0, 3])",
         keeps_integers=True,
+        gradient=Gradient(
+            "1 if x > 0 else 0",
+            (0, 0),
+            "0 at 0, as in torch. Where x <= 0 the result is 0 for every grad_output, NaN and infinities included.",
+            "mpf(1) if x > 0 else mpf(0)",
+        ),
     ),
     Row(
         "leaky_relu",
@@ -85,6 +147,315 @@ TABLE = (
         reference="Maas, Hannun & Ng, Rectifier Nonlinearities Improve Neural Network Acoustic Models, ICML (2013).",
         example=">>> fastsig.leaky_relu([-2.0, 0.0, 3.0], 0.1)\narray([-0.2,  0. ,  3. ])",
         parameters=(Parameter("negative_slope", 0.01, "Slope below 0; an array broadcasts against `x`."),),
+        gradient=Gradient(
+            "1 if x > 0 else negative_slope",
+            (0, 0),
+            "negative_slope at 0, as in torch.",
+            "mpf(1) if x > 0 else negative_slope",
+        ),
+    ),
+    Row(
+        "relu6",
+        "elementwise",
+        "Rectified linear unit that ends at 6, for arithmetic of low precision.",
+        "min(max(x, 0), 6)",
+        (0, 0),
+        "relu6(-inf) = 0 and relu6(inf) = 6. Integers become float64.",
+        truth="min(max(x, 0), 6)",
+        numpy="np.clip(x, 0, 6)",
+        torch="torch.nn.functional.relu6(x)",
+        reference="Krizhevsky, Convolutional Deep Belief Networks on CIFAR-10 (2010).",
+        example=">>> fastsig.relu6([-1.0, 3.0, 9.0])\narray([0., 3., 6.])",
+        gradient=Gradient(
+            "1 if 0 < x < 6 else 0",
+            (0, 0),
+            "0 at 0 and at 6, as in torch. Unless 0 < x < 6 the result is 0 for every grad_output, NaN and infinities included.",
+            "(mpf(1) if x < 6 else mpf(0)) if x > 0 else mpf(0)",
+        ),
+    ),
+    Row(
+        "hard_tanh",
+        "elementwise",
+        "Identity between two bounds, which it does not leave.",
+        "min(max(x, min_val), max_val)",
+        (0, 0),
+        "hard_tanh(-inf) = min_val and hard_tanh(inf) = max_val. Where min_val > max_val the result is max_val, as in numpy.clip. "
+        "A bound that is NaN gives NaN.",
+        truth="min(max(x, min_val), max_val)",
+        numpy="np.clip(x, min_val, max_val)",
+        torch="torch.nn.functional.hardtanh(x, min_val, max_val)",
+        reference="Collobert, Large Scale Machine Learning, PhD thesis, Université Paris VI (2004).",
+        example=">>> fastsig.hard_tanh([-2.0, 0.5, 3.0], max_val=2.0)\narray([-1. ,  0.5,  2. ])",
+        parameters=(
+            Parameter("min_val", -1.0, "Lower bound; an array broadcasts against `x`."),
+            Parameter("max_val", 1.0, "Upper bound; an array broadcasts against `x`."),
+        ),
+        gradient=Gradient(
+            "1 if min_val < x < max_val else 0",
+            (0, 0),
+            "0 at both bounds, as in torch. Unless min_val < x < max_val the result is 0 for every grad_output, NaN and infinities included. A bound that is NaN gives NaN.",
+            "(mpf(1) if x < max_val else mpf(0)) if x > min_val else mpf(0)",
+        ),
+    ),
+    Row(
+        "hard_sigmoid",
+        "elementwise",
+        "Piecewise linear stand-in for the sigmoid.",
+        "min(max(x / 6 + 1/2, 0), 1)",
+        (1.5, 1.5),
+        "0 from -3 downwards and 1 from 3 upwards. Accurate also near -3, where the result crosses 0.",
+        truth="min(max(x + 3, 0), 6) / 6",
+        numpy="np.clip(x / 6 + 0.5, 0, 1)",
+        torch="torch.nn.functional.hardsigmoid(x)",
+        reference="Courbariaux, Bengio & David, BinaryConnect, NIPS (2015).",
+        example=">>> fastsig.hard_sigmoid([-3.0, 0.0, 1.5])\narray([0.  , 0.5 , 0.75])",
+        gradient=Gradient(
+            "1/6 if -3 < x < 3 else 0",
+            (0.5, 0.5),
+            "0 at -3 and at 3, as in torch. Unless -3 < x < 3 the result is 0 for every grad_output, NaN and infinities included.",
+            "(mpf(1) / 6 if x < 3 else mpf(0)) if x > -3 else mpf(0)",
+        ),
+    ),
+    Row(
+        "hard_swish",
+        "elementwise",
+        "Piecewise quadratic stand-in for silu.",
+        "x * min(max(x + 3, 0), 6) / 6",
+        (2, 2),
+        "hard_swish(-inf) = -0.0, its limit, and hard_swish(inf) = inf.",
+        truth="x * min(max(x + 3, 0), 6) / 6",
+        numpy="x * np.clip(x + 3, 0, 6) / 6",
+        torch="torch.nn.functional.hardswish(x)",
+        reference="Howard et al., Searching for MobileNetV3, ICCV (2019).",
+        example=">>> fastsig.hard_swish([-3.0, 0.0, 1.5])\narray([-0.   ,  0.   ,  1.125])",
+        gradient=Gradient(
+            "0 if x <= -3 else (x + 3/2) / 3 if x < 3 else 1",
+            (1.5, 1.5),
+            "0 at -3 and 1 at 3, as in torch. Where x <= -3 the result is 0 for every grad_output, NaN and infinities included.",
+            "mpf(0) if x <= -3 else ((x + mpf(3) / 2) / 3 if x < 3 else mpf(1))",
+        ),
+    ),
+    Row(
+        "softsign",
+        "elementwise",
+        "Like tanh, but closing in on its limits as slowly as 1 / x.",
+        "x / (1 + abs(x))",
+        (1.5, 1.5),
+        "softsign(-inf) = -1, softsign(inf) = 1 and softsign(-0.0) = -0.0.",
+        truth="x / (1 + abs(x))",
+        numpy="x / (1 + np.abs(x))",
+        torch="torch.nn.functional.softsign(x)",
+        reference="Bergstra, Desjardins, Lamblin & Bengio, Quadratic Polynomials Learn Better Image Features (2009).",
+        example=">>> fastsig.softsign([-1.0, 0.0, 3.0])\narray([-0.5 ,  0.  ,  0.75])",
+        gradient=Gradient(
+            "1 / (1 + abs(x))**2",
+            (3, 3),
+            "0 at -inf and inf (torch gives NaN).",
+            "1 / (1 + abs(x))**2",
+        ),
+    ),
+    Row(
+        "silu",
+        "elementwise",
+        "Sigmoid linear unit, also known as swish.",
+        "x / (1 + exp(-x))",
+        (2.5, 2.5),
+        "silu(-inf) = -0.0, its limit (torch gives NaN), and silu(inf) = inf. Below -88 (float32) and -709 (float64) the result "
+        "underflows gradually.",
+        truth="x / (1 + exp(-x))",
+        numpy="x / (1 + np.exp(-x))",
+        torch="torch.nn.functional.silu(x)",
+        reference="Elfwing, Uchibe & Doya, Sigmoid-Weighted Linear Units, Neural Networks 107 (2018).",
+        example=">>> fastsig.silu([-1.0, 0.0, 1.0])\narray([-0.26894142,  0.        ,  0.73105858])",
+        gradient=Gradient(
+            "sigmoid(x) * (1 + x * sigmoid(-x))",
+            (3.5, 3.5),
+            "-0.0 at -inf and 1 at inf, its limits (torch gives NaN). Underflows gradually.",
+            "((1 + exp(-abs(x)) + abs(x) * exp(-abs(x))) if x > 0 else exp(-abs(x)) * (1 - abs(x) + exp(-abs(x)))) / (1 + exp(-abs(x)))**2",
+            crosses_zero=True,
+        ),
+    ),
+    Row(
+        "mish",
+        "elementwise",
+        "Smooth and non-monotonic relative of silu.",
+        "x * tanh(log(1 + exp(x)))",
+        (3, 3),
+        "mish(-inf) = -0.0, its limit (torch gives NaN), and mish(inf) = inf. Small results underflow gradually.",
+        truth="x * tanh(log1p(exp(x)))",
+        numpy="x * np.tanh(np.log1p(np.exp(x)))",
+        torch="torch.nn.functional.mish(x)",
+        reference="Misra, Mish: A Self Regularized Non-Monotonic Activation Function, BMVC (2020).",
+        example=">>> fastsig.mish([-1.0, 0.0, 1.0])\narray([-0.30340146,  0.        ,  0.86509839])",
+        gradient=Gradient(
+            "w * ((w + 2) * d + 4 * x * (w + 1)) / d**2, w = exp(x), d = w * w + 2 * w + 2",
+            (4.5, 4.5),
+            "-0.0 at -inf and 1 at inf, its limits (torch gives NaN). Underflows gradually.",
+            "((1 + 2 * exp(-abs(x))) * (1 + 2 * exp(-abs(x)) + 2 * exp(-abs(x))**2) + 4 * abs(x) * exp(-abs(x))**2 * (1 + exp(-abs(x)))) / (1 + 2 * exp(-abs(x)) + 2 * exp(-abs(x))**2)**2 if x > 0 else exp(-abs(x)) * ((exp(-abs(x)) + 2) * (exp(-abs(x))**2 + 2 * exp(-abs(x)) + 2) - 4 * abs(x) * (exp(-abs(x)) + 1)) / (exp(-abs(x))**2 + 2 * exp(-abs(x)) + 2)**2",
+            crosses_zero=True,
+        ),
+    ),
+    Row(
+        "gelu",
+        "elementwise",
+        "Gaussian error linear unit.",
+        "x * Phi(x)",
+        (6.5, 6.5),
+        "Phi is the distribution function of the standard normal distribution. gelu(-inf) = -0.0, its limit (torch gives NaN), and "
+        "gelu(inf) = inf. The tail is accurate down to the subnormal numbers.",
+        truth="x * ncdf(x)",
+        numpy="0.5 * x * np.vectorize(__import__('math').erfc)(-x / np.sqrt(2))",
+        torch="torch.nn.functional.gelu(x, approximate=approximate)",
+        reference="Hendrycks & Gimpel, Gaussian Error Linear Units, arXiv:1606.08415 (2016).",
+        example=">>> fastsig.gelu([-1.0, 0.0, 1.0])\narray([-0.15865525,  0.        ,  0.84134475])",
+        choice=Choice(
+            "approximate",
+            "none",
+            "Whether to compute the function itself or the approximation by tanh.",
+            (
+                Variant(
+                    "tanh",
+                    "0.5 * x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3)))",
+                    (2.5, 2.5),
+                    "x / (1 + exp(-2 * sqrt(2 / pi) * (x + 0.044715 * x * x * x)))",
+                    "0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))",
+                    Gradient(
+                        "sigmoid(z) * (1 + x * z' * sigmoid(-z)), z = sqrt(8 / pi) * (x + 0.044715 * x**3)",
+                        (6.5, 6.5),
+                        "As without the approximation.",
+                        "((1 + exp(-(sqrt(8 / pi) * abs(x) * (1 + 0.044715 * x * x))) + (sqrt(8 / pi) * abs(x) * (1 + 0.044715 * x * x * 3)) * exp(-(sqrt(8 / pi) * abs(x) * (1 + 0.044715 * x * x)))) if x > 0 else exp(-(sqrt(8 / pi) * abs(x) * (1 + 0.044715 * x * x))) * (1 - (sqrt(8 / pi) * abs(x) * (1 + 0.044715 * x * x * 3)) + exp(-(sqrt(8 / pi) * abs(x) * (1 + 0.044715 * x * x))))) / (1 + exp(-(sqrt(8 / pi) * abs(x) * (1 + 0.044715 * x * x))))**2",
+                        crosses_zero=True,
+                    ),
+                ),
+            ),
+        ),
+        gradient=Gradient(
+            "Phi(x) + x * phi(x)",
+            (6.5, 6.5),
+            "phi is the density of the standard normal distribution. -0.0 at -inf and 1 at inf, its limits (torch gives NaN). Underflows gradually.",
+            "ncdf(x) + x * exp(-x * x / 2) / sqrt(2 * pi)",
+            crosses_zero=True,
+        ),
+    ),
+    Row(
+        "elu",
+        "elementwise",
+        "Exponential linear unit.",
+        "x if x > 0 else alpha * (exp(x) - 1)",
+        (2.5, 2.5),
+        "elu(-inf) = -alpha and elu(inf) = inf. Accurate also near 0: elu(-1e-10) is -1e-10 and elu(-0.0) is -0.0.",
+        truth="x if x > 0 else alpha * expm1(x)",
+        numpy="np.where(x > 0, x, alpha * np.expm1(x))",
+        torch="torch.nn.functional.elu(x, alpha)",
+        reference="Clevert, Unterthiner & Hochreiter, Fast and Accurate Deep Network Learning by ELUs, ICLR (2016).",
+        example=">>> fastsig.elu([-1.0, 0.0, 1.0])\narray([-0.63212056,  0.        ,  1.        ])",
+        parameters=(Parameter("alpha", 1.0, "Minus the limit at -inf; an array broadcasts against `x`."),),
+        gradient=Gradient(
+            "1 if x > 0 else alpha * exp(x)",
+            (2, 2),
+            "alpha at 0, as in torch.",
+            "mpf(1) if x > 0 else alpha * exp(x)",
+        ),
+    ),
+    Row(
+        "selu",
+        "elementwise",
+        "Scaled exponential linear unit, which keeps activations normalised.",
+        "1.0507009873554805 * (x if x > 0 else 1.6732632423543772 * (exp(x) - 1))",
+        (2.5, 2.5),
+        "selu(-inf) = -1.758 and selu(inf) = inf. Accurate also near 0; selu(-0.0) is -0.0.",
+        truth="1.0507009873554805 * (x if x > 0 else 1.6732632423543772 * expm1(x))",
+        numpy="1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * np.expm1(x))",
+        torch="torch.selu(x)",
+        reference="Klambauer, Unterthiner, Mayr & Hochreiter, Self-Normalizing Neural Networks, NIPS (2017).",
+        example=">>> fastsig.selu([-1.0, 0.0, 1.0])\narray([-1.11133074,  0.        ,  1.05070099])",
+        gradient=Gradient(
+            "1.0507009873554805 * (1 if x > 0 else 1.6732632423543772 * exp(x))",
+            (2.5, 2.5),
+            "1.758 at 0, as in torch.",
+            "1.0507009873554805 * (mpf(1) if x > 0 else 1.6732632423543772 * exp(x))",
+        ),
+    ),
+    Row(
+        "celu",
+        "elementwise",
+        "Exponential linear unit whose derivative is continuous for every alpha.",
+        "x if x > 0 else alpha * (exp(x / alpha) - 1)",
+        (2.5, 2.5),
+        "celu(-inf) = -alpha and celu(inf) = inf. Where alpha is 0 so is the result for x < 0, though torch raises there. "
+        "Accurate also near 0; celu(-0.0) is -0.0.",
+        truth="x if x > 0 else alpha * expm1(x / alpha)",
+        numpy="np.where(x > 0, x, alpha * np.expm1(x / alpha))",
+        torch="torch.nn.functional.celu(x, alpha)",
+        reference="Barron, Continuously Differentiable Exponential Linear Units, arXiv:1704.07483 (2017).",
+        example=">>> fastsig.celu([-1.0, 0.0, 1.0], 2.0)\narray([-0.78693868,  0.        ,  1.        ])",
+        parameters=(Parameter("alpha", 1.0, "Minus the limit at -inf; an array broadcasts against `x`."),),
+        gradient=Gradient(
+            "1 if x > 0 else exp(x / alpha)",
+            (2, 2),
+            "Accurate for every alpha: the rounding error of x / alpha is corrected.",
+            "mpf(1) if x > 0 else exp(x / alpha)",
+        ),
+    ),
+    Row(
+        "softplus",
+        "elementwise",
+        "Smooth approximation of relu, the sharper the larger beta.",
+        "log(1 + exp(beta * x)) / beta",
+        (3, 3),
+        "softplus(-inf) = 0 and softplus(inf) = inf. Exact for every beta * x: there is no threshold, as in torch, beyond which the "
+        "result is x. Small results underflow gradually.",
+        truth="max(x, 0) + log1p(exp(-abs(beta * x))) / beta",
+        numpy="np.log1p(np.exp(beta * x)) / beta",
+        torch="torch.nn.functional.softplus(x, beta, 800)",
+        reference="Dugas, Bengio, Bélisle, Nadeau & Garcia, Incorporating Second-Order Functional Knowledge, NIPS (2000).",
+        example=">>> fastsig.softplus([-1.0, 0.0, 1.0])\narray([0.31326169, 0.69314718, 1.31326169])",
+        parameters=(Parameter("beta", 1.0, "Sharpness of the bend; an array broadcasts against `x`."),),
+        gradient=Gradient(
+            "sigmoid(beta * x)",
+            (2.5, 2.5),
+            "0 at -inf and 1 at inf for a positive beta. Accurate for every beta: the rounding error of the product is corrected.",
+            "1 / (1 + exp(-beta * x))",
+        ),
+    ),
+    Row(
+        "log_sigmoid",
+        "elementwise",
+        "Logarithm of the sigmoid, without the underflow of log(sigmoid(x)).",
+        "-log(1 + exp(-x))",
+        (3, 3),
+        "log_sigmoid(-inf) = -inf and log_sigmoid(inf) = -0.0. log_sigmoid(-1e30) is -1e30 and log_sigmoid(50) is -exp(-50).",
+        truth="min(x, 0) - log1p(exp(-abs(x)))",
+        numpy="-np.log1p(np.exp(-x))",
+        torch="torch.nn.functional.logsigmoid(x)",
+        reference="Mächler, Accurately Computing log(1 - exp(-|a|)), vignette of the R package Rmpfr (2012).",
+        example=">>> fastsig.log_sigmoid([-1.0, 0.0, 1.0])\narray([-1.31326169, -0.69314718, -0.31326169])",
+        gradient=Gradient(
+            "sigmoid(-x)",
+            (2.5, 2.5),
+            "1 at -inf and 0 at inf.",
+            "1 / (1 + exp(x))",
+        ),
+    ),
+    Row(
+        "logit",
+        "elementwise",
+        "Log-odds of a probability: the inverse of sigmoid.",
+        "log(x / (1 - x))",
+        (3, 3),
+        "logit(0) = -inf, logit(1) = inf, and outside of [0, 1] it is NaN. Accurate also near 0.5, where the result crosses 0, and for "
+        "subnormal probabilities.",
+        truth="2 * atanh(2 * x - 1) if abs(x - 0.5) < 0.25 else log(x) - log1p(-x) if abs(x - 0.5) <= 0.5 else nan",
+        numpy="np.log(x / (1 - x))",
+        torch="torch.logit(x)",
+        reference="Berkson, Application of the Logistic Function to Bio-Assay, J. Amer. Statist. Assoc. 39 (1944).",
+        example=">>> fastsig.logit([0.25, 0.5, 1.0])\narray([-1.09861229,  0.        ,         inf])",
+        gradient=Gradient(
+            "1 / (x * (1 - x))",
+            (2.5, 2.5),
+            "inf at 0, -0.0 and 1, NaN outside of [0, 1].",
+            "mpf(1) / (x * (1 - x)) if x * (1 - x) > 0 else (mpf('inf') if x * (1 - x) == 0 else mpf('nan'))",
+        ),
     ),
     Row(
         "softmax",
@@ -113,5 +484,20 @@ TABLE = (
         torch="torch.log_softmax(x, axis)",
         reference="Blanchard, Higham & Higham, Accurately Computing the Log-Sum-Exp and Softmax Functions, IMA J. Numer. Anal. (2021).",
         example=">>> fastsig.log_softmax([1.0, 2.0, 3.0])\narray([-2.40760596, -1.40760596, -0.40760596])",
+    ),
+    Row(
+        "logsumexp",
+        "reduction",
+        "Logarithm of the sum of exponentials over an axis, without overflow or underflow.",
+        "log(sum_i b_i exp(x_i))",
+        (16, 16),
+        "Computed as max(x) + log1p(rest), so also where one entry outweighs the others nothing is lost: "
+        "logsumexp([0, -20]) is 2.06e-09. Of nothing, and where all is -inf, -inf; inf where inf is among them. "
+        "Unlike in SciPy, entries with weight 0 take no part in any case, and the sign of an empty sum is 0.",
+        truth="[log(fsum(exp(v) for v in x))]",
+        numpy="(lambda m: np.log(np.exp(x - m).sum(axis)) + np.squeeze(m, axis))(x.max(axis, keepdims=True))",
+        torch="torch.logsumexp(x, axis)",
+        reference="Blanchard, Higham & Higham, Accurately Computing the Log-Sum-Exp and Softmax Functions, IMA J. Numer. Anal. (2021).",
+        example=">>> fastsig.logsumexp([[1.0, 2.0, 3.0], [1000.0, 1000.0, 1000.0]], axis=1)\narray([   3.40760596, 1001.09861229])",
     ),
 )

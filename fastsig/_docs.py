@@ -3,10 +3,12 @@
 `make generate` writes the files that are made from it; a test fails if they are behind the table.
 """
 
-from ._catalog import TABLE
+import itertools
+
+from ._catalog import TABLE, expanded
 
 CALLING = """out : ndarray, optional
-    Where to write the result; may be `x` itself.
+    Where to write the result{itself}.
 {where}dtype, casting, order, subok
     As in any NumPy ufunc."""
 
@@ -16,6 +18,23 @@ WHERE_ELEMENTWISE = """where : array_like of bool, optional
 WHERE_ROWS = """where : array_like of bool, optional
     A mask that broadcasts to `x`: entries outside do not take part and become {hole}.
 """
+WHERE_REDUCTION = """where : array_like of bool, optional
+    A mask that broadcasts to `x`: entries outside do not take part.
+"""
+
+REDUCTION = """axis : int, tuple of int, or None, default None
+    What to sum over; None is the whole array.
+b : array_like, optional
+    Weights of the exponentials, also negative; `x` and `b` broadcast against each other.
+keepdims : bool, default False
+    Keep the axes that are summed over, with length 1.
+return_sign : bool, default False
+    Return the sign of the sum, too; without it, the logarithm of a negative sum is NaN."""
+
+RETURNS_REDUCTION = """result : ndarray or scalar
+    The logarithm of the sum's absolute value; the axes that are summed over are gone.
+sign : ndarray or scalar
+    1, 0 or -1 (or NaN), only if `return_sign` is true."""
 
 DTYPES = (
     "float16, float32, float64 and bfloat16, a dtype of the package ml_dtypes, are kept (those of 16 bits are computed "
@@ -23,56 +42,132 @@ DTYPES = (
 )
 
 
+ERROR = "{} ULP in float32, {} in float64"
+
+
+def _parameters(row):
+    """The sections' lines on what follows x."""
+    lines = [f"{p.name} : array_like, default {p.default!r}\n    {p.text}" for p in row.parameters]
+    if row.choice:
+        values = ", ".join(repr(variant.choice.default) for _, variant in expanded(row))
+        lines.append(f"{row.choice.name} : {{{values}}}, default {row.choice.default!r}\n    {row.choice.text}")
+    return lines
+
+
+def _errors(bounds):
+    """From (row or variant, its max_ulp) pairs, the function itself first."""
+    (_, first), *variants = bounds
+    text = "at most " + ERROR.format(*first) if first[0] else "exact"
+    for variant, bound in variants:
+        text += f"; with {variant.choice.name}={variant.choice.default!r} {ERROR.format(*bound)}"
+    return text
+
+
+def _numpydoc(row, summary, formulas, parameters, result, notes, see_also=(), references=()):
+    """A docstring of the sections that all functions have, and more."""
+    reason = (
+        ", or an axis that does not exist"
+        if row.kind in {"rows", "reduction"}
+        else f", or another {row.choice.name}"
+        if row.choice
+        else ""
+    )
+    sections = [
+        summary,
+        *formulas,
+        "Parameters\n----------\n" + "\n".join(parameters),
+        f"Returns\n-------\n{result}",
+        "Raises\n------\nTypeError\n    For dtypes that are not supported.\n"
+        f"ValueError\n    For shapes that do not fit{reason}.",
+        *see_also,
+        "Notes\n-----\n" + "\n\n".join([*notes, "No floating-point warning is ever raised."]),
+        *references,
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
 def docstring(row):
     """The numpydoc docstring of one function."""
+    variants, reduction = [variant for _, variant in expanded(row)], row.kind == "reduction"
     rows = row.kind == "rows"
     parameters = ["x : array_like\n    Input of any shape."]
     if rows:
         parameters.append(
             "axis : int, tuple of int, or None, default -1\n    What to normalise over; None is the whole array."
         )
-    for parameter in row.parameters:
-        parameters.append(f"{parameter.name} : array_like, default {parameter.default!r}\n    {parameter.text}")
+    if reduction:
+        parameters.append(REDUCTION)
     where = WHERE_ROWS.format(hole="-inf" if row.name.startswith("log_") else "0") if rows else WHERE_ELEMENTWISE
-    parameters.append(CALLING.format(where=where))
+    if reduction:
+        parameters.append(CALLING.format(where=WHERE_REDUCTION, itself=""))
+    else:
+        parameters += [*_parameters(row), CALLING.format(where=where, itself="; may be `x` itself")]
     integers = "integers are kept, bool becomes float64" if row.keeps_integers else "bool and integers become float64"
-    error = "exact" if not row.max_ulp[0] else "at most {} ULP in float32, {} in float64".format(*row.max_ulp)
+    error = _errors([(variant, variant.max_ulp) for variant in variants])
     if rows:  # half a unit of rounding in x - max changes exp(x - max) by half as many units as x - max counts
         error += ", and one more for every unit of max(x) - x"
+    if reduction:  # near 0, max(x) and the logarithm of the sum cancel
+        error += " (units of the larger of abs(max(x)) and abs(result)), and one more for every unit between the two "
+        error += "largest entries"
     shape = "of the shape of `x`" if rows or not row.parameters else "of the shape that the inputs broadcast to"
-    sections = [
+    return _numpydoc(
+        row,
         row.summary,
-        f"``{row.formula}``",
-        "Parameters\n----------\n" + "\n".join(parameters),
-        f"Returns\n-------\nndarray or scalar\n    A result {shape}.",
-        "Raises\n------\nTypeError\n    For dtypes that are not supported.\nValueError\n    For shapes that do not fit"
-        + (", or an axis that does not exist." if rows else "."),
-        "Notes\n-----\n"
-        + DTYPES.format(integers=integers)
-        + "\n\nNaN propagates. "
-        + row.special
-        + f"\n\nError: {error}."
-        + "\n\nNo floating-point warning is ever raised.",
-        f"References\n----------\n.. [1] {row.reference}",
-        f"Examples\n--------\n>>> import fastsig\n{row.example}",
-    ]
-    return "\n\n".join(sections) + "\n"
+        [f"``{variant.formula}``" for variant in variants],
+        parameters,
+        RETURNS_REDUCTION if reduction else f"ndarray or scalar\n    A result {shape}.",
+        [DTYPES.format(integers=integers), f"NaN propagates. {row.special}", f"Error: {error}."],
+        references=[
+            f"References\n----------\n.. [1] {row.reference}",
+            f"Examples\n--------\n>>> import fastsig\n{row.example}",
+        ],
+    )
 
 
-STUB_HEAD = '''"""Made by `make generate` from the table in _catalog.py."""
+def gradient_docstring(row):
+    """The numpydoc docstring of an elementwise function's gradient."""
+    variants = [variant for _, variant in expanded(row)]
+    error = "of the derivative " + _errors([(variant, variant.gradient.max_ulp) for variant in variants])
+    if row.gradient.crosses_zero:
+        error += f", in units of ``{row.name}(x) / x`` where the derivative, which crosses 0, is smaller than that"
+    return _numpydoc(
+        row,
+        f"Gradient of `fastsig.{row.name}`: the vector-Jacobian product at its input.",
+        [f"``grad_output * f'(x)`` with ``f'(x) = {variant.gradient.formula}``" for variant in variants],
+        [
+            "grad_output : array_like\n    Gradient with respect to the function's output; broadcasts against `x`.",
+            "x : array_like\n    The input of the function.",
+            *_parameters(row),
+            CALLING.format(where=WHERE_ELEMENTWISE, itself="; may be `grad_output` itself"),
+        ],
+        "ndarray or scalar\n    The gradient with respect to `x`, of the shape that the inputs broadcast to.",
+        [
+            "The dtype is what NumPy promotes the inputs' to: float16 (computed in float32), float32 or float64; bool "
+            "and integers become float64. Other dtypes raise TypeError.",
+            f"NaN in `x` gives NaN. {row.gradient.special}",
+            f"Error: {error}; half a unit more for the product.",
+        ],
+        see_also=[f"See Also\n--------\nfastsig.{row.name} : The function."],
+    )
 
-from contextlib import AbstractContextManager
-from typing import Any
+
+MADE = '"""Made by `make generate` from the table in _catalog.py."""\n\n'
+
+IMPORTS = """from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+"""
+
+STUB_HEAD = f"""{MADE}from contextlib import AbstractContextManager
+{IMPORTS}from . import backward as backward
 from . import scalar as scalar
 
 __version__: str
 __all__: list[str]
 
-'''
+"""
 
 STUB_TAIL = """
 def set_num_threads(n: int) -> None: ...
@@ -89,41 +184,62 @@ OPTIONS = (
 )
 
 
+def _choice(row):
+    """The stub's parameter of a row whose ufunc is chosen by a word."""
+    values = ", ".join(f'"{variant.choice.default}"' for _, variant in expanded(row))
+    return f'{row.choice.name}: Literal[{values}] = "{row.choice.default}"'
+
+
+def _declaration(row, *inputs):
+    """The stub's line of one function of these array inputs."""
+    arguments = [f"{name}: ArrayLike" for name in inputs]
+    if row.kind == "rows":
+        arguments.append("axis: int | tuple[int, ...] | None = -1")
+    elif row.kind == "reduction":
+        arguments += ["axis: int | tuple[int, ...] | None = None", "b: ArrayLike | None = None"]
+        arguments += ["keepdims: bool = False", "return_sign: bool = False"]
+    elif row.choice:
+        arguments.append(_choice(row))
+    elif row.parameters:
+        arguments += [f"{parameter.name}: ArrayLike = {parameter.default!r}" for parameter in row.parameters]
+    else:
+        return f"{row.name}: np.ufunc\n"
+    return f"def {row.name}({', '.join(arguments)}, *, {OPTIONS}) -> Any: ...\n"
+
+
 def stub():
     """The text of __init__.pyi."""
-    lines = []
-    for row in TABLE:
-        if row.kind == "rows":
-            lines.append(
-                f"def {row.name}(x: ArrayLike, axis: int | tuple[int, ...] | None = -1, *, {OPTIONS}) -> Any: ..."
-            )
-        elif row.parameters:
-            parameters = ", ".join(f"{p.name}: ArrayLike = {p.default!r}" for p in row.parameters)
-            lines.append(f"def {row.name}(x: ArrayLike, {parameters}, *, {OPTIONS}) -> Any: ...")
-        else:
-            lines.append(f"{row.name}: np.ufunc")
-    return STUB_HEAD + "\n".join(lines) + "\n" + STUB_TAIL
+    return STUB_HEAD + "".join(_declaration(row, "x") for row in TABLE) + STUB_TAIL
+
+
+def gradient_stub():
+    """The text of backward.pyi."""
+    rows = (row for row in TABLE if row.gradient)
+    return f"{MADE}{IMPORTS}__all__: list[str]\n\n" + "".join(_declaration(row, "grad_output", "x") for row in rows)
 
 
 def scalar_stub():
     """The text of scalar.pyi."""
-    lines = ['"""Made by `make generate` from the table in _catalog.py."""\n\n__all__: list[str]\n\n']
+    text = f"{MADE}from typing import Literal\n\n__all__: list[str]\n\n"
     for row in TABLE:
         if row.kind == "elementwise":
-            parameters = "".join(f", {p.name}: float = {p.default!r}" for p in row.parameters) or ", /"
-            lines.append(f"def {row.name}(x: float{parameters}) -> float: ...\n")
-    return "".join(lines)
+            arguments = ["x: float", *(f"{p.name}: float = {p.default!r}" for p in row.parameters)]
+            if row.choice:
+                arguments.append(_choice(row))
+            text += f"def {row.name}({', '.join(arguments if arguments[1:] else [*arguments, '/'])}) -> float: ...\n"
+    return text
 
 
 def readme_list():
     """The README's table of functions."""
     lines = ["| function | | largest error, ULP (float32 / float64) |", "|---|---|---|"]
-    for row in TABLE:
-        call = ", ".join(
-            ["x", *(["axis=-1"] if row.kind == "rows" else []), *(f"{p.name}={p.default}" for p in row.parameters)]
-        )
+    for _, row in itertools.chain.from_iterable(map(expanded, TABLE)):
+        axis = {"rows": ["axis=-1"], "reduction": ["axis=None", "b=None", "keepdims=False", "return_sign=False"]}
+        choice = [f'{row.choice.name}="{row.choice.default}"'] if row.choice else []
+        parameters = [f"{parameter.name}={parameter.default}" for parameter in row.parameters]
+        call = ", ".join(["x", *axis.get(row.kind, []), *parameters, *choice])
         error = "{} / {}".format(*row.max_ulp) if row.max_ulp[0] else "exact"
-        error += " + (max - x)" if row.kind == "rows" else ""
+        error += {"rows": " + (max - x)", "reduction": " of max(x)"}.get(row.kind, "")
         lines.append(f"| `{row.name}({call})` | `{row.formula}` | {error} |")
     return "\n".join(lines) + "\n"
 
@@ -164,25 +280,28 @@ PYX_NOTE += "\n"
 def cython_files():
     """The texts of cython_api.pxd and cython_api.pyx."""
     pxd, pyx = CYTHON_HEAD + PXD_NOTE, CYTHON_HEAD + PYX_NOTE
-    for row in TABLE:
+    for name, row in itertools.chain.from_iterable(map(expanded, TABLE)):
         if row.kind != "elementwise":
             continue
-        names = ["x", *(parameter.name for parameter in row.parameters)]
-        signature = f"cdef floating {row.name}({', '.join(f'floating {name}' for name in names)}) noexcept nogil"
+        arguments = ["x", *(parameter.name for parameter in row.parameters)]
+        signature = (
+            f"cdef floating {name}({', '.join(f'floating {argument}' for argument in arguments)}) noexcept nogil"
+        )
         pxd += signature + "\n"
         for kind in ("float", "double"):
-            pointer = f"{kind}{len(names)}"
-            pyx += f'cdef {pointer} {row.name}_{kind} = <{pointer}><size_t>address("{row.name}", "{kind[0]}")\n'
-        call = f"({', '.join(names)})"
-        pyx += f"{signature}:\n    if floating is float:\n        return {row.name}_float{call}\n"
-        pyx += f"    else:\n        return {row.name}_double{call}\n\n"
+            pointer = f"{kind}{len(arguments)}"
+            pyx += f'cdef {pointer} {name}_{kind} = <{pointer}><size_t>address("{name}", "{kind[0]}")\n'
+        call = f"({', '.join(arguments)})"
+        pyx += f"{signature}:\n    if floating is float:\n        return {name}_float{call}\n"
+        pyx += f"    else:\n        return {name}_double{call}\n\n"
     return pxd, pyx.rstrip("\n") + "\n"
 
 
 def made_files():
     """Name in the package -> text, of each file that is made from the table."""
     pxd, pyx = cython_files()
-    return {"__init__.pyi": stub(), "scalar.pyi": scalar_stub(), "cython_api.pxd": pxd, "cython_api.pyx": pyx}
+    stubs = {"__init__.pyi": stub(), "backward.pyi": gradient_stub(), "scalar.pyi": scalar_stub()}
+    return stubs | {"cython_api.pxd": pxd, "cython_api.pyx": pyx}
 
 
 def write_files():

@@ -1,8 +1,8 @@
 """The pure-Python twin of the compiled kernels, for where there is no compiled module. It needs NumPy alone.
 
-Adding a function means adding one line to `FORMULAS` (elementwise) or to `ROWS` (along an axis). A formula
-gets fresh native arrays of one dtype, a step wider than the result's where there is one, and NumPy's warnings
-are off around it. `Ufunc` is all the rest that a caller expects of a `numpy.ufunc`.
+Adding a function means adding a line to `FORMULAS` and one to `GRADIENTS` (elementwise), or one to `ROWS` (along an
+axis). A formula gets fresh native arrays of one dtype, a step wider than the result's where there is one, and NumPy's
+warnings are off around it. `Ufunc` is all the rest that a caller expects of a `numpy.ufunc`.
 """
 
 import inspect
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["FORMULAS", "ROWS", "Ufunc", "build", "build_direct", "build_rows"]
+__all__ = ["FORMULAS", "GRADIENTS", "ROWS", "Ufunc", "build", "build_direct", "build_gradient", "build_rows"]
 
 
 def _softmax(x: np.ndarray) -> np.ndarray:
@@ -20,14 +20,114 @@ def _softmax(x: np.ndarray) -> np.ndarray:
     return e / e.sum(-1, keepdims=True)
 
 
+def _parts(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the maximum, and by how much the logarithm of the sum of exponentials exceeds it."""
+    top = x.argmax(-1, keepdims=True)
+    m = np.take_along_axis(x, top, -1)
+    # log(sum) is log1p(sum - 1). The maximum's exp(0) is subtracted, not skipped: were it NaN, all has to be.
+    rest = np.exp(x - m) - (np.arange(x.shape[-1]) == top)
+    return m, np.log1p(rest.sum(-1, keepdims=True))
+
+
 def _log_softmax(x: np.ndarray) -> np.ndarray:
     if not x.size:
         return x
-    top = x.argmax(-1, keepdims=True)
-    z = x - np.take_along_axis(x, top, -1)
-    # log(sum) is log1p(sum - 1). The maximum's exp(0) is subtracted, not skipped: were it NaN, all has to be.
-    rest = np.exp(z) - (np.arange(x.shape[-1]) == top)
-    return z - np.log1p(rest.sum(-1, keepdims=True))
+    m, excess = _parts(x)
+    return (x - m) - excess
+
+
+def _logsumexp(x: np.ndarray) -> np.ndarray:
+    if not x.size:
+        return np.full(x.shape[:-1], -np.inf, x.dtype)
+    m, excess = _parts(x)
+    return np.where(np.isinf(m), m, m + excess)[..., 0]  # NaN is every row's maximum
+
+
+def _lost(a: np.ndarray, b: np.ndarray, product: np.ndarray) -> np.ndarray:
+    """What the rounding of a * b lost (Dekker's product); 0 where nothing finite is left to say of it."""
+    splitter = 2.0 ** (np.finfo(a.dtype).nmant // 2 + 1) + 1
+    (p, q), (r, s) = ((high, whole - high) for whole, high in ((v, v * splitter - (v * splitter - v)) for v in (a, b)))
+    return np.nan_to_num(((p * r - product) + p * s + q * r) + q * s, nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def _times_exp(x: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """x * exp(z) in two steps, of which the first does not underflow."""
+    half = np.exp(z / 2)
+    return x * half * half
+
+
+def _silu(x: np.ndarray) -> np.ndarray:
+    x = np.maximum(x, -1000)
+    return np.where(x < -700, _times_exp(x, x), x / (1 + np.exp(-x)))
+
+
+def _mish(x: np.ndarray) -> np.ndarray:
+    x = np.maximum(x, -1000)
+    e = np.exp(np.minimum(x, 40))
+    n = e * (e + 2)
+    return np.where(x < -700, _times_exp(x, x), x * (n / (n + 2)))
+
+
+def _softplus(x: np.ndarray, beta: np.ndarray) -> np.ndarray:
+    z = np.abs(x) * np.abs(beta)
+    exponential = np.exp(-z) * (1 - _lost(np.abs(x), np.abs(beta), z))
+    return np.where(x * beta <= 0, 0, x) + np.log1p(exponential) / beta
+
+
+def _logit(x: np.ndarray) -> np.ndarray:
+    return np.where(np.abs(x - 0.5) < 0.25, 2 * np.arctanh(2 * x - 1), np.log(x) - np.log1p(-x))
+
+
+# Phi(-a) = exp(-a^2/2) P(a) / Q(a); the constant terms come first.
+_TAIL_P = (0.5, 0.82806329936071499, 0.67982840071446426, 0.35751643216593698)
+_TAIL_P += (0.13213140462478151, 0.035697169412900985, 0.0071301257112956103, 0.0010409981362273937)
+_TAIL_P += (0.00010673024612468673, 6.988275292337941e-06, 2.2465769861992964e-07)
+_TAIL_Q = (1.0, 2.4540111595242955, 2.8176744176512933, 2.0021677200506356)
+_TAIL_Q += (0.98059685113009254, 0.34854744754399386, 0.092053895810643924, 0.018138981486644289)
+_TAIL_Q += (0.0026269123707473837, 0.00026809618603079667, 1.7517008438709121e-05, 5.631333394741182e-07)
+
+
+def _polynomial(coefficients: Any, a: np.ndarray) -> np.ndarray:
+    """In pairs, then pairs of pairs: half of the rounding errors that Horner's rule makes."""
+    if len(coefficients) == 1:
+        return coefficients[0]
+    padded = [*coefficients, 0.0][: len(coefficients) + len(coefficients) % 2]
+    return _polynomial([low + a * high for low, high in zip(padded[::2], padded[1::2])], a * a)
+
+
+def _density(a: np.ndarray, factor: np.ndarray) -> np.ndarray:
+    """factor * exp(-a^2/2)"""
+    high = np.round(a * 2**12) / 2**12  # its square is exact
+    half = np.exp(-high * high / 4)
+    above = factor * half
+    return (above + above * np.expm1((high - a) * (high + a) / 2)) * half
+
+
+def _gelu(x: np.ndarray) -> np.ndarray:
+    a = np.minimum(np.abs(x), 40)
+    return np.where(x < 0, -0.0, x) - _density(a, a * _polynomial(_TAIL_P, a) / _polynomial(_TAIL_Q, a))
+
+
+def _gelu_tanh_argument(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """z = sqrt(8/pi) (x + 0.044715 x^3), and what it has lost to rounding."""
+    one, one_rest, three, three_rest = np.array(
+        [1.5957691216057308, -9.96930880911092e-17, 0.07135481627260025, -4.1218577217431825e-18], x.dtype
+    )
+    square = x * x
+    cubic = three * square
+    slope = one + cubic
+    part = slope - one
+    rest = (one - (slope - part)) + (cubic - part) + _lost(three, square, cubic)
+    rest = rest + three * _lost(x, x, square) + (three_rest * square + one_rest)
+    z = x * slope
+    return z, np.where(np.isfinite(z), _lost(x, slope, z) + x * rest, 0)
+
+
+def _gelu_tanh(x: np.ndarray) -> np.ndarray:
+    """x sigmoid(z)."""
+    x = np.maximum(x, -23)
+    z, rest = _gelu_tanh_argument(x)
+    return np.where(z < -700, _times_exp(x, z) * (1 + rest), x / (1 + np.exp(-z) * (1 - rest)))
 
 
 FORMULAS: dict[str, Callable[..., np.ndarray]] = {
@@ -36,20 +136,114 @@ FORMULAS: dict[str, Callable[..., np.ndarray]] = {
     "tanh": np.tanh,
     "relu": lambda x: np.where(x < 0, 0, x),
     "leaky_relu": lambda x, negative_slope: np.where(x > 0, x, x * negative_slope),
+    "relu6": lambda x: np.where(x < 0, 0, np.minimum(x, 6)),
+    "hard_tanh": lambda x, min_val, max_val: np.minimum(np.maximum(x, min_val), max_val),
+    "hard_sigmoid": lambda x: np.clip(x + 3, 0, 6) / 6,
+    "hard_swish": lambda x: np.maximum(x, -3) * (np.clip(x + 3, 0, 6) / 6),
+    "silu": _silu,
+    "mish": _mish,
+    "gelu": _gelu,
+    "gelu_tanh": _gelu_tanh,
+    "elu": lambda x, alpha: np.where(x >= 0, x, alpha * np.expm1(x)),
+    "selu": lambda x: np.where(x >= 0, 1.0507009873554805 * x, 1.7580993408473766 * np.expm1(x)),
+    "celu": lambda x, alpha: np.where(x >= 0, x, alpha * np.expm1(x / alpha)),
+    "softplus": _softplus,
+    "log_sigmoid": lambda x: -(np.maximum(-x, 0) + np.log1p(np.exp(-np.abs(x)))),
+    "logit": _logit,
+    "softsign": lambda x: np.clip(x, -1e30, 1e30) / (1 + np.abs(np.clip(x, -1e30, 1e30))),
+}
+
+
+def _between(grad: np.ndarray, x: np.ndarray, low: Any, high: Any) -> np.ndarray:
+    """grad where low < x < high, else 0; NaN where any but grad is NaN."""
+    nan = np.isnan(x) | np.isnan(low) | np.isnan(high)
+    return np.where(nan, np.nan, np.where((x > low) & (x < high), grad, 0))
+
+
+def _sigmoid_slope(x: np.ndarray) -> np.ndarray:
+    e = np.exp(-np.abs(x))
+    return e / (1 + e * (2 + e))
+
+
+def _gated_slope(x: np.ndarray, q: np.ndarray, z: np.ndarray, lost: Any = 0) -> np.ndarray:
+    """The derivative of x * sigmoid(z + lost), with q = |x| z'; z >= 0 is for |x|."""
+    e = np.exp(-z) * (1 - lost)
+    below = np.where(z > 700, _times_exp((1 - q + e) * (1 - lost), -z), (1 - q + e) * e)
+    return np.where(x < 0, below, 1 + e * (1 + q)) / (1 + e * (2 + e))
+
+
+def _gelu_tanh_slope(x: np.ndarray) -> np.ndarray:
+    a = np.minimum(np.abs(x), 23)
+    z, lost = _gelu_tanh_argument(a)
+    return _gated_slope(x, a * (1.5957691216057308 + 0.21406444881780074 * a * a), z, lost)
+
+
+def _gelu_slope(x: np.ndarray) -> np.ndarray:
+    a = np.minimum(np.abs(x), 40)
+    below = _density(a, _polynomial(_TAIL_P, a) / _polynomial(_TAIL_Q, a) - a * 0.3989422804014327)
+    return np.where(x < 0, below, 1 - below)
+
+
+def _mish_slope(x: np.ndarray) -> np.ndarray:
+    a = np.minimum(np.abs(x), 1000)
+    e = np.exp(-a)
+    low, high = e * (2 + e), 2 * e * (1 + e)
+    below = ((4 - 4 * a) + e * ((6 - 4 * a) + (2 * e + low))) / (4 + low * (4 + low))
+    above = (1 + e * (4 + e * ((6 + 4 * a) + e * (4 + 4 * a)))) / (1 + high * (2 + high))
+    return np.where(x < 0, np.where(a > 700, _times_exp(below, -a), below * e), above)
+
+
+def _celu_slope(x: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    z = x / alpha
+    lost = (x - z * alpha - _lost(z, alpha, z * alpha)) / alpha
+    lost = np.where(np.abs(lost) < 1, lost, 0)
+    return np.where(x > 0, 1, np.exp(z) * (1 + lost))
+
+
+def _softplus_slope(x: np.ndarray, beta: np.ndarray) -> np.ndarray:
+    z = x * beta
+    e = np.exp(-np.abs(z)) * (1 - np.sign(z) * _lost(x, beta, z))
+    return np.where(z < 0, e, 1) / (1 + e)
+
+
+# NaN in x gives NaN also where nothing else depends on x's value.
+GRADIENTS: dict[str, Callable[..., np.ndarray]] = {
+    "sigmoid": lambda grad, x: grad * _sigmoid_slope(x),
+    "tanh": lambda grad, x: grad * (4 * _sigmoid_slope(2 * x)),
+    "relu": lambda grad, x: np.where(np.isnan(x), x, np.where(x > 0, grad, 0)),
+    "leaky_relu": lambda grad, x, slope: np.where(np.isnan(x), x, np.where(x > 0, grad, grad * slope)),
+    "relu6": lambda grad, x: _between(grad, x, 0, 6),
+    "hard_tanh": _between,
+    "hard_sigmoid": lambda grad, x: _between(grad * x.dtype.type(1 / 6), x, -3, 3),
+    "hard_swish": lambda grad, x: np.where(x <= -3, 0, grad * ((np.where(x >= 3, 1.5, x) + 1.5) / 3)),
+    "softsign": lambda grad, x: grad * np.where(np.abs(x) < 1e30, 1 / (1 + np.abs(x) * (2 + np.abs(x))), 1 / x / x),
+    "silu": lambda grad, x: grad * _gated_slope(x, np.minimum(np.abs(x), 1000), np.minimum(np.abs(x), 1000)),
+    "mish": lambda grad, x: grad * _mish_slope(x),
+    "gelu": lambda grad, x: grad * _gelu_slope(x),
+    "gelu_tanh": lambda grad, x: grad * _gelu_tanh_slope(x),
+    "elu": lambda grad, x, alpha: grad * np.where(x > 0, 1, alpha * np.exp(np.minimum(x, 0))),
+    "selu": lambda grad, x: grad * np.where(x > 0, 1.0507009873554805, 1.7580993408473766 * np.exp(np.minimum(x, 0))),
+    "celu": lambda grad, x, alpha: grad * _celu_slope(x, alpha),
+    "softplus": lambda grad, x, beta: grad * _softplus_slope(x, beta),
+    "log_sigmoid": lambda grad, x: grad * (np.where(x > 0, np.exp(-np.abs(x)), 1) / (1 + np.exp(-np.abs(x)))),
+    "logit": lambda grad, x: grad * np.where(x * (1 - x) >= 0, 1 / np.abs(x * (1 - x)), np.nan),
 }
 
 # Rows lie along the last axis. A mask comes as numbers, 0 and 1.
 ROWS: dict[str, Callable[..., np.ndarray]] = {
     "softmax": _softmax,
     "log_softmax": _log_softmax,
+    "logsumexp": _logsumexp,
     "softmax_where": lambda x, mask: np.where(mask, _softmax(np.where(mask, x, -np.inf)), 0),
     "log_softmax_where": lambda x, mask: np.where(mask, _log_softmax(np.where(mask, x, -np.inf)), -np.inf),
+    "logsumexp_where": lambda x, mask: _logsumexp(np.where(mask, x, -np.inf)),
 }
 
 _INTEGERS, _FLOATS = "bBhHiIlLqQ", "efd"
 _KEEP_INTEGERS = {"relu"}
+_REDUCTIONS = {"logsumexp", "logsumexp_where"}  # the last axis goes
 # NumPy's exp is off by up to 2.5 ULP in float32, which would leave a formula no room of its own.
-_WIDER = {"e": "f", "E": "f", "f": "d"}
+_WIDER = {"e": "f", "E": "d", "f": "d"}
 
 
 def _bfloat16() -> type | None:
@@ -87,6 +281,7 @@ class Ufunc:
     nout = 1
     identity = None
     signature: str | None = None
+    _equals = False  # whether the operands are of equal standing: their dtypes promote as NumPy's do
     _keywords: tuple[str, ...] = ("out", "where", "casting", "order", "dtype", "subok", "signature", "sig")
     _like = np.add  # a ufunc with two inputs whose options are ours
     _usage = "where=True, casting='same_kind', order='K', dtype=None, subok=True[, signature]"
@@ -198,8 +393,8 @@ class Ufunc:
 
     def _resolve(self, inputs: tuple, arrays: list[np.ndarray], wanted: Any, casting: Any) -> np.dtype:
         """Return the result's dtype in the loop that fits the operands and the wanted dtypes (None: any)."""
-        # A Python number is a float64 that follows floating arrays (NEP 50), but an integer x stays one.
-        weak = [type(x) is float or (type(x) is int and i > 0) for i, x in enumerate(inputs)]
+        # A Python number is a float64 that follows floating arrays (NEP 50), but an integer x of a function stays one.
+        weak = [type(x) is float or (type(x) is int and (i > 0 or self._equals)) for i, x in enumerate(inputs)]
         dtypes = [np.dtype(float) if number else array.dtype for number, array in zip(weak, arrays)]
         leaders = [dtype for dtype, follows in zip(dtypes, weak) if _char(dtype) in "eEfdg" and not follows]
         weak = [follows and bool(leaders) for follows in weak]
@@ -223,6 +418,9 @@ class Ufunc:
         votes = [np.dtype("e") if follows else have for have, follows in zip(dtypes, weak)]
         if "E" in map(_char, votes):
             votes = self._beside_bfloat16(votes, weak)
+        elif self._equals:
+            common = np.result_type(*votes)
+            votes = [common if common.kind == "f" else np.dtype(float)] * self.nin
         chars = "".join(map(_char, votes))
         exact = [loop for loop in loops if loop.startswith(chars)]
         fits = (loop for loop in exact + loops if all(map(np.can_cast, votes, map(_dtype, loop.partition("-")[0]))))
@@ -259,8 +457,15 @@ class Ufunc:
         return self._formula(*wide).astype(dtype, copy=False)
 
 
+class _Gradient(Ufunc):
+    _equals = True
+
+
 class _RowUfunc(Ufunc):
-    """A generalised ufunc: the formula runs along one axis of the operands, the last one by default."""
+    """A generalised ufunc: the formula runs along one axis of the operands, the last one by default.
+
+    A reduction's result lacks that axis.
+    """
 
     _keywords = ("out", "casting", "order", "dtype", "subok", "signature", "sig", "axis", "axes")
     _like = np.matmul
@@ -268,17 +473,21 @@ class _RowUfunc(Ufunc):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self.signature = ",".join(["(n)"] * self.nin) + "->(n)"
+        self._reduces = self.__name__ in _REDUCTIONS
+        self.signature = ",".join(["(n)"] * self.nin) + ("->()" if self._reduces else "->(n)")
 
     def _apply(self, arrays: list[np.ndarray], dtype: np.dtype, options: dict) -> Any:
         axes = options.pop("axes", [options.pop("axis", -1)] * self.nargs)
         if not isinstance(axes, list):
             raise TypeError("axes should be a list.")
+        if self._reduces and len(axes) == self.nin:
+            axes = [*axes, ()]
         if len(axes) != self.nargs:
             raise ValueError(f"axes should be a list with an entry for all {self.nargs} inputs and outputs")
         given = isinstance(options.get("out"), np.ndarray)
         rows: list[np.ndarray] = []
-        for i, (array, axis) in enumerate(zip([*arrays, options["out"]] if given else arrays, axes)):
+        operands = [*arrays, options["out"]] if given and not self._reduces else arrays
+        for i, (array, axis) in enumerate(zip(operands, axes)):
             operand = f"{self.__name__}: " + (f"Input operand {i}" if i < self.nin else "Output operand 0")
             if array.ndim == 0:
                 core = f"gufunc core with signature {self.signature} requires 1"
@@ -289,6 +498,8 @@ class _RowUfunc(Ufunc):
                 problem = "has a mismatch in its core dimension 0, with gufunc signature"
                 raise ValueError(f"{operand} {problem} {self.signature} (size {size} is different from {n})")
         result = self._compute(rows[: self.nin], dtype, "C")
+        if self._reduces:
+            return np.positive(result, **options)
         if given:
             return np.positive(result, **options | {"out": rows[-1]})
         return np.moveaxis(np.positive(result, **options), -1, axes[-1])
@@ -327,6 +538,26 @@ def build(name: str, doc: str, parameters: int) -> Ufunc:
     return Ufunc(name, doc, module, _formula(FORMULAS, name), types)
 
 
+def build_gradient(name: str, ufunc_name: str, doc: str, parameters: int) -> Ufunc:
+    """Build the gradient of the elementwise function `name`, with its formula from `GRADIENTS`.
+
+    Parameters
+    ----------
+    name, ufunc_name, doc : str
+        The docstring comes without the line that shows the call.
+    parameters : int
+        How many operands follow grad_output and x.
+
+    Returns
+    -------
+    Ufunc
+        With ``nin = 2 + parameters``.
+    """
+    types = [f"{char * (2 + parameters)}->{char}" for char in _FLOATS]
+    module = "fastsig._backend" if parameters else "fastsig.backward"
+    return _Gradient(ufunc_name, doc, module, _formula(GRADIENTS, name), types)
+
+
 def build_rows(name: str, doc: str) -> Ufunc:
     """Build the generalised ufunc `name`, with its formula from `ROWS`.
 
@@ -338,7 +569,7 @@ def build_rows(name: str, doc: str) -> Ufunc:
     Returns
     -------
     Ufunc
-        Of signature ``(n)->(n)``, or ``(n),(n)->(n)`` with a mask.
+        Of signature ``(n)->(n)``, or ``(n),(n)->(n)`` with a mask; ``()`` is in the place of the last if it reduces.
     """
     mask = "?" if name.endswith("_where") else ""
     types = [f"{char}{mask}->{char}" for char in "dfe"]  # integers go to the first, float64

@@ -22,8 +22,14 @@ cdef extern from *:
     /* a * b + c, rounded once, where a formula counts on it. Without FMA: the product of floats is exact in double. */
     #if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
     static inline float fused_float(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
+    static inline double rounded_off_double(double a, double b, double ab) { return __builtin_fma(a, b, -ab); }
     #else
     static inline float fused_float(float a, float b, float c) { return (float)((double)a * b + c); }
+    static inline double rounded_off_double(double a, double b, double ab) {            /* Dekker's, halved by masks */
+        uint64_t mask = 0xfffffffff8000000u;
+        double p = bits_double(double_bits(a) & mask), q = bits_double(double_bits(b) & mask);
+        return ((p * q - ab) + (p * (b - q) + (a - p) * q)) + (a - p) * (b - q);
+    }
     #endif
 
     /* A bound that the compiler cannot see. Clamping to a known constant becomes compare and blend; to an unknown
@@ -32,6 +38,7 @@ cdef extern from *:
     static inline double hidden_double(double x) { volatile double v = x; return v; }
     """
     float fused_float(float a, float b, float c) noexcept nogil
+    double rounded_off_double(double a, double b, double ab) noexcept nogil
     float hidden_float(float) noexcept nogil
     double hidden_double(double) noexcept nogil
     uint32_t float_bits(float) noexcept nogil
@@ -98,6 +105,19 @@ cdef inline floating clamp(floating x, floating low, floating high) noexcept nog
         x = low if x < low else x
         return high if x > high else x
 
+cdef inline floating magnitude(floating x) noexcept nogil:
+    if floating is float:
+        return bits_float(float_bits(x) & <uint32_t>0x7fffffff)
+    else:
+        return bits_double(double_bits(x) & <uint64_t>0x7fffffffffffffff)
+
+cdef inline floating rounded_off(floating a, floating b, floating ab) noexcept nogil:
+    """a * b - ab for ab = a * b: what the product lost."""
+    if floating is float:
+        return fused_float(a, b, -ab)
+    else:
+        return rounded_off_double(a, b, ab)
+
 cdef inline floating exp_reduce(floating z, int shift, floating *scale) noexcept nogil:
     """z = n ln2 + t: returns t and sets scale = 2^(n + shift). The caller keeps n + shift within the exponent range."""
     cdef floating n
@@ -146,6 +166,30 @@ cdef inline floating expm1_poly(floating t) noexcept nogil:
         a = a + t4 * c
     return t2 * a + t
 
+# exp(z) times exp_unit, 2^64 (2^512), which does not underflow for any z whose exponential is not 0. What is
+# computed from it is divided by exp_unit in its last step, and so rounds into the subnormals, once.
+
+cdef inline floating exp_unit(floating which) noexcept nogil:
+    if floating is float:
+        return <float>18446744073709551616.0
+    else:
+        return 1.3407807929942597100e154
+
+cdef inline floating lowest_exponent(const floating *_) noexcept nogil:
+    if floating is float:
+        return hidden_float(<float>-130.0)
+    else:
+        return hidden_double(-1060.0)
+
+cdef inline floating exp_reduce_scaled(floating z, floating *scale) noexcept nogil:
+    if floating is float:
+        return exp_reduce(z, 64, scale)
+    else:
+        return exp_reduce(z, 512, scale)
+
+cdef inline floating exp_finish(floating t, floating scale) noexcept nogil:
+    return scale + scale * expm1_poly(t)
+
 cdef inline floating log1p_ratio(floating s) noexcept nogil:
     """log1p(e) for s = 2e / (2 + e), |s| <= 2/3: the odd series of 2 atanh(s/2), minimax."""
     cdef floating v = s * s, v2, v4, w, a, b, c, d
@@ -179,11 +223,18 @@ cdef inline floating sigmoid_unit(floating which) noexcept nogil:
     else:
         return 4.909093465297726553e-91                 # 2^-300
 
+cdef inline floating sigmoid_exponential(floating x, floating *scale) noexcept nogil:
+    """For S exp(-x)."""
+    if floating is float:
+        return exp_reduce(-x, -32, scale)
+    else:
+        return exp_reduce(-x, -300, scale)
+
 cdef inline floating sigmoid_reduce(floating x, floating *scale) noexcept nogil:
     if floating is float:
-        return exp_reduce(-clamp(x, <float>-104.0, <float>40.0), -32, scale)
+        return sigmoid_exponential(clamp(x, <float>-104.0, <float>40.0), scale)
     else:
-        return exp_reduce(-clamp(x, -746.0, 50.0), -300, scale)
+        return sigmoid_exponential(clamp(x, -746.0, 50.0), scale)
 
 cdef inline floating sigmoid_finish(floating t, floating scale) noexcept nogil:
     cdef floating unit = sigmoid_unit(t), p = expm1_poly(t), larger, smaller, sum, divisor, rest, y
@@ -241,7 +292,7 @@ cdef inline floating tanh_reduce(floating x, floating bound, floating *scale) no
         scale[0] = bits_float(float_bits(n) << 23)
         return fused_float(n - <float>(12582912 + 127), <float>-0.34657359, x)
     else:
-        x = bits_double(double_bits(x) & <uint64_t>0x7fffffffffffffff)
+        x = magnitude(x)
         x = bound if bound < x else x
         return 0.5 * exp_reduce(x + x, 0, scale)
 
@@ -322,20 +373,9 @@ elementwise("leaky_relu", 2, 0.25, <void *>leaky_relu_block[float], <void *>leak
 
 
 # ---------------------------------------------------------------------------------------------- for rows: exp, log1p
-# exp(z) for z <= 0, times 2^64 (2^512): sums of the scaled values cannot underflow, and the one multiplication by
-# 2^-64 / sum at the end rounds into the subnormals. The clamp lies so low that a million clamped terms are nothing.
-
-cdef inline floating exp_unit(floating which) noexcept nogil:
-    if floating is float:
-        return <float>18446744073709551616.0
-    else:
-        return 1.3407807929942597100e154
-
-cdef inline floating lowest_exponent(const floating *_) noexcept nogil:
-    if floating is float:
-        return hidden_float(<float>-130.0)
-    else:
-        return hidden_double(-1060.0)
+# exp(z) for z <= 0, times exp_unit: sums of the scaled values cannot underflow, and the one multiplication by
+# 1 / (exp_unit * sum) at the end rounds into the subnormals. The clamp lies so low that a million clamped terms are
+# nothing.
 
 cdef inline floating scaled_exp(floating z, floating lowest) noexcept nogil:
     cdef floating t, scale = 0
@@ -370,8 +410,8 @@ cdef inline floating log1p_reduce(floating u, floating *exponent) noexcept nogil
         exponent[0] = bits_double(k64 | <uint64_t>0x4330000000000000) - 4503599627370496.0
     return u * down + (down - <floating>1.0)
 
-cdef inline floating log1p_finish(floating f, floating exponent) noexcept nogil:
-    cdef floating s = (f + f) / (<floating>2.0 + f)
+cdef inline floating log_finish(floating s, floating exponent) noexcept nogil:
+    """exponent * ln2 + log1p(e) for s = 2e / (2 + e)."""
     if floating is float:
         return exponent * <float>0.693359375 + (log1p_ratio(s) - exponent * <float>2.12194440e-4)
     else:
@@ -384,4 +424,501 @@ cdef void log1p_block(const floating *u, floating *y, npy_intp n) noexcept nogil
     for i in range(n):
         f[i] = log1p_reduce(u[i], &exponent[i])
     for i in range(n):
-        y[i] = log1p_finish(f[i], exponent[i])
+        y[i] = log_finish((f[i] + f[i]) / (<floating>2.0 + f[i]), exponent[i])
+
+
+# ---------------------------------------------------------------------------------------------- piecewise linear
+# All written so that NaN, for which every comparison is false, passes through.
+
+cdef inline floating relu6(floating x) noexcept nogil:
+    x = <floating>0.0 if x < 0 else x
+    return <floating>6.0 if x > 6 else x
+
+cdef void relu6_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+    cdef const floating *a = x[0]
+    cdef npy_intp i
+    for i in range(n):
+        y[i] = relu6(a[i])
+
+elementwise("relu6", 1, 0.2, <void *>relu6_block[float], <void *>relu6_block[double],
+            <void *>relu6[float], <void *>relu6[double])
+
+
+cdef inline floating hard_tanh(floating x, floating min_val, floating max_val) noexcept nogil:
+    """NaN comes through from all three, as from np.clip."""
+    x = min_val if min_val > x else x
+    x = max_val if max_val < x else x
+    x = min_val if min_val != min_val else x
+    return max_val if max_val != max_val else x
+
+cdef void hard_tanh_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+    cdef const floating *a = x[0]
+    cdef const floating *min_val = x[1]
+    cdef const floating *max_val = x[2]
+    cdef npy_intp i
+    for i in range(n):
+        y[i] = hard_tanh(a[i], min_val[i], max_val[i])
+
+elementwise("hard_tanh", 3, 0.25, <void *>hard_tanh_block[float], <void *>hard_tanh_block[double],
+            <void *>hard_tanh[float], <void *>hard_tanh[double])
+
+
+# (x + 3) / 6, and not x / 6 + 1 / 2: near -3, where the result crosses 0, the sum is exact.
+
+cdef inline floating hard_sigmoid(floating x) noexcept nogil:
+    x = x + <floating>3.0
+    x = <floating>0.0 if x < 0 else x
+    x = <floating>6.0 if x > 6 else x
+    return x / <floating>6.0
+
+cdef void hard_sigmoid_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+    cdef const floating *a = x[0]
+    cdef npy_intp i
+    for i in range(n):
+        y[i] = hard_sigmoid(a[i])
+
+elementwise("hard_sigmoid", 1, 0.2, <void *>hard_sigmoid_block[float], <void *>hard_sigmoid_block[double],
+            <void *>hard_sigmoid[float], <void *>hard_sigmoid[double])
+
+
+cdef inline floating hard_swish(floating x) noexcept nogil:
+    cdef floating gate
+    x = <floating>-3.0 if x < -3 else x             # so that -inf gives -3 * 0 = -0.0
+    gate = x + <floating>3.0
+    gate = <floating>6.0 if gate > 6 else gate
+    return x * (gate / <floating>6.0)
+
+cdef void hard_swish_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+    cdef const floating *a = x[0]
+    cdef npy_intp i
+    for i in range(n):
+        y[i] = hard_swish(a[i])
+
+elementwise("hard_swish", 1, 0.2, <void *>hard_swish_block[float], <void *>hard_swish_block[double],
+            <void *>hard_swish[float], <void *>hard_swish[double])
+
+
+# ---------------------------------------------------------------------------------------------- softsign
+
+cdef inline floating softsign(floating x) noexcept nogil:
+    """Clamped where it has long been 1, lest it be inf / inf."""
+    x = clamp(x, <floating>-1e30, <floating>1e30)
+    return x / (<floating>1.0 + magnitude(x))
+
+cdef void softsign_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+    cdef const floating *a = x[0]
+    cdef npy_intp i
+    for i in range(n):
+        y[i] = softsign(a[i])
+
+elementwise("softsign", 1, 0.25, <void *>softsign_block[float], <void *>softsign_block[double],
+            <void *>softsign[float], <void *>softsign[double])
+
+
+# ---------------------------------------------------------------------------------------------- silu
+# x / (1 + exp(-x)), with sigmoid's scaling: x is not divided by a number that overflows, and S, the last factor, is a
+# power of two, which rounds nothing but subnormal results. From `highest` on the result is x.
+
+cdef inline floating silu_lowest(const floating *_) noexcept nogil:
+    """Below it the result rounds to 0, and the scale overflows."""
+    if floating is float:
+        return hidden_float(<float>-110.0)
+    else:
+        return hidden_double(-760.0)
+
+cdef inline floating silu_finish(floating x, floating t, floating scale, floating highest) noexcept nogil:
+    """x sigmoid(z) for exp(-z) = scale exp(t) / S."""
+    cdef floating unit = sigmoid_unit(x), y = x / (unit + scale * (<floating>1.0 + expm1_poly(t))) * unit
+    return x if x > highest else y
+
+cdef floating silu(floating x) noexcept nogil:
+    cdef floating scale = 0, lowest = silu_lowest(&x), t
+    x = lowest if lowest > x else x
+    t = sigmoid_exponential(x, &scale)
+    return silu_finish(x, t, scale, <floating>40.0)
+
+cdef void silu_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+    cdef const floating *a = x[0]
+    cdef floating lowest = silu_lowest(a), z, t, scale = 0
+    cdef npy_intp i
+    for i in range(n):
+        z = lowest if lowest > a[i] else a[i]
+        t = sigmoid_exponential(z, &scale)
+        y[i] = silu_finish(z, t, scale, <floating>40.0)
+
+elementwise("silu", 1, 0.4, <void *>silu_block[float], <void *>silu_block[double],
+            <void *>silu[float], <void *>silu[double])
+
+
+# ---------------------------------------------------------------------------------------------- mish
+# With E = exp(x): tanh(log1p(E)) = N / (N + 2), N = E (E + 2), all of them positive. N = E^2 + 2 E is never rounded: it
+# is 2 scale, a power of two, and a rest, and times x or plus 2 they are one multiply-add.
+
+cdef inline floating mish_finish(floating x, floating t, floating scale) noexcept nogil:
+    cdef floating unit = exp_unit(x), p = scale * expm1_poly(t), e = scale + p, y
+    p = e * (e * (<floating>1.0 / unit)) + (p + p)
+    scale = scale + scale
+    y = (x * p + x * scale) / (p + (scale + (unit + unit)))
+    return x if x > 20 else y
+
+cdef floating mish(floating x) noexcept nogil:
+    cdef floating scale = 0, lowest = lowest_exponent(&x), t
+    x = lowest if lowest > x else x
+    t = exp_reduce_scaled(x, &scale)
+    return mish_finish(x, t, scale)
+
+cdef void mish_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+    cdef const floating *a = x[0]
+    cdef floating lowest = lowest_exponent(a), z, t, scale = 0
+    cdef npy_intp i
+    for i in range(n):
+        z = lowest if lowest > a[i] else a[i]
+        t = exp_reduce_scaled(z, &scale)
+        y[i] = mish_finish(z, t, scale)
+
+elementwise("mish", 1, 0.5, <void *>mish_block[float], <void *>mish_block[double],
+            <void *>mish[float], <void *>mish[double])
+
+
+# ---------------------------------------------------------------------------------------------- elu, selu, celu
+
+cdef inline floating expm1_lowest(const floating *_) noexcept nogil:
+    """From where on downwards expm1 rounds to -1."""
+    if floating is float:
+        return hidden_float(<float>-20.0)
+    else:
+        return hidden_double(-40.0)
+
+cdef inline floating expm1(floating z, floating lowest) noexcept nogil:
+    """exp(z) - 1 for z <= 0. Near 0 the scale is 1, and nothing cancels."""
+    cdef floating t, scale = 0
+    z = lowest if lowest > z else z
+    t = exp_reduce(z, 0, &scale)
+    return scale * expm1_poly(t) + (scale - <floating>1.0)
+
+cdef inline floating elu_branch(floating x, floating alpha, floating lowest) noexcept nogil:
+    cdef floating y = alpha * expm1(x, lowest)
+    return x if x >= 0 else y
+
+cdef floating elu(floating x, floating alpha) noexcept nogil:
+    return elu_branch(x, alpha, expm1_lowest(&x))
+
+cdef void elu_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+    cdef const floating *a = x[0]
+    cdef const floating *alpha = x[1]
+    cdef floating lowest = expm1_lowest(a)
+    cdef npy_intp i
+    for i in range(n):
+        y[i] = elu_branch(a[i], alpha[i], lowest)
+
+elementwise("elu", 2, 0.4, <void *>elu_block[float], <void *>elu_block[double],
+            <void *>elu[float], <void *>elu[double])
+
+cdef inline floating selu_branch(floating x, floating lowest) noexcept nogil:
+    cdef floating y = <floating>1.7580993408473766 * expm1(x, lowest), above = <floating>1.0507009873554805 * x
+    return above if x >= 0 else y
+
+cdef floating selu(floating x) noexcept nogil:
+    return selu_branch(x, expm1_lowest(&x))
+
+cdef void selu_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+    cdef const floating *a = x[0]
+    cdef floating lowest = expm1_lowest(a)
+    cdef npy_intp i
+    for i in range(n):
+        y[i] = selu_branch(a[i], lowest)
+
+elementwise("selu", 1, 0.4, <void *>selu_block[float], <void *>selu_block[double],
+            <void *>selu[float], <void *>selu[double])
+
+cdef inline floating celu_branch(floating x, floating alpha, floating lowest) noexcept nogil:
+    """For a negative alpha expm1's argument is positive, up to what overflows."""
+    cdef floating z = x / alpha, top, y
+    if floating is float:
+        top = <float>88.37
+    else:
+        top = 709.43
+    y = expm1(top if z > top else z, lowest)
+    y = alpha * (<floating>INFINITY if z > top else y)
+    return x if x >= 0 else y
+
+cdef floating celu(floating x, floating alpha) noexcept nogil:
+    return celu_branch(x, alpha, expm1_lowest(&x))
+
+cdef void celu_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+    cdef const floating *a = x[0]
+    cdef const floating *alpha = x[1]
+    cdef floating lowest = expm1_lowest(a)
+    cdef npy_intp i
+    for i in range(n):
+        y[i] = celu_branch(a[i], alpha[i], lowest)
+
+elementwise("celu", 2, 0.5, <void *>celu_block[float], <void *>celu_block[double],
+            <void *>celu[float], <void *>celu[double])
+
+
+# ---------------------------------------------------------------------------------------------- softplus, log_sigmoid
+# With z = beta x: softplus(x) = max(x, 0) + log1p(E) / beta, E = exp(-|z|), and log_sigmoid(x) = -softplus(-x).
+# In float32 it never falls, given FMA, as each step either rises with x or has an error that is small next to what
+# adjacent x differ by. log1p(E) = C + log1p(u) with u = E or, for the larger E, (1 + E) exp(-C) - 1, from exp's own
+# parts, and log1p(u) = u + u^2 q(u). C has few bits, and exp(-C) is a float32 but for 4e-10. Where z is small, the sum
+# of x and log1p(E) would cancel, and E = exp(z) does instead.
+
+cdef inline floating softplus_small(floating _) noexcept nogil:
+    """Up to where E = exp(z), z > 0; within ln2/2."""
+    if floating is float:
+        return <float>0.34
+    else:
+        return 0.0
+
+cdef inline floating softplus_lowest(const floating *_) noexcept nogil:
+    """From where on downwards exp rounds to 0."""
+    if floating is float:
+        return hidden_float(<float>-104.5)
+    else:
+        return hidden_double(-746.0)
+
+cdef inline floating softplus_reduce(floating z, floating rest, floating lowest, floating *scale) noexcept nogil:
+    """For E; rest is what |z| has lost."""
+    cdef floating a = -magnitude(z)
+    rest = <floating>0.0 if a < lowest else rest
+    if floating is float:
+        rest = <float>0.0 if a >= -softplus_small(z) else rest
+        a = z if a >= -softplus_small(z) else a
+    a = lowest if lowest > a else a
+    return exp_reduce_scaled(a, scale) - rest
+
+cdef inline floating softplus_finish(floating x, floating z, floating t, floating scale,
+                                     floating per_beta) noexcept nogil:
+    cdef floating e, k, u, v, p, q, base, high, low, linear = <floating>0.0 if z <= softplus_small(z) else x
+    if floating is float:
+        p = expm1_poly(t)
+        e = (scale + scale * p) * (<float>1.0 / exp_unit(x))
+        k = scale * (<float>0.5545492768287659 / exp_unit(x))
+        u = k * p + (k - <float>0.44545072317123413)
+        u = u if e > <float>0.33 else e
+        base = <float>0.589599609375 if e > <float>0.33 else <float>0.0
+        v = u * u
+        p = <float>-0.5 + u * <float>0.33333606
+        q = <float>-0.16586223 + u * <float>0.14659238 + v * (<float>-0.14130913 + u * <float>0.09566057)
+        q = <float>-0.2500125 + u * <float>0.19980821 + v * q
+        u = (v * (p + v * q) + u) * per_beta
+        base = base * per_beta
+        high = linear + base
+        low = linear - (high - base)
+        low = low if e > <float>0.33 else <float>0.0          # linear may be infinite
+        high = high + (low + u)
+        return high if per_beta - per_beta == 0 else z + per_beta       # for beta = 0, not inf - inf
+    else:
+        e = exp_finish(t, scale) * (1.0 / exp_unit(x))
+        return linear + log1p_ratio((e + e) / (2.0 + e)) * per_beta
+
+cdef floating softplus(floating x, floating beta) noexcept nogil:
+    cdef floating scale = 0, z = x * beta, rest = rounded_off(magnitude(x), magnitude(beta), magnitude(z))
+    cdef floating t = softplus_reduce(z, rest, softplus_lowest(&x), &scale)
+    return softplus_finish(x, z, t, scale, <floating>1.0 / beta)
+
+cdef void softplus_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+    cdef floating[BLOCK] t
+    cdef floating[BLOCK] scale
+    cdef const floating *a = x[0]
+    cdef const floating *beta = x[1]
+    cdef floating lowest = softplus_lowest(a), z
+    cdef npy_intp i
+    for i in range(n):
+        z = a[i] * beta[i]
+        t[i] = rounded_off(magnitude(a[i]), magnitude(beta[i]), magnitude(z))
+        t[i] = softplus_reduce(z, t[i], lowest, &scale[i])
+    for i in range(n):
+        y[i] = softplus_finish(a[i], a[i] * beta[i], t[i], scale[i], <floating>1.0 / beta[i])
+
+elementwise("softplus", 2, 0.8, <void *>softplus_block[float], <void *>softplus_block[double],
+            <void *>softplus[float], <void *>softplus[double])
+
+cdef floating log_sigmoid(floating x) noexcept nogil:
+    cdef floating scale = 0, t = softplus_reduce(-x, <floating>0.0, softplus_lowest(&x), &scale)
+    return -softplus_finish(-x, -x, t, scale, <floating>1.0)
+
+cdef void log_sigmoid_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+    cdef floating[BLOCK] t
+    cdef floating[BLOCK] scale
+    cdef const floating *a = x[0]
+    cdef floating lowest = softplus_lowest(a)
+    cdef npy_intp i
+    for i in range(n):
+        t[i] = softplus_reduce(-a[i], <floating>0.0, lowest, &scale[i])
+    for i in range(n):
+        y[i] = -softplus_finish(-a[i], -a[i], t[i], scale[i], <floating>1.0)
+
+elementwise("log_sigmoid", 1, 0.6, <void *>log_sigmoid_block[float], <void *>log_sigmoid_block[double],
+            <void *>log_sigmoid[float], <void *>log_sigmoid[double])
+
+
+# ---------------------------------------------------------------------------------------------- logit
+# p / (1 - p) = 2^k r with r about 1, and log(r) = 2 atanh((r - 1) / (r + 1)). 1 - p is q + rest, exactly, so that for
+# k = 0 the numerator is 2p - 1 to the last bit. The difference of the bit patterns of p and q gives k without a
+# division. A tiny p is multiplied by 2^64 (2^512) first: k is found in the exponent field, which subnormals lack.
+
+cdef inline floating logit_reduce(floating p, floating *exponent) noexcept nogil:
+    """2 (r - 1) / (r + 1) and k."""
+    cdef floating q = <floating>1.0 - p, rest = (<floating>1.0 - q) - p, unit = exp_unit(p), lifted = p * unit, bias
+    cdef uint32_t k32
+    cdef uint64_t k64
+    if floating is float:
+        bias = <float>(8388608 + 128)
+        bias = bias + <float>64.0 if p < <float>5.4210109e-20 else bias
+        lifted = lifted if p < <float>5.4210109e-20 else p
+        k32 = (float_bits(lifted) - float_bits(q) + <uint32_t>0x40400000) >> 23         # k + 128, rounded
+        exponent[0] = bits_float(k32 | <uint32_t>0x4b000000) - bias
+        lifted = lifted * bits_float((<uint32_t>255 - k32) << 23)
+    else:
+        bias = <double>(4503599627370496 + 1024)
+        bias = bias + 512.0 if p < 7.4583407312002067e-155 else bias
+        lifted = lifted if p < 7.4583407312002067e-155 else p
+        k64 = (double_bits(lifted) - double_bits(q) + <uint64_t>0x4008000000000000) >> 52
+        exponent[0] = bits_double(k64 | <uint64_t>0x4330000000000000) - bias
+        lifted = lifted * bits_double((<uint64_t>2047 - k64) << 52)
+    rest = (lifted - q) - rest
+    return (rest + rest) / (lifted + q)
+
+cdef inline floating logit_finish(floating p, floating s, floating exponent) noexcept nogil:
+    cdef floating inside = p * (<floating>1.0 - p), edge = (p - <floating>0.5) * <floating>INFINITY, y
+    y = log_finish(s, exponent)
+    edge = edge if inside == 0 else <floating>NAN
+    return y if inside > 0 else edge
+
+cdef floating logit(floating p) noexcept nogil:
+    cdef floating exponent = 0, s = logit_reduce(p, &exponent)
+    return logit_finish(p, s, exponent)
+
+cdef void logit_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+    cdef floating[BLOCK] s
+    cdef floating[BLOCK] exponent
+    cdef const floating *a = x[0]
+    cdef npy_intp i
+    for i in range(n):
+        s[i] = logit_reduce(a[i], &exponent[i])
+    for i in range(n):
+        y[i] = logit_finish(a[i], s[i], exponent[i])
+
+elementwise("logit", 1, 0.6, <void *>logit_block[float], <void *>logit_block[double],
+            <void *>logit[float], <void *>logit[double])
+
+
+# ---------------------------------------------------------------------------------------------- gelu
+# x Phi(x) = max(x, 0) - a Phi(-a) with a = |x|, and Phi(-a) = exp(-a^2/2) P(a) / Q(a): the normal distribution's tail
+# over its density is so smooth that one quotient of polynomials serves all a.
+
+cdef inline floating gelu_bound(const floating *_) noexcept nogil:
+    """From where on a Phi(-a) rounds to 0."""
+    if floating is float:
+        return hidden_float(<float>14.6)
+    else:
+        return hidden_double(39.0)
+
+cdef inline floating density_reduce(floating a, floating *scale) noexcept nogil:
+    """For exp(-a^2/2): a is halved into high + low, so that high^2 is exact."""
+    cdef floating high
+    if floating is float:
+        high = bits_float(float_bits(a) & <uint32_t>0xfffff000)
+    else:
+        high = bits_double(double_bits(a) & <uint64_t>0xfffffffff8000000)
+    return exp_reduce_scaled(<floating>-0.5 * (high * high), scale) - <floating>0.5 * (a - high) * (a + high)
+
+cdef inline floating normal_tail(floating a, floating *divisor) noexcept nogil:
+    """P and, as divisor, Q."""
+    cdef floating a2 = a * a, a4 = a2 * a2, p, q, a8
+    if floating is float:
+        p = <float>0.18337986619776 + a * <float>0.040681873053172
+        p = <float>0.50000000290877 + a * <float>0.43849094602566 + a2 * (p + a2 * <float>0.0041234849402007)
+        q = <float>0.10198071133933 + a * <float>0.010335925900681
+        q = <float>1.2031053303215 + a * <float>0.46985256530803 + a2 * q
+        divisor[0] = <float>1.0 + a * <float>1.6748668748641 + a2 * q
+        return p
+    else:
+        a8 = a4 * a4
+        p = 0.13213140462478151 + a * 0.035697169412900985 + a2 * (0.0071301257112956103 + a * 0.0010409981362273937)
+        p = 0.5 + a * 0.82806329936071499 + a2 * (0.67982840071446426 + a * 0.35751643216593698) + a4 * p
+        q = 0.98059685113009254 + a * 0.34854744754399386 + a2 * (0.092053895810643924 + a * 0.018138981486644289)
+        q = 1.0 + a * 2.4540111595242955 + a2 * (2.8176744176512933 + a * 2.0021677200506356) + a4 * q
+        divisor[0] = q + a8 * (0.0026269123707473837 + a * 0.00026809618603079667
+                               + a2 * (1.7517008438709121e-05 + a * 5.631333394741182e-07))
+        return p + a8 * (0.00010673024612468673 + a * 6.988275292337941e-06 + a2 * 2.2465769861992964e-07)
+
+cdef inline floating gelu_finish(floating x, floating a, floating t, floating scale) noexcept nogil:
+    cdef floating q = 0, p = normal_tail(a, &q), linear = <floating>-0.0 if x < 0 else x
+    return linear - (exp_finish(t, scale) * (a * p)) / (q * exp_unit(x))
+
+cdef inline floating gelu_argument(floating x, floating bound) noexcept nogil:
+    cdef floating a = magnitude(x)
+    return bound if bound < a else a
+
+cdef floating gelu(floating x) noexcept nogil:
+    cdef floating scale = 0, a = gelu_argument(x, gelu_bound(&x)), t = density_reduce(a, &scale)
+    return gelu_finish(x, a, t, scale)
+
+cdef void gelu_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+    cdef floating[BLOCK] t
+    cdef floating[BLOCK] scale
+    cdef const floating *a = x[0]
+    cdef floating bound = gelu_bound(a)
+    cdef npy_intp i
+    for i in range(n):
+        t[i] = density_reduce(gelu_argument(a[i], bound), &scale[i])
+    for i in range(n):
+        y[i] = gelu_finish(a[i], gelu_argument(a[i], bound), t[i], scale[i])
+
+elementwise("gelu", 1, 0.9, <void *>gelu_block[float], <void *>gelu_block[double],
+            <void *>gelu[float], <void *>gelu[double])
+
+
+# The approximation is x sigmoid(z) with z = sqrt(8/pi) (x + 0.044715 x^3). As z is as large as 100 (750), its rounding
+# errors are carried along: each is what a product or a sum has lost.
+
+cdef inline floating gelu_tanh_lowest(const floating *_) noexcept nogil:
+    if floating is float:
+        return hidden_float(<float>-10.87)
+    else:
+        return hidden_double(-22.5)
+
+cdef inline floating gelu_tanh_argument(floating x, floating *lost) noexcept nogil:
+    """z, and what it has lost to rounding."""
+    cdef floating one, one_rest, three, three_rest, square = x * x, cubic, slope, part, rest, z
+    if floating is float:
+        one, one_rest = <float>1.5957692, <float>-4.534068e-8
+        three, three_rest = <float>0.071354814, <float>2.3988324e-9
+    else:
+        one, one_rest = 1.5957691216057308, -9.96930880911092e-17
+        three, three_rest = 0.07135481627260025, -4.1218577217431825e-18
+    cubic = three * square
+    slope = one + cubic
+    part = slope - one
+    rest = (one - (slope - part)) + (cubic - part) + rounded_off(three, square, cubic)
+    rest = rest + three * rounded_off(x, x, square) + (three_rest * square + one_rest)
+    z = x * slope
+    lost[0] = rounded_off(x, slope, z) + x * rest
+    return z
+
+cdef inline floating gelu_tanh_reduce(floating x, floating *scale) noexcept nogil:
+    cdef floating rest = 0, z = gelu_tanh_argument(x, &rest)
+    return sigmoid_exponential(z, scale) - rest
+
+cdef floating gelu_tanh(floating x) noexcept nogil:
+    cdef floating scale = 0, lowest = gelu_tanh_lowest(&x), t
+    x = lowest if lowest > x else x
+    t = gelu_tanh_reduce(x, &scale)
+    return silu_finish(x, t, scale, <floating>8.0)
+
+cdef void gelu_tanh_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+    cdef floating[BLOCK] t
+    cdef floating[BLOCK] scale
+    cdef const floating *a = x[0]
+    cdef floating lowest = gelu_tanh_lowest(a)
+    cdef npy_intp i
+    for i in range(n):
+        t[i] = gelu_tanh_reduce(lowest if lowest > a[i] else a[i], &scale[i])
+    for i in range(n):
+        y[i] = silu_finish(lowest if lowest > a[i] else a[i], t[i], scale[i], <floating>8.0)
+
+elementwise("gelu_tanh", 1, 0.9, <void *>gelu_tanh_block[float], <void *>gelu_tanh_block[double],
+            <void *>gelu_tanh[float], <void *>gelu_tanh[double])

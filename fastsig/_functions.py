@@ -7,63 +7,74 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from ._backend import kernels, ufuncs
-from ._catalog import TABLE
-from ._docs import docstring
+from ._catalog import TABLE, expanded
+from ._docs import docstring, gradient_docstring
 
 
-def with_parameters(row, function, options="**kwargs"):
-    """The public function of an elementwise row with parameters, as one would write it by hand."""
-    names = ", ".join(parameter.name for parameter in row.parameters)
-    defaults = ", ".join(f"{parameter.name}={parameter.default!r}" for parameter in row.parameters)
-    takes, passes = (f", {options}",) * 2 if options else ("", "")
-    namespace = {"function": function, "__name__": "fastsig"}
-    exec(f"def {row.name}(x, {defaults}{takes}):\n    return function(x, {names}{passes})", namespace)
+def elementwise(row, functions, doc, inputs="x", options=", **kwargs", module="fastsig"):
+    """The public function of an elementwise row, over `functions` by name: itself, if there is nothing to add; else as
+    one would write it by hand, with the parameters' defaults or with the word that chooses a variant."""
+    if not row.parameters and not row.choice:
+        return functions[row.name]
+    if row.choice:
+        chosen = {variant.choice.default: functions[name] for name, variant in expanded(row)}
+        name = row.choice.name
+        message = f"{name} argument must be either {' or '.join(chosen)}."
+        code = f"""def {row.name}({inputs}, {name}={row.choice.default!r}{options}):
+            if {name} not in chosen:
+                raise ValueError({message!r})
+            return chosen[{name}]({inputs}{options})"""
+        namespace = {"chosen": chosen, "__name__": module}
+    else:
+        names = ", ".join(parameter.name for parameter in row.parameters)
+        defaults = ", ".join(f"{parameter.name}={parameter.default!r}" for parameter in row.parameters)
+        code = f"""def {row.name}({inputs}, {defaults}{options}):
+            return function({inputs}, {names}{options})"""
+        namespace = {"function": functions[row.name], "__name__": module}
+    exec(code, namespace)
+    namespace[row.name].__doc__ = doc
     return namespace[row.name]
 
 
-def _along_axis(row):
-    """The public function of a row function: everything the gufunc does not know about axes and masks."""
-    ufunc, masked, direct = ufuncs[row.name], ufuncs[row.name + "_where"], kernels.build_direct(row.name)
+def _axes(name, axis, ndim):
+    """An axis argument as a tuple of axes; as in torch and SciPy, a single number has axis 0."""
+    if axis is None:
+        return tuple(range(ndim))
+    if isinstance(axis, (bool, np.bool)):
+        raise TypeError(f"{name}: axis must be an integer, a tuple of integers or None, not bool")
+    axes = normalize_axis_tuple(axis if isinstance(axis, tuple) else operator.index(axis), max(ndim, 1))
+    return axes if ndim else ()
 
-    def function(x, axis=-1, *, out=None, where=True, **kwargs):
-        single = type(axis) is int
-        if single and out is None and where is True and not kwargs:
-            result = direct(x, axis)
-            if result is not None:
-                return result
-        if not single and axis is not None and not isinstance(axis, tuple):
-            if isinstance(axis, (bool, np.bool)):
-                raise TypeError(f"{row.name}: axis must be an integer, a tuple of integers or None, not bool")
-            axis, single = operator.index(axis), True
-        if not hasattr(type(x), "__array_ufunc__"):
-            x = np.asarray(x)
+
+def _over_axes(name):
+    """A function of operands, axis, out, where and other options: what the gufunc `name` does not know of these."""
+    plain, masked = ufuncs[name], ufuncs[name + "_where"]
+
+    def call(operands, axis, out, where, kwargs):
+        operands = [x if hasattr(type(x), "__array_ufunc__") else np.asarray(x) for x in operands]
+        shape = operands[0].shape
         if where is not True:
-            where = np.broadcast_to(where, x.shape)
+            where = np.broadcast_to(where, shape)
             if "dtype" in kwargs:  # a gufunc would ask it of the mask, too
                 dtype = kwargs.pop("dtype")
-                kwargs["signature"] = (dtype, bool, dtype)
-        if single and x.ndim:
-            operands = (x,) if where is True else (x, where)
-            return (ufunc if where is True else masked)(*operands, axis=axis, out=out, **kwargs)
-        return _flattened(function, x, axis, out, where, kwargs)
+                kwargs["signature"] = (*[dtype] * len(operands), bool, dtype)
+        if type(axis) is not int or not shape:
+            axes = _axes(name, axis, len(shape))
+            if len(axes) != 1 or axis is None or isinstance(axis, tuple):
+                return _flattened(call, plain, operands, axes, out, where, kwargs)
+            (axis,) = axes
+        if where is True:
+            return plain(*operands, axis=axis, out=out, **kwargs)
+        return masked(*operands, where, axis=axis, out=out, **kwargs)
 
-    function.__name__ = function.__qualname__ = row.name
-    function.__module__ = "fastsig"
-    return function
+    return call
 
 
-def _flattened(function, x, axis, out, where, kwargs):
+def _flattened(call, ufunc, operands, axes, out, where, kwargs):
     """Over several axes, all, or those of a 0-d array: they become one last axis, as a view where that is possible."""
-    if not hasattr(type(x), "__array_function__"):  # a pandas object, say, which has no transpose(axes)
-        x = np.asarray(x)
-    ndim, shape = x.ndim, x.shape
-    if ndim:
-        axes = range(ndim) if axis is None else normalize_axis_tuple(axis, ndim)
-    else:  # as in torch, a single number has axis 0
-        for i in axis if isinstance(axis, tuple) else () if axis is None else (axis,):
-            if operator.index(i) not in {0, -1}:
-                raise np.exceptions.AxisError(i, 0)
-        axes = ()
+    # A pandas object, say, has no transpose(axes).
+    operands = [x if hasattr(type(x), "__array_function__") else np.asarray(x) for x in operands]
+    ndim, shape = operands[0].ndim, operands[0].shape
     order = [i for i in range(ndim) if i not in axes] + list(axes)
     back = np.argsort(order)
     kept = ndim - len(axes)
@@ -73,34 +84,128 @@ def _flattened(function, x, axis, out, where, kwargs):
     def flat(array):
         return array.transpose(order).reshape(flat_shape)
 
-    where = where if where is True else flat(where)
+    operands, where = [flat(x) for x in operands], where if where is True else flat(where)
+    if ufunc.signature.endswith("()"):  # the result lies along the other axes
+        return call(operands, -1, out, where, kwargs)
     if isinstance(out, tuple) and len(out) == 1:
         (out,) = out
     if out is None or out is ...:
-        result = function(flat(x), where=where, **kwargs).reshape(moved_shape).transpose(back)
+        result = call(operands, -1, None, where, kwargs).reshape(moved_shape).transpose(back)
         if kwargs.get("order", "K") != "K":
             result = np.asarray(result, order=kwargs["order"])
         return result if out is ... else result[()]
     if not isinstance(out, np.ndarray):
-        raise TypeError(f"{function.__name__}: return arrays must be of ArrayType")
+        raise TypeError(f"{ufunc.__name__}: return arrays must be of ArrayType")
     if out.shape != shape:
-        raise ValueError(f"{function.__name__}: out has shape {out.shape}, x has {shape}")
+        raise ValueError(f"{ufunc.__name__}: out has shape {out.shape}, x has {shape}")
     view = flat(out)
     if np.may_share_memory(view, out):
-        function(flat(x), where=where, out=view, **kwargs)
+        call(operands, -1, view, where, kwargs)
     else:
-        result = function(flat(x), where=where, **kwargs).reshape(moved_shape).transpose(back)
+        result = call(operands, -1, None, where, kwargs).reshape(moved_shape).transpose(back)
         np.copyto(out, result, casting=kwargs.get("casting", "same_kind"))
     return out
 
 
-functions = {}
+def _named(function, row):
+    """A public function under its row's name and with its row's docstring."""
+    function.__name__ = function.__qualname__ = row.name
+    function.__module__ = "fastsig"
+    return function
+
+
+def _rows(row):
+    """The public function of a row function."""
+    call, direct = _over_axes(row.name), kernels.build_direct(row.name)
+
+    def function(x, axis=-1, *, out=None, where=True, **kwargs):
+        if type(axis) is int and out is None and where is True and not kwargs:
+            result = direct(x, axis)
+            if result is not None:
+                return result
+        return call((x,), axis, out, where, kwargs)
+
+    return _named(function, row)
+
+
+def _reduction(row):
+    """The public function of a reduction, with the options that SciPy gives logsumexp."""
+    ufunc, call, direct = ufuncs[row.name], _over_axes(row.name), kernels.build_direct(row.name)
+
+    def function(x, axis=None, b=None, keepdims=False, return_sign=False, *, out=None, where=True, **kwargs):
+        if b is None and out is None and where is True and not return_sign and not kwargs:
+            result = direct(x, axis) if axis is None or type(axis) is int else None
+            if result is not None:
+                kept = (1,) * x.ndim if axis is None else (*result.shape, 1)
+                return result.reshape(kept) if keepdims else result
+        if b is None and out is None and not keepdims and not return_sign:
+            return call((x,), axis, None, where, kwargs)
+        if not hasattr(type(x), "__array_ufunc__"):
+            x = np.asarray(x)
+        if b is not None:
+            x, b, dtype = _promoted(ufunc, x, b, kwargs)
+        if not x.ndim:
+            x, b = x.reshape(1), b if b is None else b.reshape(1)
+        axes = _axes(row.name, axis, x.ndim)
+        (out,) = out if isinstance(out, tuple) else (out,)
+        target = out
+        if isinstance(out, np.ndarray):
+            shape = tuple(1 if i in axes else n for i, n in enumerate(x.shape) if keepdims or i not in axes)
+            if out.shape != shape:  # it must not broadcast
+                raise ValueError(f"{row.name}: out has shape {out.shape}, the result has {shape}")
+            target = out.squeeze(axes) if keepdims else out
+        if b is not None:
+            result, sign = _weighted(x, b, axes, np.broadcast_to(where, x.shape), dtype)
+            result = result if return_sign else np.where(sign < 0, sign * np.nan, result)
+            result = np.positive(result, out=target, casting=kwargs.get("casting", "same_kind"))
+        else:
+            result = call((x,), axes[0] if len(axes) == 1 else axes, target, where, kwargs)
+            sign = np.where(np.isnan(result), result, result > -np.inf).astype(result.dtype) if return_sign else None
+        if keepdims:
+            result, sign = np.expand_dims(result, axes), sign if sign is None else np.expand_dims(sign, axes)
+        result = out if isinstance(out, np.ndarray) else result
+        return (result, sign[()]) if return_sign else result
+
+    return _named(function, row)
+
+
+def _promoted(ufunc, x, b, kwargs):
+    """Two operands as arrays of one shape, and the dtype of their result."""
+    b = b if isinstance(b, (int, float, complex)) else np.asarray(b)
+    for dtype in (x.dtype, np.asarray(b).dtype):
+        ufunc(np.empty(0, dtype))  # a call for nothing, which refuses other dtypes
+    dtype = ufunc(np.empty(0, np.result_type(x, b, 1.0)), **kwargs).dtype
+    return *np.broadcast_arrays(x, b), dtype
+
+
+def _weighted(x, b, axes, where, dtype):
+    """log(abs(sum(b * exp(x)))) over axes, and the sum's sign. Weights of 0 keep what has them out of the sum."""
+    with np.errstate(all="ignore"):
+        part = (b != 0) & where
+        x, b = np.where(part, x, -np.inf).astype(float), np.where(part, b, 0).astype(float)
+        top = np.clip(x.max(axes, keepdims=True, initial=-np.inf), np.finfo(float).min, np.finfo(float).max)
+        main = np.where(x == top, b, 0).sum(axes)
+        rest = np.where(x == top, 0, b * np.exp(x - top)).sum(axes)
+        # log1p keeps what a sum of 1 + tiny would lose.
+        precise = np.log(np.abs(main)) + np.log1p(rest / main)
+        excess = np.where(np.abs(rest) < np.abs(main), precise, np.log(np.abs(main + rest)))
+        result = top.squeeze(axes) + excess
+        return result.astype(dtype), np.sign(main + rest).astype(dtype)
+
+
+_FACES = {"rows": _rows, "reduction": _reduction}
+
+functions, gradients = {}, {}
 for _row in TABLE:
-    if _row.kind == "rows":
-        functions[_row.name] = _along_axis(_row)
-    elif _row.parameters:
-        functions[_row.name] = with_parameters(_row, ufuncs[_row.name])
+    if _row.kind == "elementwise":
+        functions[_row.name] = elementwise(_row, ufuncs, docstring(_row))
+        gradients[_row.name] = elementwise(
+            _row,
+            {name: ufuncs[f"{name}_backward"] for name, _ in expanded(_row)},
+            gradient_docstring(_row),
+            inputs="grad_output, x",
+            module="fastsig.backward",
+        )
     else:
-        functions[_row.name] = ufuncs[_row.name]
-        continue
-    functions[_row.name].__doc__ = docstring(_row)
+        functions[_row.name] = _FACES[_row.kind](_row)
+        functions[_row.name].__doc__ = docstring(_row)

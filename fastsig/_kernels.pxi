@@ -1,13 +1,14 @@
 """A kernel set: the formulas, compiled for one instruction set, as NumPy ufuncs. Each _kernels_*.pyx includes this.
 
-build(), build_rows(), build_direct() and build_scalar() are the whole interface; _fallback.py has the same.
-scalar_address() is for cython_api alone.
+build(), build_gradient(), build_rows(), build_direct() and build_scalar() are the whole interface; _fallback.py has the
+same. scalar_address() is for cython_api alone.
 """
 from cpython.mem cimport PyMem_Malloc
 from cpython.pycapsule cimport PyCapsule_New
 from cpython.ref cimport Py_DECREF, Py_XINCREF, PyObject
 from cython cimport floating
 from cython.parallel cimport prange
+from libc.math cimport INFINITY, NAN
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 cimport numpy as cnp
@@ -34,6 +35,7 @@ cdef extern from *:
     void clear_fp_flags() noexcept nogil
 
 include "_formulas.pxi"
+include "_gradients.pxi"
 include "_driver.pxi"
 include "_rows.pxi"
 
@@ -41,6 +43,7 @@ cdef extern from "numpy/dtype_api.h":
     ctypedef struct DType "PyArray_DTypeMeta":
         int type_num
     DType *PyArray_CommonDType(DType *, DType *) except NULL
+    DType *PyArray_PromoteDTypeSequence(int, DType **) except NULL
 
 cdef extern from "numpy/ufuncobject.h":
     object PyUFunc_FromFuncAndDataAndSignature(PyUFuncGenericFunction *, void **, char *, int, int, int, int,
@@ -70,6 +73,7 @@ cdef class Loops:
     cdef void **data
     cdef bytearray types
     cdef tuple texts
+    cdef bint equals                    # operands of equal standing: all become the dtype that they are promoted to
     cdef str bfloat16_types             # of the loop that waits for the first bfloat16 ("E", as in ml_dtypes)
     cdef PyUFuncGenericFunction bfloat16_function
     cdef void *bfloat16_data
@@ -88,12 +92,13 @@ cdef class Loops:
         self.types += bytes([np.dtype(char).num for char in types])
         self.n += 1
 
-    cdef ufunc(self, int nin, str name, str doc, str signature):
+    cdef ufunc(self, int nin, str name, str doc, str signature, bint equals=False):
         cdef bytes c_name = name.encode(), c_doc = doc.encode(), c_signature = (signature or "").encode()
         self.texts = c_name, c_doc, c_signature
         ufunc = PyUFunc_FromFuncAndDataAndSignature(
             self.functions, self.data, <char *>self.types, self.n, nin, 1, -1, c_name, c_doc, 0,
             <const char *>c_signature if signature else NULL)
+        self.equals = equals
         loops_of[ufunc] = self
         PyUFunc_AddPromoter(ufunc, (None,) * (nin + 1), PyCapsule_New(<void *>promote, "numpy._ufunc_promoter", NULL))
         return ufunc
@@ -114,7 +119,8 @@ cdef frozenset supported = whole_numbers | {float, np.float16, np.float32, np.fl
 cdef object float64 = type(np.dtype("d"))
 
 
-cdef DType *beside_bfloat16(DType *bfloat16, str types, int nin, DType **given, DType **signature) except? NULL:
+cdef DType *beside_bfloat16(DType *bfloat16, str types, bint equals, int nin, DType **given,
+                            DType **signature) except? NULL:
     """What a call with bfloat16 computes in: what is asked for, else float64 for integer x, else what promotion gives.
 
     NULL is for what NumPy finds by itself: the first loop that all operands can be cast to.
@@ -126,8 +132,9 @@ cdef DType *beside_bfloat16(DType *bfloat16, str types, int nin, DType **given, 
             return NULL
     if signature[nin] != NULL:
         return bfloat16 if signature[nin] == bfloat16 else NULL
-    if given[0] != NULL and (<object>given[0]).type in whole_numbers:
-        return <DType *>float64
+    for i in range(nin if equals else 1):
+        if given[i] != NULL and (<object>given[i]).type in whole_numbers:
+            return <DType *>float64
     for i in range(nin):                                    # Python numbers take the dtype of the others
         if common == bfloat16 and types[i] == "E" and given[i] != NULL and (<object>given[i]).type not in {int, float}:
             try:
@@ -136,6 +143,22 @@ cdef DType *beside_bfloat16(DType *bfloat16, str types, int nin, DType **given, 
                 return NULL
             Py_DECREF(<object>common)                       # DTypes outlive this
     return common if common == bfloat16 else NULL
+
+
+cdef DType *common_float(int nin, DType **given, DType **signature) except NULL:
+    """What operands of equal standing are computed in: what is asked for, else what they are promoted to."""
+    cdef DType *common = NULL
+    cdef int i
+    for i in range(nin + 1):
+        if signature[i] != NULL:
+            common = signature[i]
+            break
+    else:
+        common = PyArray_PromoteDTypeSequence(nin, given)
+        Py_DECREF(<object>common)                           # DTypes outlive this
+    if common.type_num != cnp.NPY_FLOAT16 and common.type_num != cnp.NPY_FLOAT:
+        return <DType *>float64
+    return common
 
 
 cdef int promote(object ufunc, DType **given, DType **signature, DType **wanted) except -1:
@@ -158,7 +181,9 @@ cdef int promote(object ufunc, DType **given, DType **signature, DType **wanted)
                             f"bfloat16 of ml_dtypes, not {kind.__name__}")
     if bfloat16 != NULL:
         loops.register_bfloat16(ufunc, bfloat16)
-        floats = beside_bfloat16(bfloat16, loops.bfloat16_types, nin, given, signature)
+        floats = beside_bfloat16(bfloat16, loops.bfloat16_types, loops.equals, nin, given, signature)
+    elif loops.equals:
+        floats = common_float(nin, given, signature)
     for i in range(nin + 1):
         wanted[i] = floats if floats != NULL and loops.bfloat16_types[i] == "E" else given[i]
     if wanted[0] == NULL:
@@ -226,6 +251,14 @@ def build(str name, str doc, int parameters=0):
     return loops.ufunc(kernel.nin, name, doc, None)
 
 
+def build_gradient(str name, str ufunc_name, str doc, int parameters=0):
+    """The ufunc of grad_output, x and the parameters that is the gradient of the elementwise function `name`."""
+    cdef Kernel kernel = kernels[name + "_backward"]
+    cdef Loops loops = Loops()
+    add_floats(loops, kernel)
+    return loops.ufunc(kernel.nin, ufunc_name, doc, None, equals=True)
+
+
 ctypedef double (*Scalar1)(double) noexcept nogil
 ctypedef double (*Scalar2)(double, double) noexcept nogil
 ctypedef double (*Scalar3)(double, double, double) noexcept nogil
@@ -267,7 +300,7 @@ def scalar_address(str name, str char):
 
 cdef RowLoop row_loop(str name, str char):
     cdef RowLoop loop
-    loop.logarithm, loop.masked = name.startswith("log_"), name.endswith("_where")
+    loop.logarithm, loop.reduces, loop.masked = "log" in name, "logsumexp" in name, name.endswith("_where")
     loop.cost = 2.0 if char == "d" else 0.8
     loop.load, loop.store = NULL, NULL
     if char == "e":
@@ -278,27 +311,29 @@ cdef RowLoop row_loop(str name, str char):
 
 
 def build_rows(str name, str doc):
-    """The generalised ufunc `name`: softmax or log_softmax, or their masked twins NAME_where."""
+    """The generalised ufunc `name`: softmax, log_softmax, logsumexp, or one's masked twin NAME_where."""
     cdef Loops loops = Loops()
     cdef RowLoop loop
     cdef size_t driver
     mask = "?" if name.endswith("_where") else ""
+    core = ("(n),(n)" if mask else "(n)") + ("->()" if row_loop(name, "d").reduces else "->(n)")
     for char in "dfeE":                                     # double first: that is what integers become
         loop = row_loop(name, char)
         driver = <size_t>drive_rows[double] if char == "d" else <size_t>drive_rows[float]
         loops.add(char + mask + char, <PyUFuncGenericFunction>driver, &loop, sizeof(RowLoop))
-    return loops.ufunc(2 if mask else 1, name, doc, "(n),(n)->(n)" if mask else "(n)->(n)")
+    return loops.ufunc(2 if mask else 1, name, doc, core)
 
 
 def build_direct(str name):
     """A function of x and axis: the row function `name` of plain C-ordered float32 and float64 arrays along their last
-    axis, in a third of the time that NumPy takes to call a generalised ufunc. For all else it returns None."""
+    axis (None: along all, if it reduces), in a third of the time that NumPy takes to call a generalised ufunc. For all
+    else it returns None."""
     cdef RowLoop f32 = row_loop(name, "f"), f64 = row_loop(name, "d")
 
     def direct(x, axis):
         cdef cnp.ndarray source, result
         cdef Layout at
-        cdef int kind
+        cdef int kind, kept
         cdef npy_intp rows
         if type(x) is not cnp.ndarray:
             return None
@@ -306,19 +341,24 @@ def build_direct(str name):
         kind = cnp.PyArray_TYPE(source)
         if kind != cnp.NPY_FLOAT and kind != cnp.NPY_DOUBLE or not cnp.PyArray_ISCARRAY_RO(source):
             return None
-        if source.ndim == 0 or axis != -1 and axis != source.ndim - 1:
+        kept = source.ndim - 1
+        if kept < 0 or (not f32.reduces if axis is None else axis != -1 and axis != kept):
             return None
-        result = cnp.PyArray_EMPTY(source.ndim, source.shape, kind, 0)
-        at.n = source.shape[source.ndim - 1]
+        if axis is None:
+            kept, at.n = 0, cnp.PyArray_SIZE(source)
+        else:
+            at.n = source.shape[kept]
+        result = cnp.PyArray_EMPTY(kept if f32.reduces else source.ndim, source.shape, kind, 0)
         at.x, at.mask, at.y = cnp.PyArray_BYTES(source), NULL, cnp.PyArray_BYTES(result)
         at.x_step[1] = at.y_step[1] = cnp.PyArray_ITEMSIZE(source)
-        at.x_step[0] = at.y_step[0] = at.n * at.x_step[1]
-        rows = cnp.PyArray_SIZE(source) // at.n if at.n else 0
+        at.x_step[0] = at.n * at.x_step[1]
+        at.y_step[0] = at.y_step[1] if f32.reduces else at.x_step[0]
+        rows = cnp.PyArray_MultiplyList(source.shape, kept)
         with nogil:
             if kind == cnp.NPY_FLOAT:
                 share_rows(&at, rows, &f32, <float *>NULL)
             else:
                 share_rows(&at, rows, &f64, <double *>NULL)
-        return result
+        return result if result.ndim else cnp.PyArray_ToScalar(at.y, result)
 
     return direct

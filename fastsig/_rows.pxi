@@ -1,4 +1,4 @@
-"""softmax and log_softmax along an axis: the inner loops of generalised ufuncs "(n)->(n)".
+"""softmax, log_softmax and logsumexp along an axis: the inner loops of generalised ufuncs "(n)->(n)" and "(n)->()".
 
 A row is one vector along the axis; it may lie anywhere, with any stride. Four ways to run the same arithmetic:
 
@@ -22,7 +22,8 @@ cdef enum:
     SHORT = 16          # rows of up to so many elements are transposed, if there are enough of them
 
 cdef struct RowLoop:
-    bint logarithm          # log_softmax
+    bint logarithm          # log_softmax and logsumexp, not softmax
+    bint reduces            # logsumexp: one result a row, "(n)->()"
     bint masked             # a second, boolean operand: "(n),(n)->(n)"
     double cost             # as in Loop
     Load load               # as in Loop
@@ -35,7 +36,7 @@ cdef struct Layout:         # one call's operands; strides in bytes, [row, eleme
     npy_intp n
     npy_intp[2] x_step
     npy_intp[2] mask_step
-    npy_intp[2] y_step
+    npy_intp[2] y_step      # the second is not used if a row has one result
 
 
 # ------------------------------------------------------------------------------------- pieces of a row
@@ -166,11 +167,39 @@ cdef inline floating *target(const Layout *at, npy_intp row, npy_intp i, floatin
     return block
 
 
+cdef floating of_special_row(const Layout *at, npy_intp row, const RowLoop *loop, floating nan) noexcept nogil:
+    """logsumexp of a row that gave NaN, as it is all -inf, or holds inf or NaN."""
+    cdef floating[BLOCK] z
+    cdef const floating *x
+    cdef floating m = -INFINITY
+    cdef npy_intp i, j, n
+    for i from 0 <= i < at.n by BLOCK:
+        n = min(<npy_intp>BLOCK, at.n - i)
+        x = read(at, row, i, n, z, loop.load)
+        for j in range(n):
+            if x[j] != x[j]:
+                return nan
+            m = x[j] if x[j] > m else m
+    return m
+
+cdef inline void write_sums(const Layout *at, npy_intp row, npy_intp rows, const floating *m, floating *norm,
+                            const RowLoop *loop) noexcept nogil:
+    """logsumexp of rows [row, row + rows) from their maxima and what their logarithms exceed these by."""
+    cdef npy_intp r
+    for r in range(rows):
+        norm[r] = m[r] + norm[r]
+    for r in range(rows):
+        if norm[r] != norm[r]:
+            norm[r] = of_special_row(at, row + r, loop, norm[r])
+    scatter(norm, at.y + row * at.y_step[0], at.y_step[0], rows, loop.store)
+
+
 # ------------------------------------------------------------------------------------- vector lanes along a row
 
 cdef void short_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
     cdef floating[SPAN] z
     cdef floating[SPAN + LANES] e
+    cdef floating[BLOCK] top
     cdef floating[BLOCK] norm
     cdef floating[LANES] tail
     cdef npy_intp[BLOCK] dominated_row
@@ -185,6 +214,7 @@ cdef void short_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLo
             b = z + r * n
             x = read(at, row + r, 0, n, b, loop.load)
             m = maximum(x, n)
+            top[r] = m
             for i in range(n):
                 b[i] = x[i] - m
         pad(z, rows * n, whole_lanes(rows * n))
@@ -203,6 +233,10 @@ cdef void short_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLo
                 norm[r] = total(e + r * n, whole, tail, True) / exp_unit(m)
             pad(norm, rows, whole_lanes(rows))
             log1p_block(norm, norm, whole_lanes(rows))
+        if loop.reduces:
+            write_sums(at, row, rows, top, norm, loop)
+            row += rows
+            continue
         for r in range(rows):
             b = e + r * n
             y = target(at, row + r, 0, b, loop.store)
@@ -263,6 +297,9 @@ cdef void long_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoo
         if loop.logarithm:
             pad(norm, 1, LANES)
             log1p_block(norm, norm, LANES)
+        if loop.reduces:
+            write_sums(at, row, 1, &m, norm, loop)
+            continue
         factor = norm[0]
         if keep:
             y = target(at, row, 0, e, loop.store)
@@ -375,6 +412,9 @@ cdef void short_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowL
                 rests[k] = without_units(e[k])
             lanes_fold(rests, n, rest)
         lanes_normaliser(sum, rest, norm, loop.logarithm)
+        if loop.reduces:
+            write_sums(at, row, w, m, norm, loop)
+            continue
         for i in range(n):
             write_lanes(at, row, i, w, value + i * WIDE, norm, loop)
 
@@ -427,6 +467,9 @@ cdef void long_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowLo
             if loop.logarithm:
                 lanes_fold(rests, LANES, rest)
         lanes_normaliser(sum, rest, norm, loop.logarithm)
+        if loop.reduces:
+            write_sums(at, row, w, m, norm, loop)
+            continue
         if keep:
             for i in range(at.n):
                 y = <floating *>(at.y + row * at.y_step[0] + i * at.y_step[1])
@@ -444,9 +487,19 @@ cdef void long_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowLo
 
 # ------------------------------------------------------------------------------------- the loop
 
+cdef void write_empty(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
+    """logsumexp of nothing."""
+    cdef floating nothing = -INFINITY
+    cdef npy_intp row
+    for row in range(begin, end):
+        scatter(&nothing, at.y + row * at.y_step[0], 0, 1, loop.store)
+
 cdef void run_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
     cdef npy_intp stored = sizeof(uint16_t) if loop.load != NULL else sizeof(floating)
-    if at.mask == NULL and at.n <= SHORT and end - begin >= LANES:
+    if at.n == 0:
+        if loop.reduces:
+            write_empty(at, begin, end, loop, _)
+    elif at.mask == NULL and at.n <= SHORT and end - begin >= LANES:
         short_lanes(at, begin, end, loop, _)
     elif at.mask == NULL and at.x_step[0] == stored and end - begin >= LANES:
         long_lanes(at, begin, end, loop, _)
@@ -460,8 +513,6 @@ cdef void share_rows(const Layout *at, npy_intp rows, const RowLoop *loop, float
     cdef npy_intp chunk, c
     cdef void *team = NULL
     cdef int threads = 0
-    if rows == 0 or at.n == 0:
-        return
     if rows > 1 and rows * at.n * loop.cost > PARALLEL_NS:
         threads = acquire_threads(rows * at.n * loop.cost, &team)
     if threads > 1:
@@ -475,7 +526,7 @@ cdef void share_rows(const Layout *at, npy_intp rows, const RowLoop *loop, float
     clear_fp_flags()
 
 cdef void drive_rows(floating **args, const npy_intp *dims, const npy_intp *steps, void *data) noexcept nogil:
-    """A generalised ufunc's inner loop."""
+    """A generalised ufunc's inner loop. The steps are those over rows of all operands, then those along a row."""
     cdef const RowLoop *loop = <const RowLoop *>data
     cdef int nargs = 3 if loop.masked else 2
     cdef Layout at
@@ -484,5 +535,5 @@ cdef void drive_rows(floating **args, const npy_intp *dims, const npy_intp *step
     at.mask = <const char *>args[1] if loop.masked else NULL
     at.x_step[0], at.x_step[1] = steps[0], steps[nargs]
     at.mask_step[0], at.mask_step[1] = steps[1], steps[nargs + 1]
-    at.y_step[0], at.y_step[1] = steps[nargs - 1], steps[2 * nargs - 1]
+    at.y_step[0], at.y_step[1] = steps[nargs - 1], 0 if loop.reduces else steps[2 * nargs - 1]
     share_rows(&at, dims[0], loop, args[0])

@@ -8,3 +8,18 @@ cdef floating sigmoid(floating x) noexcept nogil
 cdef floating tanh(floating x) noexcept nogil
 cdef floating relu(floating x) noexcept nogil
 cdef floating leaky_relu(floating x, floating negative_slope) noexcept nogil
+cdef floating relu6(floating x) noexcept nogil
+cdef floating hard_tanh(floating x, floating min_val, floating max_val) noexcept nogil
+cdef floating hard_sigmoid(floating x) noexcept nogil
+cdef floating hard_swish(floating x) noexcept nogil
+cdef floating softsign(floating x) noexcept nogil
+cdef floating silu(floating x) noexcept nogil
+cdef floating mish(floating x) noexcept nogil
+cdef floating gelu(floating x) noexcept nogil
+cdef floating gelu_tanh(floating x) noexcept nogil
+cdef floating elu(floating x, floating alpha) noexcept nogil
+cdef floating selu(floating x) noexcept nogil
+cdef floating celu(floating x, floating alpha) noexcept nogil
+cdef floating softplus(floating x, floating beta) noexcept nogil
+cdef floating log_sigmoid(floating x) noexcept nogil
+cdef floating logit(floating x) noexcept nogil

@@ -46,3 +46,123 @@ cdef floating leaky_relu(floating x, floating negative_slope) noexcept nogil:
         return leaky_relu_float(x, negative_slope)
     else:
         return leaky_relu_double(x, negative_slope)
+
+cdef float1 relu6_float = <float1><size_t>address("relu6", "f")
+cdef double1 relu6_double = <double1><size_t>address("relu6", "d")
+cdef floating relu6(floating x) noexcept nogil:
+    if floating is float:
+        return relu6_float(x)
+    else:
+        return relu6_double(x)
+
+cdef float3 hard_tanh_float = <float3><size_t>address("hard_tanh", "f")
+cdef double3 hard_tanh_double = <double3><size_t>address("hard_tanh", "d")
+cdef floating hard_tanh(floating x, floating min_val, floating max_val) noexcept nogil:
+    if floating is float:
+        return hard_tanh_float(x, min_val, max_val)
+    else:
+        return hard_tanh_double(x, min_val, max_val)
+
+cdef float1 hard_sigmoid_float = <float1><size_t>address("hard_sigmoid", "f")
+cdef double1 hard_sigmoid_double = <double1><size_t>address("hard_sigmoid", "d")
+cdef floating hard_sigmoid(floating x) noexcept nogil:
+    if floating is float:
+        return hard_sigmoid_float(x)
+    else:
+        return hard_sigmoid_double(x)
+
+cdef float1 hard_swish_float = <float1><size_t>address("hard_swish", "f")
+cdef double1 hard_swish_double = <double1><size_t>address("hard_swish", "d")
+cdef floating hard_swish(floating x) noexcept nogil:
+    if floating is float:
+        return hard_swish_float(x)
+    else:
+        return hard_swish_double(x)
+
+cdef float1 softsign_float = <float1><size_t>address("softsign", "f")
+cdef double1 softsign_double = <double1><size_t>address("softsign", "d")
+cdef floating softsign(floating x) noexcept nogil:
+    if floating is float:
+        return softsign_float(x)
+    else:
+        return softsign_double(x)
+
+cdef float1 silu_float = <float1><size_t>address("silu", "f")
+cdef double1 silu_double = <double1><size_t>address("silu", "d")
+cdef floating silu(floating x) noexcept nogil:
+    if floating is float:
+        return silu_float(x)
+    else:
+        return silu_double(x)
+
+cdef float1 mish_float = <float1><size_t>address("mish", "f")
+cdef double1 mish_double = <double1><size_t>address("mish", "d")
+cdef floating mish(floating x) noexcept nogil:
+    if floating is float:
+        return mish_float(x)
+    else:
+        return mish_double(x)
+
+cdef float1 gelu_float = <float1><size_t>address("gelu", "f")
+cdef double1 gelu_double = <double1><size_t>address("gelu", "d")
+cdef floating gelu(floating x) noexcept nogil:
+    if floating is float:
+        return gelu_float(x)
+    else:
+        return gelu_double(x)
+
+cdef float1 gelu_tanh_float = <float1><size_t>address("gelu_tanh", "f")
+cdef double1 gelu_tanh_double = <double1><size_t>address("gelu_tanh", "d")
+cdef floating gelu_tanh(floating x) noexcept nogil:
+    if floating is float:
+        return gelu_tanh_float(x)
+    else:
+        return gelu_tanh_double(x)
+
+cdef float2 elu_float = <float2><size_t>address("elu", "f")
+cdef double2 elu_double = <double2><size_t>address("elu", "d")
+cdef floating elu(floating x, floating alpha) noexcept nogil:
+    if floating is float:
+        return elu_float(x, alpha)
+    else:
+        return elu_double(x, alpha)
+
+cdef float1 selu_float = <float1><size_t>address("selu", "f")
+cdef double1 selu_double = <double1><size_t>address("selu", "d")
+cdef floating selu(floating x) noexcept nogil:
+    if floating is float:
+        return selu_float(x)
+    else:
+        return selu_double(x)
+
+cdef float2 celu_float = <float2><size_t>address("celu", "f")
+cdef double2 celu_double = <double2><size_t>address("celu", "d")
+cdef floating celu(floating x, floating alpha) noexcept nogil:
+    if floating is float:
+        return celu_float(x, alpha)
+    else:
+        return celu_double(x, alpha)
+
+cdef float2 softplus_float = <float2><size_t>address("softplus", "f")
+cdef double2 softplus_double = <double2><size_t>address("softplus", "d")
+cdef floating softplus(floating x, floating beta) noexcept nogil:
+    if floating is float:
+        return softplus_float(x, beta)
+    else:
+        return softplus_double(x, beta)
+
+cdef float1 log_sigmoid_float = <float1><size_t>address("log_sigmoid", "f")
+cdef double1 log_sigmoid_double = <double1><size_t>address("log_sigmoid", "d")
+cdef floating log_sigmoid(floating x) noexcept nogil:
+    if floating is float:
+        return log_sigmoid_float(x)
+    else:
+        return log_sigmoid_double(x)
+
+cdef float1 logit_float = <float1><size_t>address("logit", "f")
+cdef double1 logit_double = <double1><size_t>address("logit", "d")
+cdef floating logit(floating x) noexcept nogil:
+    if floating is float:
+        return logit_float(x)
+    else:
+        return logit_double(x)

@@ -9,18 +9,17 @@ functions in float64.
 """
 
 from ._backend import kernels
-from ._catalog import TABLE
-from ._functions import with_parameters
+from ._catalog import TABLE, expanded
+from ._functions import elementwise
 
 __all__ = []
 
 for _row in TABLE:
     if _row.kind == "elementwise":
-        _function = kernels.build_scalar(_row.name, len(_row.parameters))
-        if _row.parameters:
-            _function = with_parameters(_row, _function, options="")
+        _numbers = {name: kernels.build_scalar(name, len(_row.parameters)) for name, _ in expanded(_row)}
+        _doc = f"{_row.summary[:-1]}, of one number: {_row.formula}."
+        _function = elementwise(_row, _numbers, _doc, options="", module=__name__)
         _function.__name__ = _function.__qualname__ = _row.name
-        _function.__module__ = __name__
-        _function.__doc__ = f"{_row.summary[:-1]}, of one number: {_row.formula}."
+        _function.__module__, _function.__doc__ = __name__, _doc
         globals()[_row.name] = _function
         __all__.append(_row.name)

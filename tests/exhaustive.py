@@ -1,4 +1,5 @@
-"""Every one of the 2^32 float32 inputs of the elementwise functions against float64, and float64 against MPFR.
+"""Every one of the 2^32 float32 inputs of the elementwise functions and their derivatives against float64, and float64
+against MPFR.
 
     python tests/exhaustive.py [names] [--processes 2] [--every 1] [--points 1000000]
 
@@ -17,7 +18,7 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-from oracle import ELEMENTWISE, defaults, exact, hard, reference
+from oracle import DERIVATIVES, ELEMENTWISE, defaults, exact, function, hard, label, numbers, reference, unit
 
 import fastsig
 
@@ -36,7 +37,7 @@ except ModuleNotFoundError:
 CHUNK = 2**13  # the temporary arrays stay in the cache
 CHUNKS = 2**32 // CHUNK
 SAMPLE = 5000  # float64 points in one piece of work
-NEVER_FALL = {"sigmoid", "softplus"}  # increasing functions whose results never go down, not even by a rounding error
+NEVER_FALL = {"sigmoid", "softplus", "log_sigmoid"}  # they increase, and so do the results, or stay
 
 
 class Result(NamedTuple):
@@ -60,21 +61,22 @@ def ulp(truth):
     return ((exponent - 23) << 52).view(np.float64)
 
 
-def check(row, chunk, function=None):
+def check(row, chunk, called=None):
     """Compare one chunk of inputs, those whose bit patterns begin at chunk * CHUNK."""
     patterns = np.arange(chunk * CHUNK, (chunk + 1) * CHUNK, dtype=np.uint32)
     x, parameters = patterns.view(np.float32), defaults(row, np.float32)
-    got = (function or getattr(fastsig, row.name))(x, **parameters)
+    got = (called or function(fastsig, row))(x, **parameters)
     truth = np.array(reference(row, x, np.float64, **parameters), np.float64)
     for i in np.flatnonzero(np.isinf(x)):
         truth[i] = float(exact(row, x[i], **parameters)[0])  # the limit
     wrong_nan = np.isnan(got) != np.isnan(truth)
-    wrong_sign = (np.signbit(got) != np.signbit(truth)) & (truth != 0) & ~np.isnan(truth)
+    least = unit(row, x, np.float64, **parameters)
+    wrong_sign = (np.signbit(got) != np.signbit(truth)) & (np.abs(truth) > least)
     with np.errstate(all="ignore"):  # signalling NaNs
         steps = np.diff(got) if patterns[0] < 2**31 else -np.diff(got)  # negative numbers' patterns run the other way
         top = 2.0**128  # infinity counts as the first number that is too large
         difference = np.abs(np.clip(got.astype(np.float64), -top, top) - np.clip(truth, -top, top))
-        errors = np.where(np.isnan(difference), 0, difference / ulp(truth))
+        errors = np.where(np.isnan(difference), 0, difference / ulp(np.fmax(np.abs(truth), least)))
     worst = int(errors.argmax())
     counts = (int(wrong.sum()) for wrong in (errors > 1, wrong_nan, wrong_sign, steps < 0))
     return Result(float(errors[worst]), int(patterns[worst]), *counts)
@@ -85,7 +87,7 @@ def check_all(row, pool, every=1):
     chunks = range(0, CHUNKS, every)
     results = pool.imap_unordered(partial(check, row), chunks, chunksize=512)
     total = Result()
-    for result in tqdm(results, total=len(chunks), desc=row.name, leave=False, file=sys.stderr):
+    for result in tqdm(results, total=len(chunks), desc=label(row), leave=False, file=sys.stderr):
         total = total.merged(result)
     return total
 
@@ -110,15 +112,15 @@ def sample64(seed):
     return np.concatenate(x)
 
 
-def check64(row, seed):
+def check64(row, seed, called=None):
     """Compare one sample of float64 inputs with MPFR."""
     x, parameters = sample64(seed), defaults(row, np.float64)
-    got = getattr(fastsig, row.name)(x, **parameters)
+    got = (called or function(fastsig, row))(x, **parameters)
     with gmpy2.context(precision=400):
         names = {name: getattr(gmpy2, name) for name in dir(gmpy2) if not name.startswith("_")}
-        names |= {"mpf": gmpy2.mpfr, "max": max, "min": min, "pi": gmpy2.const_pi(), "abs": abs}
+        names |= {"mpf": gmpy2.mpfr, "max": max, "min": min, "pi": gmpy2.const_pi(), "abs": abs, "nan": gmpy2.nan()}
         names |= {"ncdf": lambda v: gmpy2.erfc(-v / gmpy2.sqrt(2)) / 2}
-        names |= {name: gmpy2.mpfr(float(value)) for name, value in parameters.items()}
+        names |= {name: gmpy2.mpfr(float(value)) for name, value in numbers(parameters).items()}
         code = compile(row.truth, row.name, "eval")
         truths = [eval(code, names | {"x": gmpy2.mpfr(value)}) for value in x.tolist()]
         high = np.array([float(truth) for truth in truths])
@@ -126,10 +128,12 @@ def check64(row, seed):
             [float(t - h) if gmpy2.is_finite(t) and np.isfinite(h) else 0.0 for t, h in zip(truths, high.tolist())]
         )
     wrong_nan = np.isnan(got) != np.isnan(high)
-    wrong_sign = (np.signbit(got) != np.signbit(high)) & (high != 0) & ~np.isnan(high)
+    least = unit(row, x, np.float64, **parameters)
+    wrong_sign = (np.signbit(got) != np.signbit(high)) & (np.abs(high) > least)
     with np.errstate(all="ignore"):
-        unit = np.maximum(np.spacing(np.nextafter(np.abs(high), 0)), np.finfo(np.float64).smallest_subnormal)
-        errors = np.where(got == high, np.abs(low), np.abs((got - high) - low)) / unit
+        size = np.nextafter(np.fmax(np.abs(high), least), 0)
+        spacing = np.maximum(np.spacing(size), np.finfo(np.float64).smallest_subnormal)
+        errors = np.where(got == high, np.abs(low), np.abs((got - high) - low)) / spacing
     errors = np.where(np.isnan(errors), 0, errors)
     worst = int(errors.argmax())
     counts = (int(wrong.sum()) for wrong in (errors > 1, wrong_nan, wrong_sign))
@@ -145,7 +149,7 @@ def check_all64(row, pool, points):
 
 
 HEAD = (
-    f"\n{'function':<16}{'max ULP':>9}{'allowed':>9}{'at':>20}{'':>16}{'> 1 ULP':>13}{'NaN':>6}{'sign':>6} wrong"
+    f"\n{'function':<24}{'max ULP':>9}{'allowed':>9}{'at':>20}{'':>16}{'> 1 ULP':>13}{'NaN':>6}{'sign':>6} wrong"
     f"{'falls':>11}"
 )
 
@@ -155,7 +159,7 @@ def show(row, result, kind):
     value = np.uint64(result.bits).view(np.float64) if kind else np.uint32(result.bits).view(np.float32)
     verdict = "" if acceptable(row, result, kind) else "   FAILED"
     print(
-        f"{row.name:<16}{result.error:>9.3f}{row.max_ulp[kind]:>9}{result.bits:>#20x}{value:>16.8g}{result.over_one:>13,}"
+        f"{label(row):<24}{result.error:>9.3f}{row.max_ulp[kind]:>9}{result.bits:>#20x}{value:>16.8g}{result.over_one:>13,}"
         f"{result.wrong_nan:>6}{result.wrong_sign:>6}      {result.falls:>11,}{verdict}",
         flush=True,
     )
@@ -164,7 +168,8 @@ def show(row, result, kind):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    names = [row.name for row in ELEMENTWISE]
+    rows = ELEMENTWISE + DERIVATIVES
+    names = [label(row) for row in rows]
     parser.add_argument("names", nargs="*", metavar="name", help=f"functions (default: {' '.join(names)})")
     parser.add_argument("--processes", type=int, default=2, help="how many work at it (default: %(default)s)")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="only every N-th of the chunks, as a trial")
@@ -174,7 +179,7 @@ def main():
         parser.error(f"no such elementwise function: {' '.join(sorted(unknown))}")
 
     fastsig.show_config()
-    rows = [row for row in ELEMENTWISE if not arguments.names or row.name in arguments.names]
+    rows = [row for row in rows if not arguments.names or label(row) in arguments.names]
     failed = False
     with multiprocessing.Pool(arguments.processes, fastsig.set_num_threads, (1,)) as pool:
         print("\nfloat32" + HEAD)

@@ -7,19 +7,49 @@ import mpmath
 import numpy as np
 import scipy.special
 
-from fastsig._catalog import TABLE
+from fastsig._catalog import TABLE, expanded
 
-ELEMENTWISE = [row for row in TABLE if row.kind == "elementwise"]
-ROWS = [row for row in TABLE if row.kind == "rows"]
+EXPANDED = [variant for row in TABLE for _, variant in expanded(row)]
+ELEMENTWISE = [row for row in EXPANDED if row.kind == "elementwise"]
+ROWS = [row for row in EXPANDED if row.kind == "rows"]
+REDUCTIONS = [row for row in EXPANDED if row.kind == "reduction"]
+# The derivatives as rows of their own, with `truth` and `max_ulp` as a function's.
+DERIVATIVES = [
+    row._replace(name=f"backward.{row.name}", kind="derivative", truth=row.gradient.truth, max_ulp=row.gradient.max_ulp)
+    for row in ELEMENTWISE
+]
 HAS_LONG_DOUBLE = np.finfo(np.longdouble).nmant > np.finfo(np.float64).nmant
 
 # 1 + exp(-745) needs 1075 bits before the first that counts.
 BITS = 1200
 
 
+def function(package, row):
+    """What a row is about, as a function of x and the parameters: a derivative is the gradient of 1."""
+    if row.kind != "derivative":
+        return getattr(package, row.name)
+    gradient = getattr(package.backward, row.name.removeprefix("backward."))
+    return lambda x, **parameters: gradient(np.asarray(x).dtype.type(1), x, **parameters)
+
+
 def defaults(row, dtype):
     """The parameters' default values as the function sees them: rounded to the dtype of x, like all Python floats."""
-    return {parameter.name: np.dtype(dtype).type(parameter.default) for parameter in row.parameters}
+    return {parameter.name: np.dtype(dtype).type(parameter.default) for parameter in row.parameters} | chosen(row)
+
+
+def chosen(row):
+    """The keyword that makes a function what the row says."""
+    return {row.choice.name: row.choice.default} if row.choice else {}
+
+
+def label(row):
+    """For a test's name."""
+    return "-".join([row.name, *chosen(row).values()])
+
+
+def numbers(parameters):
+    """Those that are no words."""
+    return {name: value for name, value in parameters.items() if not isinstance(value, str)}
 
 
 def finite(value):
@@ -34,14 +64,14 @@ def to_mpf(value):
 
 
 def exact(row, x, **parameters):
-    """row.truth by mpmath: for an elementwise row a value for each x, for a row function the row of results."""
+    """row.truth by mpmath: for an elementwise row a value for each x, along an axis the results for the row x."""
     with mpmath.workprec(BITS):
-        names = {name: mpmath.mpf(float(value)) for name, value in parameters.items()}
+        names = {name: mpmath.mpf(float(value)) for name, value in numbers(parameters).items()}
         xs = [finite(mpmath.mpf(float(value))) for value in np.ravel(x)]
         # One namespace: a comprehension inside an eval does not see the eval's local names.
-        values = [xs] if row.kind == "rows" else xs
+        values = [xs] if row.kind in {"rows", "reduction"} else xs
         results = [eval(row.truth, vars(mpmath) | names | {"x": value}) for value in values]
-        return results[0] if row.kind == "rows" else results
+        return results[0] if row.kind in {"rows", "reduction"} else results
 
 
 class _Where(ast.NodeTransformer):
@@ -50,14 +80,27 @@ class _Where(ast.NodeTransformer):
         return ast.Call(ast.Name("where", ast.Load()), [node.test, node.body, node.orelse], [])
 
 
+def _ncdf(x):
+    """The normal distribution function; beyond float64 by Taylor's series and Laplace's continued fraction."""
+    if x.dtype == np.float64:
+        return scipy.special.ndtr(x)
+    a = np.minimum(np.abs(x), 200)
+    high = np.round(a * 2**16) / 2**16  # its square is exact
+    density = np.exp(-high * high / 2) * np.exp((high - a) * (high + a) / 2) / np.sqrt(8 * np.arctan(x.dtype.type(1)))
+    series, term, fraction = np.zeros_like(a), np.minimum(a, 2), np.maximum(a, 2)
+    for k in range(50):
+        series, term = series + term, term * np.minimum(a, 2) ** 2 / (2 * k + 3)
+    for k in range(300, 0, -1):
+        fraction = np.maximum(a, 2) + k / fraction
+    tail = np.where(a < 2, 0.5 - density * series, density / fraction)
+    return np.where(x < 0, tail, 1 - tail)
+
+
 class _Names(dict):
-    """NumPy's functions under mpmath's names, and in float64 those that SciPy alone has."""
+    """NumPy's functions under mpmath's names."""
 
     def __missing__(self, name):
-        if hasattr(np, name):
-            return getattr(np, name)
-        function = getattr(scipy.special, {"ncdf": "ndtr"}.get(name, name))
-        return lambda *values: function(*(np.asarray(value, np.float64) for value in values))
+        return getattr(np, name)
 
 
 @functools.cache
@@ -68,8 +111,8 @@ def _vectorised(truth):
 def reference(row, x, dtype=np.longdouble, **parameters):
     """row.truth of an elementwise row, vectorised in a wider dtype; test_accuracy compares it with `exact`."""
     kind = np.dtype(dtype).type
-    names = _Names(max=np.maximum, min=np.minimum, mpf=kind, pi=4 * np.arctan(kind(1)))
-    names.update((name, np.asarray(value, dtype)) for name, value in parameters.items())
+    names = _Names(max=np.maximum, min=np.minimum, mpf=kind, pi=4 * np.arctan(kind(1)), ncdf=_ncdf)
+    names.update((name, np.asarray(value, dtype)) for name, value in numbers(parameters).items())
     with np.errstate(all="ignore"):  # a signalling NaN warns as it is cast
         names["x"] = np.asarray(x, dtype)
         values = eval(_vectorised(row.truth), {}, names)
@@ -81,14 +124,24 @@ def _softmax(x):
     return e / e.sum(-1, keepdims=True)
 
 
-def _log_softmax(x):
-    z = x - x.max(-1, keepdims=True, initial=-np.inf)
+def _excess(z):
+    """log(sum(exp(z))) of rows with maximum 0."""
     terms = np.sort(np.exp(z), -1)
     # The largest term is exactly 1 (or NaN), and log1p of the others keeps what a sum of 1 + tiny would lose.
-    return z - np.log1p(terms[..., :-1].sum(-1, keepdims=True) + (terms[..., -1:] - 1))
+    return np.log1p(terms[..., :-1].sum(-1, keepdims=True) + (terms[..., -1:] - 1))
 
 
-ALONG = {"softmax": _softmax, "log_softmax": _log_softmax}
+def _log_softmax(x):
+    z = x - x.max(-1, keepdims=True, initial=-np.inf)
+    return z - _excess(z)
+
+
+def _logsumexp(x):
+    m = x.max(-1, keepdims=True, initial=-np.inf)
+    return np.where(np.isinf(m), m, m + _excess(x - m))[..., 0]
+
+
+ALONG = {"softmax": _softmax, "log_softmax": _log_softmax, "logsumexp": _logsumexp}
 
 
 def hole(row):
@@ -97,7 +150,7 @@ def hole(row):
 
 
 def along(row, x, axis=-1, where=True, dtype=np.longdouble):
-    """A row function over any axes by definition, vectorised in a wider dtype; test_accuracy holds it to `exact`."""
+    """A function over any axes by definition, vectorised in a wider dtype; test_accuracy holds it to `exact`."""
     x = np.where(where, np.asarray(x, dtype), -np.inf)
     axes = range(x.ndim) if axis is None else np.atleast_1d(axis)
     last = range(-len(axes), 0)
@@ -105,6 +158,8 @@ def along(row, x, axis=-1, where=True, dtype=np.longdouble):
     flat = moved.reshape(*moved.shape[: x.ndim - len(axes)], int(np.prod([x.shape[i] for i in axes])))
     with np.errstate(all="ignore"):
         result = ALONG[row.name](flat)
+    if row.kind == "reduction":
+        return result
     return np.where(where, np.moveaxis(result.reshape(moved.shape), last, axes), hole(row))
 
 
@@ -113,28 +168,39 @@ def _spacing(exponent, info):
     return np.ldexp(np.longdouble(1), np.maximum(exponent - 1, info.minexp) - info.nmant)
 
 
-def ulp_error(got, truth):
-    """|got - truth| in units in the last place of got's dtype at truth; infinite where only one of them is NaN."""
+def unit(row, x, dtype=np.longdouble, **parameters):
+    """|f(x) / x|, in whose units a derivative's errors count where it is smaller, if it crosses 0; else 0."""
+    if row.kind != "derivative" or not row.gradient.crosses_zero:
+        return np.zeros_like(x, dtype)
+    with np.errstate(all="ignore"):
+        values = np.abs(reference(ELEMENTWISE[DERIVATIVES.index(row)], x, dtype, **parameters) / np.asarray(x, dtype))
+    return np.where(np.isfinite(values), values, 0)
+
+
+def ulp_error(got, truth, unit=0):
+    """|got - truth| in units in the last place of got's dtype, at truth or at `unit` if that is larger; infinite where
+    only one of them is NaN."""
     info, wide = np.finfo(got.dtype), np.longdouble
     top = np.ldexp(wide(1), info.maxexp)  # infinity counts as the first number that is too large
     with np.errstate(all="ignore"):
         truth, value = np.clip(truth, -top, top, dtype=wide), np.clip(got, -top, top, dtype=wide)
-        error = np.abs(value - truth) / _spacing(np.frexp(truth)[1], info)
+        error = np.abs(value - truth) / _spacing(np.frexp(np.fmax(np.abs(truth), unit))[1], info)
     return np.where(np.isnan(truth) & np.isnan(value), 0, np.where(np.isnan(error), np.inf, error)).astype(float)
 
 
-def ulp_error_exact(got, truths):
+def ulp_error_exact(got, truths, unit=0):
     """The same against a list of mpmath numbers."""
     info = np.finfo(got.dtype)
     top = mpmath.mpf(2) ** int(info.maxexp)
     errors = []
     with mpmath.workprec(BITS):
-        for value, truth in zip(map(float, np.ravel(got)), truths, strict=True):
+        units = map(to_mpf, np.broadcast_to(unit, np.size(got)))
+        for value, truth, least in zip(map(float, np.ravel(got)), truths, units, strict=True):
             if np.isnan(value) or mpmath.isnan(truth):
                 errors.append(0.0 if np.isnan(value) and mpmath.isnan(truth) else np.inf)
                 continue
             value, truth = (min(max(mpmath.mpf(v), -top), top) for v in (value, truth))
-            exponent = max(mpmath.frexp(truth)[1] - 1, int(info.minexp)) - int(info.nmant)
+            exponent = max(mpmath.frexp(max(abs(truth), least))[1] - 1, int(info.minexp)) - int(info.nmant)
             errors.append(float(mpmath.ldexp(abs(value - truth), -exponent)))
     return np.array(errors)
 

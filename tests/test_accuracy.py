@@ -8,20 +8,25 @@ import numpy as np
 import pytest
 from oracle import (
     BITS,
+    DERIVATIVES,
     ELEMENTWISE,
     HAS_LONG_DOUBLE,
     ROWS,
     along,
     defaults,
     exact,
+    function,
     hard,
+    label,
+    numbers,
     reference,
     to_mpf,
     ulp_error,
     ulp_error_exact,
+    unit,
 )
 
-each_elementwise = pytest.mark.parametrize("row", ELEMENTWISE, ids=lambda row: row.name)
+each_elementwise = pytest.mark.parametrize("row", ELEMENTWISE + DERIVATIVES, ids=label)
 each_rows = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 each_type = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
@@ -50,7 +55,7 @@ def inputs64():
 @functools.cache
 def truth64(name):
     """mpmath's values at inputs64(), computed once for all backends."""
-    row = next(row for row in ELEMENTWISE if row.name == name)
+    row = next(row for row in ELEMENTWISE + DERIVATIVES if label(row) == name)
     return exact(row, inputs64(), **defaults(row, np.float64))
 
 
@@ -70,28 +75,29 @@ def test_reference_is_exact_enough(row, dtype):
     with mpmath.workprec(BITS):
         smallest = mpmath.mpf(2) ** -160  # far below the smallest float32
         pairs = zip(map(to_mpf, reference(row, x, dtype, **parameters)), exact(row, x, **parameters), strict=True)
+        pairs = [(v, t) for v, t in pairs if not (v == t or (mpmath.isnan(v) and mpmath.isnan(t)))]
         errors = [abs(value - truth) / max(abs(truth), smallest) for value, truth in pairs]
-    assert max(errors) < 2**-40
+    assert all(error < 2**-40 for error in errors)
 
 
 @each_elementwise
 def test_float32(fs, row):
     x, parameters = inputs32(), defaults(row, np.float32)
-    got = getattr(fs, row.name)(x, **parameters)
+    got = function(fs, row)(x, **parameters)
     assert got.dtype == np.float32
-    truth = reference(row, x, **parameters)
-    errors = np.where(np.isinf(x), 0, ulp_error(got, truth))
+    truth, least = reference(row, x, **parameters), unit(row, x, **parameters)
+    errors = np.where(np.isinf(x), 0, ulp_error(got, truth, least))
     assert errors.max() <= row.max_ulp[0], worst(errors, x, got)
-    wrong_sign = (np.signbit(got) != np.signbit(truth)) & (truth != 0) & np.isfinite(truth)
+    wrong_sign = (np.signbit(got) != np.signbit(truth)) & (np.abs(truth) > least) & np.isfinite(truth)
     assert not wrong_sign.any(), x[wrong_sign]
 
 
 @each_elementwise
 def test_float64(fs, row):
     x = inputs64()
-    got = getattr(fs, row.name)(x, **defaults(row, np.float64))
+    got = function(fs, row)(x, **defaults(row, np.float64))
     assert got.dtype == np.float64
-    errors = ulp_error_exact(got, truth64(row.name))
+    errors = ulp_error_exact(got, truth64(label(row)), unit(row, x, **defaults(row, np.float64)))
     assert errors.max() <= row.max_ulp[1], worst(errors, x, got)
 
 
@@ -99,26 +105,26 @@ def test_float64(fs, row):
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 def test_infinities_give_the_limit(fs, row, dtype):
     x, parameters = np.array([np.inf, -np.inf, np.nan], dtype), defaults(row, dtype)
-    got = getattr(fs, row.name)(x, **parameters)
+    got = function(fs, row)(x, **parameters)
     assert np.isnan(got[2])
     errors = ulp_error_exact(got[:2], exact(row, x[:2], **parameters))
-    assert errors.max() == 0, got
+    assert errors.max() <= 0.5, got  # selu's limit is no floating-point number; all others have to be exact
 
 
 @each_elementwise
 def test_float16_is_float32_rounded_once(fs, row):
     x = np.arange(2**16, dtype=np.uint32).astype(np.uint16).view(np.float16)
     parameters = defaults(row, np.float16)
-    got = getattr(fs, row.name)(x, **parameters)
+    got = function(fs, row)(x, **parameters)
     assert got.dtype == np.float16
-    wide = {name: np.float32(value) for name, value in parameters.items()}
-    errors = np.where(np.isinf(x), 0, ulp_error(got, reference(row, x, **parameters)))
+    wide = parameters | {name: np.float32(value) for name, value in numbers(parameters).items()}
+    errors = np.where(np.isinf(x), 0, ulp_error(got, reference(row, x, **parameters), unit(row, x, **parameters)))
     # Half a unit for the rounding, and float32's error, of which 2^13 units are one here.
     bound = 0.5 + max(1, row.max_ulp[0]) / 2**13 if row.max_ulp[0] else 0
     assert errors.max() <= bound, worst(errors, x, got)
     if fs._backend.threads is not None:  # the fallback computes float32 in float64, so its float32 is not its float16's
         with np.errstate(all="ignore"):
-            once = getattr(fs, row.name)(x.astype(np.float32), **wide).astype(np.float16)
+            once = function(fs, row)(x.astype(np.float32), **wide).astype(np.float16)
         np.testing.assert_array_equal(got, once)
 
 
@@ -149,17 +155,47 @@ def test_tanh_is_odd_to_the_bit(fs, dtype):
     assert np.abs(y).max() == 1
 
 
-@pytest.mark.parametrize(("name", "most"), [*((name, 0) for name in sorted(exhaustive.NEVER_FALL)), ("tanh", 4)])
-def test_rises_but_for_rounding(fs, name, most):
-    """Over adjacent float32. tanh may fall by the rounding errors of two neighbours."""
-    if not hasattr(fs, name):
-        pytest.skip(f"no {name}")
-    starts = np.array([0.01, 0.1, 0.3, 0.5, 1, 2, 4, 8, 9.2, 17, 30, 60, 88.5, 100], np.float32)
+@pytest.mark.parametrize("name", [*sorted(exhaustive.NEVER_FALL), "tanh"])
+def test_rises(fs, name):
+    """From each float32 to the next, also where a formula changes. tanh may fall by the errors of two neighbours;
+    softplus needs fused a * b + c to rise everywhere, which the baseline does not have."""
+    most = 4 if name == "tanh" else 1 if fs._backend.name == "baseline" and name != "sigmoid" else 0
+    starts = [1e-8, 1e-3, 0.05, 0.1, 0.34, 0.36, 0.5, 0.7, 1, 1.109, 2, 5, 9.2, 10, 16.6, 30, 60, 80, 88, 88.5, 100]
+    starts = np.array(starts, np.float32)
     for start in np.concatenate([starts, -starts]):
-        x = np.sort((start.view(np.int32) + np.arange(10_000, dtype=np.int32)).view(np.float32))
+        x = np.sort((start.view(np.int32) + np.arange(-20_000, 20_000, dtype=np.int32)).view(np.float32))
         y = getattr(fs, name)(x)
         fall = (y[:-1].astype(np.float64) - y[1:]) / np.spacing(np.abs(y[1:]))
         assert fall.max() <= most, (start, fall.max())
+
+
+@pytest.mark.parametrize("row", ELEMENTWISE, ids=label)
+@each_type
+def test_negative_zero(fs, row, dtype):
+    """What goes through the origin keeps the sign of zero."""
+    got = getattr(fs, row.name)(np.array([0, -0.0], dtype), **defaults(row, dtype))
+    assert got[0] == got[1]
+    if got[0] == 0:
+        np.testing.assert_array_equal(np.signbit(got), [False, True])
+
+
+@each_type
+def test_parameters_of_any_sign(fs, dtype):
+    """The formula holds for them, too, where torch has it."""
+    x = np.array([-200, -90, -3, -1e-8, 0, 1e-8, 2, 90, 800], dtype)
+    for beta in (0.5, 3):
+        np.testing.assert_array_equal(fs.softplus(x, -beta), -fs.softplus(-x, beta))
+    assert (fs.softplus(x[2:-2], 0) == np.inf).all()
+    for elu in (fs.elu, fs.celu):
+        with np.errstate(over="ignore"):
+            negative = -np.expm1(-x[x < 0] if elu is fs.celu else x[x < 0])
+        got = elu(x, -1)
+        np.testing.assert_allclose(got[x < 0], negative, rtol=8 * np.finfo(dtype).eps)
+        np.testing.assert_array_equal(got[x >= 0], x[x >= 0])
+        np.testing.assert_array_equal(elu(x, 0), np.maximum(x, 0))
+    np.testing.assert_array_equal(fs.hard_tanh(x, 2, 1), np.ones_like(x))
+    np.testing.assert_array_equal(fs.hard_tanh(x, -np.inf, np.inf), x)
+    assert np.isnan(fs.hard_tanh(x, np.nan)).all() and np.isnan(fs.hard_tanh(x, 0, np.nan)).all()
 
 
 # -------------------------------------------------------------------------------- rows
@@ -274,26 +310,26 @@ def test_exhaustive_check(fs, row):
     """A few of its chunks: where subnormal numbers, ones, infinities, NaNs and the tails are."""
     total = exhaustive.Result()
     for value in (0, -0.0, 1, -1, 2, -60, 88, -95, np.inf, -np.inf, np.nan):
-        total = total.merged(exhaustive.check(row, chunk_of(value), getattr(fs, row.name)))
+        total = total.merged(exhaustive.check(row, chunk_of(value), function(fs, row)))
     assert exhaustive.acceptable(row, total), total
 
 
 @each_elementwise
 def test_exhaustive_check_sees_what_is_wrong(default, row):
     def broken(change):
-        def function(x, **parameters):
-            y = getattr(default, row.name)(x, **parameters)
+        def nearly(x, **parameters):
+            y = function(default, row)(x, **parameters)
             y[5] = change(y[5])
             return y
 
-        result = exhaustive.check(row, chunk_of(1), function)
+        result = exhaustive.check(row, chunk_of(0.75), nearly)
         assert not exhaustive.acceptable(row, result)
         return result
 
-    off = 3 * row.max_ulp[0] + 3
+    off = np.ceil(3 * row.max_ulp[0] + 3)
     nudged = broken(lambda y: y + np.float32(off) * np.spacing(y))
     assert off - row.max_ulp[0] <= nudged.error <= off + row.max_ulp[0]
-    assert nudged.bits == int(np.float32(1).view(np.uint32)) + 5
+    assert nudged.bits == int(np.float32(0.75).view(np.uint32)) + 5
     assert broken(lambda y: np.nan).wrong_nan == 1
     assert broken(np.negative).wrong_sign == 1
     assert broken(lambda y: np.inf).error > 1e6
@@ -307,17 +343,13 @@ def test_exhaustive_check_sees_a_fall(default):
 
 
 @each_elementwise
-def test_exhaustive_check_of_float64(default, row, monkeypatch):
+def test_exhaustive_check_of_float64(default, row):
     pytest.importorskip("gmpy2")
-    monkeypatch.setattr(exhaustive, "fastsig", default)
-    assert exhaustive.acceptable(row, exhaustive.check64(row, 0), 1)
+    right = function(default, row)
+    assert exhaustive.acceptable(row, exhaustive.check64(row, 0, right), 1)
 
-    class Wrong:
-        @staticmethod
-        def function(x, **parameters):
-            with np.errstate(all="ignore"):
-                return getattr(default, row.name)(x, **parameters) * (1 + 8 * np.finfo(np.float64).eps)
+    def wrong(x, **parameters):
+        with np.errstate(all="ignore"):
+            return right(x, **parameters) * (1 + 8 * np.finfo(np.float64).eps)
 
-    setattr(Wrong, row.name, Wrong.function)
-    monkeypatch.setattr(exhaustive, "fastsig", Wrong)
-    assert exhaustive.check64(row, 0).error > 4
+    assert exhaustive.check64(row, 0, wrong).error > 4

@@ -10,20 +10,22 @@ import re
 import shutil
 import sys
 from importlib.machinery import EXTENSION_SUFFIXES
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import BACKENDS, PACKAGE, imported_on, switched_on, why_not
 from layouts import assert_same_bits
-from oracle import ELEMENTWISE, ROWS, along, defaults, exact, hard, hole, ulp_error
+from oracle import ELEMENTWISE, EXPANDED, REDUCTIONS, ROWS, along, chosen, defaults, exact, hard, hole, label, ulp_error
 
 from fastsig import _docs
-from fastsig._catalog import TABLE, Row
+from fastsig._catalog import TABLE, Row, expanded
 
 each_row = pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
-each_elementwise = pytest.mark.parametrize("row", ELEMENTWISE, ids=lambda row: row.name)
-each_rows = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+each_expanded = pytest.mark.parametrize("row", EXPANDED, ids=label)
+each_elementwise = pytest.mark.parametrize("row", ELEMENTWISE, ids=label)
+along_an_axis = pytest.mark.parametrize("row", ROWS + REDUCTIONS, ids=lambda row: row.name)
 each_real = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
 CHECKOUT = PACKAGE.parent
@@ -37,11 +39,12 @@ needs_compiled = pytest.mark.skipif(not runnable, reason="no compiled kernels to
 
 @each_row
 def test_row_is_complete(row):
-    optional = {"parameters", "keeps_integers", "torch"}
+    optional = {"parameters", "keeps_integers", "torch", "choice", "gradient"}
     assert all(getattr(row, field) for field in Row._fields if field not in optional)
     assert row.name.isidentifier()
-    assert row.kind in {"elementwise", "rows"}
+    assert row.kind in {"elementwise", "rows", "reduction"}
     assert len(row.max_ulp) == 2
+    assert (row.kind != "elementwise") or (all(row.gradient[:-1]) and len(row.gradient.max_ulp) == 2)
     assert all(parameter.text.endswith(".") for parameter in row.parameters)
     assert row.example.startswith(f">>> fastsig.{row.name}(")
     assert "\n" in row.example
@@ -52,31 +55,43 @@ def test_names_are_unique():
 
 
 MODERATE = np.random.default_rng(0).normal(0, 2, (5, 7))
+AXIS = {"elementwise": {}, "rows": {}, "reduction": {"axis": -1}}  # what the expressions along the last axis need
 
 
-@each_row
+def own_parameters(row):
+    """The names that no ufunc has."""
+    reduction = {"axis", "b", "keepdims", "return_sign"}
+    return {parameter.name for parameter in row.parameters} | {"rows": {"axis"}, "reduction": reduction}.get(
+        row.kind, set()
+    )
+
+
+@each_expanded
 def test_numpy_expression(fs, row):
-    """What people write today is the same function, where it is accurate."""
+    """What people write today is the same function, where it is accurate (1 + tanh(x) and 1 + erf(x) cancel)."""
     x, parameters = MODERATE, {parameter.name: parameter.default for parameter in row.parameters}
-    theirs = eval(row.numpy, {"np": np, "x": x, "axis": -1, **parameters})
-    np.testing.assert_allclose(getattr(fs, row.name)(x), theirs, rtol=1e-12)
+    with np.errstate(all="ignore"):
+        theirs = eval(row.numpy, {"np": np, "x": x, "axis": -1, **parameters})
+    ours = getattr(fs, row.name)(x, **chosen(row), **AXIS[row.kind])
+    np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-15)
 
 
-@each_row
+@each_expanded
 def test_torch_expression(fs, row):
     torch = pytest.importorskip("torch")
     if row.torch is None:
         pytest.skip("torch has no such function")
     x, parameters = MODERATE, {parameter.name: parameter.default for parameter in row.parameters}
-    theirs = eval(row.torch, {"torch": torch, "x": torch.from_numpy(x), "axis": -1, **parameters})
-    np.testing.assert_allclose(getattr(fs, row.name)(x), theirs.numpy(), rtol=1e-12)
+    theirs = eval(row.torch, {"torch": torch, "x": torch.from_numpy(x), "axis": -1, **parameters, **chosen(row)})
+    ours = getattr(fs, row.name)(x, **chosen(row), **AXIS[row.kind])
+    np.testing.assert_allclose(ours, theirs.numpy(), rtol=1e-12, atol=1e-15)
 
 
-@each_row
+@each_expanded
 def test_truth_expression(fs, row):
     x, parameters = MODERATE[0], defaults(row, "float64")
     truth = [float(value) for value in exact(row, x, **parameters)]
-    np.testing.assert_allclose(getattr(fs, row.name)(x), truth, rtol=1e-14)
+    np.testing.assert_allclose(getattr(fs, row.name)(x, **chosen(row)), truth, rtol=1e-14)
 
 
 def test_public_names(fs):
@@ -93,13 +108,15 @@ STYLE = {"ES01", "EX01", "PR01", "PR02", "PR04", "RT03", "RT04", "SA01", "SA03",
 
 
 def public(fs):
-    """The public functions; modules are not among them."""
-    return [name for name in fs.__all__ if callable(getattr(fs, name))]
+    """The public functions of the package and of its module for the gradients."""
+    names = [name for name in fs.__all__ if callable(getattr(fs, name))]
+    return names + [f"backward.{name}" for name in fs.backward.__all__]
 
 
 def test_docstrings(fs, monkeypatch):
     validate = pytest.importorskip("numpydoc.validate").validate
     monkeypatch.setitem(sys.modules, "fastsig", fs)  # where numpydoc looks the names up
+    monkeypatch.setitem(sys.modules, "fastsig.backward", fs.backward)
     complaints = {name: validate(f"fastsig.{name}")["errors"] for name in public(fs)}
     assert not [(name, error) for name, errors in complaints.items() for error in errors if error[0] not in STYLE]
 
@@ -108,7 +125,7 @@ def test_docstrings(fs, monkeypatch):
 def test_docstring_of_a_row(row):
     docstring = pytest.importorskip("numpydoc.docscrape").NumpyDocString(_docs.docstring(row))
     documented = {name for parameter in docstring["Parameters"] for name in parameter.name.split(", ")}
-    own = {parameter.name for parameter in row.parameters} | ({"axis"} if row.kind == "rows" else set())
+    own = own_parameters(row) | set(chosen(row))
     assert documented == {"x", "out", "where", "dtype", "casting", "order", "subok"} | own
     text = " ".join(map(str, docstring["Notes"]))
     for promised in (
@@ -124,7 +141,7 @@ def test_examples_run(fs, monkeypatch):
     monkeypatch.setitem(sys.modules, "fastsig", fs)
     runner, found = doctest.DocTestRunner(), 0
     for name in public(fs):
-        text = getattr(fs, name).__doc__
+        text = attrgetter(name)(fs).__doc__
         test = doctest.DocTestParser().get_doctest(text, {}, name, None, None)
         found += bool(test.examples)
         assert runner.run(test).failed == 0, name
@@ -137,15 +154,15 @@ def test_made_file_is_current(name):
     assert (PACKAGE / name).read_text() == _docs.made_files()[name], "run `make generate`"
 
 
-def test_stub_names_what_there_is(fs):
-    stub = {
-        node.name if isinstance(node, ast.FunctionDef) else node.target.id
-        for node in ast.parse(_docs.stub()).body
-        if isinstance(node, (ast.FunctionDef, ast.AnnAssign))
-    }
-    imported = {alias.asname for node in ast.parse(_docs.stub()).body for alias in getattr(node, "names", [])}
-    modules = imported - {None, "np"}
-    assert stub - {"__all__"} | modules == set(fs.__all__)
+def test_stubs_name_what_there_is(fs):
+    modules = {"backward": _docs.gradient_stub, "scalar": _docs.scalar_stub}
+    for name, made in modules.items() | {("fastsig", _docs.stub)}:
+        stub = {
+            node.name if isinstance(node, ast.FunctionDef) else node.target.id
+            for node in ast.parse(made()).body
+            if isinstance(node, (ast.FunctionDef, ast.AnnAssign))
+        }
+        assert stub - {"__all__"} == set(getattr(fs, name, fs).__all__) - modules.keys()
 
 
 @needs_checkout
@@ -159,16 +176,20 @@ def test_readme_list_is_current():
 # -------------------------------------------------------------------------------- three places for a function
 
 
+UFUNCS = {name for row in TABLE if row.kind == "elementwise" for name, _ in expanded(row)}
+
+
 def test_fallback_has_the_rows_and_no_others():
     fallback = imported_on("pure")._backend.kernels
-    assert set(fallback.FORMULAS) == {row.name for row in ELEMENTWISE}
-    assert set(fallback.ROWS) == {row.name + suffix for row in ROWS for suffix in ("", "_where")}
+    assert set(fallback.FORMULAS) == set(fallback.GRADIENTS) == UFUNCS
+    assert set(fallback.ROWS) == {row.name + suffix for row in ROWS + REDUCTIONS for suffix in ("", "_where")}
 
 
 @needs_checkout
 def test_kernels_have_the_rows_and_no_others():
-    registered = re.findall(r'^elementwise\("(\w+)"', (PACKAGE / "_formulas.pxi").read_text(), re.M)
-    assert sorted(registered) == sorted(row.name for row in ELEMENTWISE)
+    for source, suffix in (("_formulas.pxi", ""), ("_gradients.pxi", "_backward")):
+        registered = re.findall(r'^elementwise\("(\w+)"', (PACKAGE / source).read_text(), re.M)
+        assert sorted(registered) == sorted(name + suffix for name in UFUNCS)
 
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.glob("*.py")), ids=lambda path: path.name)
@@ -197,25 +218,32 @@ def copied(folder, *compiled):
 
 NEW_ROW = """
 TABLE += (Row("thrice", "elementwise", "Thrice.", "3 x", (0, 0), "None.", "3 * x", "3 * x", None, "Nobody (2000).",
-              ">>> fastsig.thrice(1.0)\\narray(3.)", (Parameter("factor", 3.0, "Not always three."),)),)
+              ">>> fastsig.thrice(1.0)\\narray(3.)", (Parameter("factor", 3.0, "Not always three."),),
+              gradient=Gradient("3", (0, 0), "None.", "factor")),)
 """
 
 
 def test_a_new_row_needs_nothing_else(python, tmp_path):
-    """A row and its formula in the fallback make a public, documented, typed function there."""
+    """A row and its formulas in the fallback make a public, documented, typed function there."""
     package = copied(tmp_path)
     with (package / "_catalog.py").open("a") as catalog:
         catalog.write(NEW_ROW)
-    forgotten = python("import fastsig", folder=tmp_path)
-    assert "no formula for 'thrice'" in forgotten.stderr
-    with (package / "_fallback.py").open("a") as fallback:
-        fallback.write('\nFORMULAS["thrice"] = lambda x, factor: x * factor\n')
+    for formula in (
+        'FORMULAS["thrice"] = lambda x, factor: x * factor',
+        'GRADIENTS["thrice"] = lambda grad, x, factor: grad * factor',
+    ):
+        forgotten = python("import fastsig", folder=tmp_path)
+        assert "no formula for 'thrice'" in forgotten.stderr
+        with (package / "_fallback.py").open("a") as fallback:
+            fallback.write(f"\n{formula}\n")
     code = """
 import fastsig, inspect, numpy as np
 from fastsig import _docs
 assert (fastsig.thrice(np.float32([1, 2])) == [3, 6]).all() and fastsig.thrice(np.float32(1)).dtype == np.float32
 assert "thrice" in fastsig.__all__ and "Thrice." in fastsig.thrice.__doc__
 assert str(inspect.signature(fastsig.thrice)).startswith("(x, factor=3.0")
+assert (fastsig.backward.thrice(2, np.float32([1, 2])) == [6, 6]).all() and "thrice" in fastsig.backward.__all__
+assert "def thrice(grad_output" in _docs.gradient_stub()
 assert fastsig.scalar.thrice(2, 5) == 10 and "def thrice(" in _docs.scalar_stub()
 assert "def thrice(" in _docs.stub() and "thrice(x, factor=3.0)" in _docs.readme_list()
 """
@@ -233,26 +261,26 @@ def test_compiled_and_pure_agree(compiled, row, dtype):
     pure = imported_on("pure")
     x = np.concatenate([hard(dtype, 20), np.random.default_rng(0).normal(0, 10, 20_000).astype(dtype), [np.nan]])
     x = x.astype(dtype)
-    ours, theirs = (getattr(fs, row.name)(x) for fs in (compiled, pure))
+    ours, theirs = (getattr(fs, row.name)(x, **chosen(row)) for fs in (compiled, pure))
     assert ulp_error(ours, theirs.astype(np.longdouble)).max() <= 2 * row.max_ulp[dtype == "float64"]
     zero = (ours == 0) & (theirs == 0)
     np.testing.assert_array_equal(np.signbit(ours[zero]), np.signbit(theirs[zero]))
     assert_same_bits(ours[~np.isfinite(ours)], theirs[~np.isfinite(ours)])
 
 
-@each_rows
+@along_an_axis
 @each_real
 def test_compiled_and_pure_rows_agree(compiled, row, dtype):
     rng = np.random.default_rng(0)
     for n in (1, 3, 16, 40, 600):
         x, mask = rng.normal(0, 5, (20, n)).astype(dtype), rng.random((20, n)) < 0.7
         for keywords in ({}, {"where": mask}):
-            ours, theirs = (getattr(fs, row.name)(x, **keywords) for fs in (compiled, imported_on("pure")))
+            ours, theirs = (getattr(fs, row.name)(x, axis=-1, **keywords) for fs in (compiled, imported_on("pure")))
             np.testing.assert_allclose(ours, theirs, rtol=64 * np.finfo(dtype).eps)
         truth = along(row, x, where=mask)
-        np.testing.assert_allclose(
-            ours, np.where(mask.any(-1, keepdims=True), truth, hole(row)).astype(dtype), rtol=64 * np.finfo(dtype).eps
-        )
+        if row.kind == "rows":
+            truth = np.where(mask.any(-1, keepdims=True), truth, hole(row))
+        np.testing.assert_allclose(ours, truth.astype(dtype), rtol=64 * np.finfo(dtype).eps)
 
 
 def signature(function):
@@ -266,7 +294,7 @@ def test_same_interface(compiled):
     pure = imported_on("pure")
     assert compiled.__all__ == pure.__all__
     for name in public(pure):
-        ours, theirs = getattr(compiled, name), getattr(pure, name)
+        ours, theirs = attrgetter(name)(compiled), attrgetter(name)(pure)
         assert ours.__doc__ == theirs.__doc__, name
         assert ours.__name__ == theirs.__name__
         if signature(ours) is not None:

@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import pytest
 from layouts import EMPTY, GUARD, LAYOUTS, place, whole
-from oracle import ELEMENTWISE, ROWS, along, defaults, exact, hole, reference
+from oracle import ELEMENTWISE, ROWS, along, chosen, defaults, exact, hole, label, numbers, reference
 
 from fastsig._catalog import TABLE
 
@@ -16,8 +16,9 @@ BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 EVERY = np.arange(2**16, dtype=np.uint32).astype(np.uint16).view(BFLOAT16)
 NATIVE_LAYOUTS = [layout for layout in LAYOUTS if layout != "byte-swapped"]  # the dtype has no other byte order
 
-each_row = pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
-each_elementwise = pytest.mark.parametrize("row", ELEMENTWISE, ids=lambda row: row.name)
+SHAPE_KEEPING = [row for row in TABLE if row.kind != "reduction"]
+each_row = pytest.mark.parametrize("row", SHAPE_KEEPING, ids=lambda row: row.name)
+each_elementwise = pytest.mark.parametrize("row", ELEMENTWISE, ids=label)
 each_with_parameters = pytest.mark.parametrize(
     "row", [row for row in ELEMENTWISE if row.parameters], ids=lambda row: row.name
 )
@@ -97,9 +98,10 @@ def test_rounding_of_this_test():
 def test_every_value(fs, row):
     """All 65,536: the float32 result rounded once, and so at most half a unit off but for float32's own error."""
     parameters = defaults(row, BFLOAT16)
+    widened = {name: wide(value) for name, value in numbers(parameters).items()}
     got = getattr(fs, row.name)(EVERY, **parameters)
     assert got.dtype == BFLOAT16
-    truth = np.array(reference(row, wide(EVERY), **{name: wide(value) for name, value in parameters.items()}))
+    truth = np.array(reference(row, wide(EVERY), **widened))
     for i in np.flatnonzero(np.isinf(wide(EVERY))):
         truth[i] = float(exact(row, EVERY[i], **parameters)[0])  # the limit
     errors = ulp_error(got, truth)
@@ -109,14 +111,14 @@ def test_every_value(fs, row):
     wrong_sign = (np.signbit(wide(got)) != np.signbit(truth)) & (truth != 0) & ~np.isnan(truth)
     assert not wrong_sign.any(), EVERY[wrong_sign]
     if fs._backend.threads is not None:  # the fallback computes float32 in float64, so it has no such twin
-        once = getattr(fs, row.name)(wide(EVERY), **{name: wide(value) for name, value in parameters.items()})
+        once = getattr(fs, row.name)(wide(EVERY), **widened, **chosen(row))
         assert_same(got, rounded(once))
 
 
 @each_elementwise
 def test_nan_is_quiet(fs, row):
     """Of every NaN, signalling ones too: the one that ml_dtypes makes itself, of either sign."""
-    bits = getattr(fs, row.name)(EVERY[np.isnan(wide(EVERY))]).view(np.uint16)
+    bits = getattr(fs, row.name)(EVERY[np.isnan(wide(EVERY))], **chosen(row)).view(np.uint16)
     assert set(bits & 0x7FFF) == {0x7FC0}
 
 
@@ -222,7 +224,8 @@ def test_out_of_another_dtype(fs, row):
         assert function(x, out=out) is out
         np.testing.assert_array_equal(out, function(x).astype(dtype))
         out = np.empty(x.shape, BFLOAT16)
-        assert function(wide(x).astype(dtype), out=out) is out
+        with np.errstate(over="ignore"):  # selu's largest result; the cast is NumPy's own
+            assert function(wide(x).astype(dtype), out=out) is out
         with np.errstate(all="ignore"):
             assert_close(fs, out, function(wide(x).astype(dtype)).astype(BFLOAT16))
     for dtype in (np.float16, np.int32):
@@ -436,7 +439,7 @@ FIRST_CALLS = {
 def test_import_order(python, environment, when, call):
     """Whichever package comes first, and whatever the first call with bfloat16 is."""
     code = CHECK.replace("FIRST_CALL", call)
-    done = python(code, ",".join(row.name for row in TABLE), when, **environment)
+    done = python(code, ",".join(row.name for row in SHAPE_KEEPING), when, **environment)
     assert done.stdout == "done\n", done.stderr
 
 
@@ -461,7 +464,7 @@ print("done")
 
 @pytest.mark.parametrize("environment", [{"FASTSIG_PURE_PYTHON": "1"}, {}], ids=["pure", "default"])
 def test_nothing_is_imported(python, environment):
-    done = python(NEVER, ",".join(row.name for row in TABLE), **environment)
+    done = python(NEVER, ",".join(row.name for row in SHAPE_KEEPING), **environment)
     assert done.stdout == "done\n", done.stderr
 
 
@@ -472,3 +475,11 @@ def test_another_package_of_that_name(python, environment):
     done = python(fake + "import fastsig; print(fastsig.sigmoid(0.0)); fastsig.sigmoid(1j)", **environment)
     assert done.stdout == "0.5\n"
     assert "TypeError: ufunc 'sigmoid' supports" in done.stderr
+
+
+def test_logsumexp(fs):
+    x = np.random.default_rng(0).normal(0, 3, (20, 30)).astype(BFLOAT16)
+    for axis in (0, 1, None):
+        got = fs.logsumexp(x, axis)
+        assert got.dtype == BFLOAT16
+        np.testing.assert_array_equal(got, fs.logsumexp(x.astype(np.float32), axis).astype(BFLOAT16))

@@ -1,4 +1,4 @@
-"""The example runs as the README says, and its models are as good as they should be."""
+"""The examples run as the README says, and their models are as good as they should be."""
 
 import importlib.util
 import os
@@ -11,32 +11,47 @@ from conftest import PACKAGE
 
 import fastsig
 
-EXAMPLE = PACKAGE.parent / "examples" / "logistic_regression.py"
+EXAMPLES = PACKAGE.parent / "examples"
+pytestmark = pytest.mark.skipif(not EXAMPLES.exists(), reason="about the source tree")
 
 
-@pytest.mark.skipif(not EXAMPLE.exists(), reason="about the source tree")
-def test_logistic_regression(tmp_path):
-    for needed in ("sklearn", "matplotlib", "tqdm"):
+def run(folder, name, *arguments, needs):
+    """Run an example; what it printed."""
+    for needed in needs:
         if importlib.util.find_spec(needed) is None:
             pytest.skip(f"the example needs {needed}")
-    picture = tmp_path / "activations.png"
     path = os.pathsep.join([str(PACKAGE.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
     done = subprocess.run(
-        [sys.executable, str(EXAMPLE), "--output", str(picture)],
-        env=os.environ | {"PYTHONPATH": path, "MPLCONFIGDIR": str(tmp_path)},
+        [sys.executable, str(EXAMPLES / name), *arguments],
+        env=os.environ | {"PYTHONPATH": path, "MPLCONFIGDIR": str(folder)},
         capture_output=True,
         text=True,
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_digits_network(tmp_path):
+    printed = run(tmp_path, "digits_network.py", needs=["sklearn"])
+    (accuracy,) = re.findall(r"test accuracy ([\d.]+)", printed)
+    assert float(accuracy) > 0.97
+    losses = [float(loss) for loss in re.findall(r"loss ([\d.]+)", printed)]
+    assert losses == sorted(losses, reverse=True) and losses[-1] < 0.02
+    assert "float32" in printed
+
+
+def test_logistic_regression(tmp_path):
+    picture = tmp_path / "activations.png"
+    printed = run(tmp_path, "logistic_regression.py", "--output", str(picture), needs=["sklearn", "matplotlib", "tqdm"])
     assert picture.read_bytes().startswith(b"\x89PNG") and picture.stat().st_size > 20_000
-    accuracies = [tuple(map(float, match)) for match in re.findall(r"test accuracy\s+([\d.]+)\s+([\d.]+)", done.stdout)]
+    accuracies = [tuple(map(float, match)) for match in re.findall(r"test accuracy\s+([\d.]+)\s+([\d.]+)", printed)]
     assert len(accuracies) == 2
     for ours, sklearn in accuracies:
         assert ours > 0.9
         assert abs(ours - sklearn) < 0.02
-    probabilities = [tuple(map(float, match)) for match in re.findall(r"P\(\w+\)\s+([\d.]+)\s+([\d.]+)", done.stdout)]
+    probabilities = [tuple(map(float, match)) for match in re.findall(r"P\(\w+\)\s+([\d.]+)\s+([\d.]+)", printed)]
     assert len(probabilities) == 2
     assert all(abs(ours - sklearn) < 0.01 for ours, sklearn in probabilities)
-    assert "float32" in done.stdout
-    assert f"kernels  {fastsig.get_config()['kernels']}" in done.stdout
+    assert "float32" in printed
+    assert f"kernels  {fastsig.get_config()['kernels']}" in printed

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 from hypothesis.extra import numpy as hnp  # noqa: E402
 from layouts import GUARD, LAYOUTS, assert_same, place  # noqa: E402
-from oracle import ELEMENTWISE, ROWS, along, hole, reference, ulp_error  # noqa: E402
+from oracle import ELEMENTWISE, ROWS, along, chosen, defaults, hole, label, reference, ulp_error  # noqa: E402
 
 settings.register_profile(
     "fastsig",
@@ -58,16 +58,17 @@ def exactly(x, dtype):
     return np.array(x, dtype)
 
 
-@pytest.mark.parametrize("row", ELEMENTWISE, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", ELEMENTWISE, ids=label)
 @settings(profile)
 @given(data=st.data())
 def test_elementwise(fs, row, data):
     x = data.draw(arrays())
     dtype = result_dtype(row, x)
-    parameters = {}
+    parameters, together = chosen(row), x.shape
     for parameter in row.parameters:
         if data.draw(st.booleans()):
-            shape = data.draw(hnp.broadcastable_shapes(x.shape, max_dims=x.ndim, max_side=9)) if x.ndim else ()
+            shape = data.draw(hnp.broadcastable_shapes(together, max_dims=x.ndim, max_side=9)) if x.ndim else ()
+            together = np.broadcast_shapes(together, shape)
             values = hnp.arrays(
                 dtype,
                 shape,
@@ -76,20 +77,18 @@ def test_elementwise(fs, row, data):
             )
             parameters[parameter.name] = data.draw(values)
     got = getattr(fs, row.name)(x, **parameters)
-    shape = np.broadcast_shapes(x.shape, *(value.shape for value in parameters.values()))
-    assert (got.dtype, got.shape) == (dtype, shape)
+    assert (got.dtype, got.shape) == (dtype, together)
     if dtype.kind in "iu":
         np.testing.assert_array_equal(got, np.maximum(x, 0))
         return
     with np.errstate(all="ignore"):
-        plain = np.broadcast_to(x.astype(dtype), shape)
-    defaults = {parameter.name: dtype.type(parameter.default) for parameter in row.parameters}
-    truth = reference(row, plain, wide(dtype), **defaults | parameters)
+        plain = np.broadcast_to(x.astype(dtype), together)
+    truth = reference(row, plain, wide(dtype), **defaults(row, dtype) | parameters)
     special = np.isinf(plain)  # test_accuracy's
     errors = np.where(special, 0, ulp_error(np.asarray(got), truth))
     # Half a unit for the rounding to float16; a thousandth for what the reference itself is off.
     assert errors.max(initial=0) <= row.max_ulp[dtype.char == "d"] + (0.5 if dtype.char == "e" else 0) + 1e-3
-    out, mask = np.full(shape, GUARD, dtype), data.draw(hnp.arrays(bool, shape))
+    out, mask = np.full(together, GUARD, dtype), data.draw(hnp.arrays(bool, together))
     getattr(fs, row.name)(x, out=out, where=mask, **parameters)
     assert_same(fs, out, np.where(mask, got, np.array(GUARD, dtype)))
 
@@ -112,7 +111,7 @@ def test_rows(fs, row, data):
     assert (got.dtype, got.shape) == (dtype, x.shape)
     if not x.size:
         return
-    truth = along(row, x, axis, mask)
+    truth = along(row, x.astype(dtype), axis, mask)
     emptied = ~np.broadcast_to(mask, x.shape).any(axis if axis is None else tuple(np.atleast_1d(axis)), keepdims=True)
     truth = np.where(emptied, hole(row), truth)
     with np.errstate(all="ignore"):

@@ -12,7 +12,7 @@ import pytest
 from conftest import PACKAGE
 
 CHECKOUT = PACKAGE.parent
-SOURCE = PACKAGE / "_formulas.pxi"
+SOURCES = [PACKAGE / name for name in ("_formulas.pxi", "_gradients.pxi")]
 
 # A loop that cannot be vectorised, lest the test believe a report that says yes to everything.
 COUNTER_EXAMPLE = """
@@ -45,7 +45,7 @@ def loops_of_block_kernels(text):
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
     """(file, line) -> bytes of the vectors of each loop that gcc vectorised there."""
-    if not (CHECKOUT / "setup.py").exists() or not SOURCE.exists():
+    if not (CHECKOUT / "setup.py").exists() or not SOURCES[0].exists():
         pytest.skip("about the source tree")
     pytest.importorskip("Cython")
     compiler = shutil.which("gcc")
@@ -59,7 +59,7 @@ def report(tmp_path_factory):
     directives = (PACKAGE / f"_kernels_{kernel_set}.pyx").read_text().splitlines()[0]
     head, _ = (PACKAGE / "_kernels.pxi").read_text().split('include "_driver.pxi"')
     pyx, c, listing = folder / "kernels.pyx", folder / "kernels.c", folder / "report.txt"
-    kernels = {kernel for _, kernel, _ in loops_of_block_kernels(SOURCE.read_text())}
+    kernels = {kernel for source in SOURCES for _, kernel, _ in loops_of_block_kernels(source.read_text())}
     # Those that only the rows use need a user here, or they would not be compiled.
     used = [f"<void *>{kernel}[float], <void *>{kernel}[double]" for kernel in sorted(kernels)]
     used.append("NULL, <void *>libm_block")
@@ -94,14 +94,15 @@ def report(tmp_path_factory):
     return pyx, vectorised, 32 if kernel_set == "x86_64_v3" else 8
 
 
-@pytest.mark.skipif(not SOURCE.exists(), reason="about the source tree")
-def test_every_loop_is_vectorised(report):
+@pytest.mark.skipif(not SOURCES[0].exists(), reason="about the source tree")
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
+def test_every_loop_is_vectorised(report, source):
     _, vectorised, full = report
-    loops = loops_of_block_kernels(SOURCE.read_text())
-    assert len(loops) >= len(re.findall(r"^elementwise\(", SOURCE.read_text(), re.M))
+    loops = loops_of_block_kernels(source.read_text())
+    assert len(loops) >= len(re.findall(r"^elementwise\(", source.read_text(), re.M))
     for line, kernel, copies in loops:
         # What is left over gets another, narrower loop, which is listed too.
-        widths = [width for width in vectorised.get((SOURCE.name, line), []) if width >= full]
+        widths = [width for width in vectorised.get((source.name, line), []) if width >= full]
         assert len(widths) >= copies, f"{kernel}, line {line}: {len(widths)} of {copies} specialisations are vectorised"
 
 

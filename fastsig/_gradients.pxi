@@ -1,0 +1,403 @@
+"""The gradients: grad_output * f'(x) of each elementwise function, written as the formulas are.
+
+A kernel's inputs are grad_output, x and the parameters; f'(x) is rounded before it is multiplied by grad_output. In
+e = exp(-|x|) no derivative of an exponential function cancels in its tails. It comes times exp_unit(), which the last
+step takes back, so that results round once into the subnormal numbers. A derivative that is 0 between kinks is a
+select: 0 whatever grad_output is. NaN in x comes through everywhere.
+"""
+
+cdef inline floating exp_unit_inverse(floating which) noexcept nogil:
+    return <floating>1.0 / exp_unit(which)
+
+cdef inline floating square_of_one_plus(floating e) noexcept nogil:
+    """(1 + e)^2 with one rounding where there is FMA, and a part of another."""
+    return <floating>1.0 + e * (<floating>2.0 + e)
+
+cdef inline floating exp_of_negative(floating z, floating lowest) noexcept nogil:
+    """exp(z) exp_unit() for z <= 0."""
+    cdef floating scale = 0, t = exp_reduce_scaled(lowest if lowest > z else z, &scale)
+    return exp_finish(t, scale)
+
+cdef inline floating bounded_magnitude(floating x, floating lowest) noexcept nogil:
+    """|x|, or -lowest if that is less: finite, where exp(-|x|) times a power of it rounds to 0."""
+    cdef floating a = magnitude(x)
+    return -lowest if -lowest < a else a
+
+
+# ---------------------------------------------------------------------------------------------- sigmoid, tanh
+# sigmoid' = e / (1 + e)^2, tanh' = 4 sigmoid'(2x).
+
+cdef inline floating sigmoid_slope(floating scaled_e, floating factor) noexcept nogil:
+    """factor e / (1 + e)^2"""
+    cdef floating unit = exp_unit_inverse(scaled_e), e = scaled_e * unit
+    return scaled_e / square_of_one_plus(e) * (factor * unit)
+
+cdef void sigmoid_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+    cdef floating[BLOCK] e
+    cdef const floating *g = x[0]
+    cdef const floating *a = x[1]
+    cdef floating lowest = lowest_exponent(g)
+    cdef npy_intp i
+    for i in range(n):
+        e[i] = exp_of_negative(-magnitude(a[i]), lowest)
+    for i in range(n):
+        y[i] = g[i] * sigmoid_slope(e[i], <floating>1.0)
+
+elementwise("sigmoid_backward", 2, 0.5, <void *>sigmoid_backward_block[float], <void *>sigmoid_backward_block[double],
+            NULL, NULL)
+
+cdef void tanh_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+    cdef floating[BLOCK] e
+    cdef const floating *g = x[0]
+    cdef const floating *a = x[1]
+    cdef floating lowest = lowest_exponent(g)
+    cdef npy_intp i
+    for i in range(n):
+        e[i] = exp_of_negative(<floating>-2.0 * magnitude(a[i]), lowest)
+    for i in range(n):
+        y[i] = g[i] * sigmoid_slope(e[i], <floating>4.0)
+
+elementwise("tanh_backward", 2, 0.5, <void *>tanh_backward_block[float], <void *>tanh_backward_block[double],
+            NULL, NULL)
+
+
+# ---------------------------------------------------------------------------------------------- piecewise linear
+
+cdef inline floating passed_between(floating grad, floating x, floating low, floating high) noexcept nogil:
+    """grad where low < x < high, else 0."""
+    grad = grad if x > low else <floating>0.0
+    grad = grad if x < high else <floating>0.0
+    return x if x != x else grad
+
+cdef void relu_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+    cdef const floating *g = x[0]
+    cdef const floating *a = x[1]
+    cdef floating grad
+    cdef npy_intp i
+    for i in range(n):
+        grad = g[i]
+        grad = grad if a[i] > 0 else <floating>0.0
+        y[i] = a[i] if a[i] != a[i] else grad
+
+elementwise("relu_backward", 2, 0.2, <void *>relu_backward_block[float], <void *>relu_backward_block[double],
+            NULL, NULL)
+
+cdef void leaky_relu_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+    cdef const floating *g = x[0]
+    cdef const floating *a = x[1]
+    cdef const floating *slope = x[2]
+    cdef floating grad, scaled
+    cdef npy_intp i
+    for i in range(n):
+        grad = g[i]
+        scaled = grad * slope[i]
+        grad = grad if a[i] > 0 else scaled
+        y[i] = a[i] if a[i] != a[i] else grad
+
+elementwise("leaky_relu_backward", 3, 0.25, <void *>leaky_relu_backward_block[float],
+            <void *>leaky_relu_backward_block[double], NULL, NULL)
+
+cdef void relu6_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+    cdef const floating *g = x[0]
+    cdef const floating *a = x[1]
+    cdef npy_intp i
+    for i in range(n):
+        y[i] = passed_between(g[i], a[i], <floating>0.0, <floating>6.0)
+
+elementwise("relu6_backward", 2, 0.2, <void *>relu6_backward_block[float], <void *>relu6_backward_block[double],
+            NULL, NULL)
+
+cdef void hard_tanh_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+    cdef const floating *g = x[0]
+    cdef const floating *a = x[1]
+    cdef const floating *min_val = x[2]
+    cdef const floating *max_val = x[3]
+    cdef floating low, high, grad
+    cdef npy_intp i
+    for i in range(n):
+        low = min_val[i]
+        high = max_val[i]
+        grad = passed_between(g[i], a[i], low, high)
+        grad = low if low != low else grad
+        y[i] = high if high != high else grad
+
+elementwise("hard_tanh_backward", 4, 0.3, <void *>hard_tanh_backward_block[float],
+            <void *>hard_tanh_backward_block[double], NULL, NULL)
+
+cdef void hard_sigmoid_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+    cdef const floating *g = x[0]
+    cdef const floating *a = x[1]
+    cdef npy_intp i
+    for i in range(n):
+        y[i] = passed_between(g[i] * <floating>0.16666666666666666, a[i], <floating>-3.0, <floating>3.0)
+
+elementwise("hard_sigmoid_backward", 2, 0.2, <void *>hard_sigmoid_backward_block[float],
+            <void *>hard_sigmoid_backward_block[double], NULL, NULL)
+
+# hard_swish' = (x + 3/2) / 3 between the kinks: near its zero, -3/2, the sum is exact.
+
+cdef void hard_swish_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+    cdef const floating *g = x[0]
+    cdef const floating *a = x[1]
+    cdef floating z, grad
+    cdef npy_intp i
+    for i in range(n):
+        z = a[i]
+        grad = g[i]
+        z = <floating>1.5 if z >= 3 else z          # (1.5 + 1.5) / 3 = 1
+        grad = grad * ((z + <floating>1.5) / <floating>3.0)
+        y[i] = <floating>0.0 if z <= -3 else grad
+
+elementwise("hard_swish_backward", 2, 0.25, <void *>hard_swish_backward_block[float],
+            <void *>hard_swish_backward_block[double], NULL, NULL)
+
+
+# ---------------------------------------------------------------------------------------------- softsign
+# 1 / (1 + |x|)^2, with |x| scaled down so that no square overflows whose inverse is not 0.
+
+cdef inline floating softsign_slope(floating a) noexcept nogil:
+    cdef floating half, unit
+    if floating is float:
+        half = <float>2.3283064365386963e-10        # 2^-32
+    else:
+        half = 8.6361685550944446e-78               # 2^-256
+    unit = half * half
+    a = a * half
+    return <floating>1.0 / (unit + a * (half + half + a)) * unit
+
+cdef void softsign_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+    cdef const floating *g = x[0]
+    cdef const floating *a = x[1]
+    cdef npy_intp i
+    for i in range(n):
+        y[i] = g[i] * softsign_slope(magnitude(a[i]))
+
+elementwise("softsign_backward", 2, 0.25, <void *>softsign_backward_block[float],
+            <void *>softsign_backward_block[double], NULL, NULL)
+
+
+# ---------------------------------------------------------------------------------------------- silu, gelu_tanh
+# (x sigmoid(z))' with q = |x| z' and e = exp(-|z|): (1 + e + q e) / (1 + e)^2 above 0, e (1 - q + e) / (1 + e)^2 below.
+# Near the zero, where q = 1 + e, 1 - q is exact.
+
+cdef inline floating gated_slope(floating x, floating q, floating scaled_e) noexcept nogil:
+    cdef floating unit = exp_unit_inverse(x), e = scaled_e * unit
+    cdef floating above = <floating>1.0 + (e + q * e), below = scaled_e * (<floating>1.0 - q + e)
+    return (below if x < 0 else above) / square_of_one_plus(e) * (unit if x < 0 else <floating>1.0)
+
+cdef void silu_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+    cdef floating[BLOCK] e
+    cdef const floating *g = x[0]
+    cdef const floating *a = x[1]
+    cdef floating lowest = lowest_exponent(g)
+    cdef npy_intp i
+    for i in range(n):
+        e[i] = exp_of_negative(-magnitude(a[i]), lowest)
+    for i in range(n):
+        y[i] = g[i] * gated_slope(a[i], bounded_magnitude(a[i], lowest), e[i])
+
+elementwise("silu_backward", 2, 0.6, <void *>silu_backward_block[float], <void *>silu_backward_block[double],
+            NULL, NULL)
+
+cdef inline floating gelu_tanh_backward_lowest(const floating *_) noexcept nogil:
+    if floating is float:
+        return hidden_float(<float>-11.0)
+    else:
+        return hidden_double(-22.5)
+
+cdef inline floating gelu_tanh_factor(floating a) noexcept nogil:
+    """a z'"""
+    return a * (<floating>1.5957691216057308 + a * a * <floating>0.21406444881780074)
+
+cdef void gelu_tanh_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+    cdef floating[BLOCK] t
+    cdef floating[BLOCK] scale
+    cdef const floating *g = x[0]
+    cdef const floating *a = x[1]
+    cdef floating lowest = gelu_tanh_backward_lowest(g), z, rest = 0
+    cdef npy_intp i
+    for i in range(n):
+        z = gelu_tanh_argument(bounded_magnitude(a[i], lowest), &rest)
+        t[i] = exp_reduce_scaled(-z, &scale[i]) - rest
+    for i in range(n):
+        z = gelu_tanh_factor(bounded_magnitude(a[i], lowest))
+        y[i] = g[i] * gated_slope(a[i], z, exp_finish(t[i], scale[i]))
+
+elementwise("gelu_tanh_backward", 2, 1.0, <void *>gelu_tanh_backward_block[float],
+            <void *>gelu_tanh_backward_block[double], NULL, NULL)
+
+
+# ---------------------------------------------------------------------------------------------- gelu
+# Phi(x) + x phi(x) is E R for x < 0 and 1 - E R above, with a = |x|, E = exp(-a^2/2) and R = P(a)/Q(a) - a/sqrt(2 pi).
+
+cdef inline floating gelu_slope(floating x, floating a, floating t, floating scale) noexcept nogil:
+    cdef floating q = 0, p = normal_tail(a, &q), unit = exp_unit_inverse(x)
+    cdef floating below = exp_finish(t, scale) * (p / q - a * <floating>0.39894228040143268) * unit
+    return below if x < 0 else <floating>1.0 - below
+
+cdef void gelu_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+    cdef floating[BLOCK] t
+    cdef floating[BLOCK] scale
+    cdef const floating *g = x[0]
+    cdef const floating *a = x[1]
+    cdef floating bound = gelu_bound(g)
+    cdef npy_intp i
+    for i in range(n):
+        t[i] = density_reduce(gelu_argument(a[i], bound), &scale[i])
+    for i in range(n):
+        y[i] = g[i] * gelu_slope(a[i], gelu_argument(a[i], bound), t[i], scale[i])
+
+elementwise("gelu_backward", 2, 1.0, <void *>gelu_backward_block[float], <void *>gelu_backward_block[double],
+            NULL, NULL)
+
+
+# ---------------------------------------------------------------------------------------------- mish
+# With w = exp(x) and D = w^2 + 2w + 2: mish' = w ((w + 2) D + 4x (w + 1)) / D^2. For x < 0 w is e; above, w is 1/e, and
+# everything is multiplied by e^4. Sums are a constant and a rest, to round once: D is 2 + rest, or 1 + rest.
+
+cdef inline floating mish_slope(floating x, floating a, floating scaled_e) noexcept nogil:
+    cdef floating unit = exp_unit_inverse(x), e = scaled_e * unit, four_a = <floating>4.0 * a
+    cdef floating below = e * (<floating>2.0 + e), above = (e + e) * (<floating>1.0 + e), base, rest
+    rest = below if x < 0 else above
+    base = <floating>2.0 if x < 0 else <floating>1.0
+    below = scaled_e * ((<floating>4.0 - four_a) + e * ((<floating>6.0 - four_a) + ((e + e) + below)))
+    above = <floating>1.0 + e * (<floating>4.0 + e * ((<floating>6.0 + four_a) + e * (<floating>4.0 + four_a)))
+    unit = unit if x < 0 else <floating>1.0
+    return (below if x < 0 else above) / (base * base + rest * ((base + base) + rest)) * unit
+
+cdef void mish_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+    cdef floating[BLOCK] e
+    cdef const floating *g = x[0]
+    cdef const floating *a = x[1]
+    cdef floating lowest = lowest_exponent(g)
+    cdef npy_intp i
+    for i in range(n):
+        e[i] = exp_of_negative(-magnitude(a[i]), lowest)
+    for i in range(n):
+        y[i] = g[i] * mish_slope(a[i], bounded_magnitude(a[i], lowest), e[i])
+
+elementwise("mish_backward", 2, 0.7, <void *>mish_backward_block[float], <void *>mish_backward_block[double],
+            NULL, NULL)
+
+
+# ---------------------------------------------------------------------------------------------- elu, selu, celu
+# 1 above 0; at 0, as in torch, what holds below.
+
+cdef inline floating elu_slope(floating x, floating lowest) noexcept nogil:
+    """exp(x), or 1 above 0."""
+    return exp_of_negative(<floating>0.0 if x > 0 else x, lowest) * exp_unit_inverse(x)
+
+cdef void elu_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+    cdef const floating *g = x[0]
+    cdef const floating *a = x[1]
+    cdef const floating *alpha = x[2]
+    cdef floating lowest = lowest_exponent(g), slope
+    cdef npy_intp i
+    for i in range(n):
+        slope = alpha[i] * elu_slope(a[i], lowest)
+        y[i] = g[i] * (<floating>1.0 if a[i] > 0 else slope)
+
+elementwise("elu_backward", 3, 0.5, <void *>elu_backward_block[float], <void *>elu_backward_block[double],
+            NULL, NULL)
+
+cdef void selu_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+    cdef const floating *g = x[0]
+    cdef const floating *a = x[1]
+    cdef floating lowest = lowest_exponent(g), slope
+    cdef npy_intp i
+    for i in range(n):
+        slope = <floating>1.7580993408473766 * elu_slope(a[i], lowest)
+        y[i] = g[i] * (<floating>1.0507009873554805 if a[i] > 0 else slope)
+
+elementwise("selu_backward", 2, 0.5, <void *>selu_backward_block[float], <void *>selu_backward_block[double],
+            NULL, NULL)
+
+# celu' = exp(x / alpha) would err by x / alpha times as much as the quotient: what the quotient is off goes along.
+# For a negative alpha it grows: 1 / exp(-|x / alpha|).
+
+cdef inline floating celu_reduce(floating x, floating per_alpha, floating alpha, floating lowest,
+                                 floating *scale) noexcept nogil:
+    """For exp(-|x / alpha|)."""
+    cdef floating z = x * per_alpha, back = z * alpha, rest = x - back
+    rest = (rest - rounded_off(z, alpha, back)) * per_alpha
+    rest = rest if magnitude(rest) < 1 else <floating>0.0       # not if x or alpha is infinite
+    rest = -rest if z > 0 else rest
+    return exp_reduce_scaled(-bounded_magnitude(z, lowest), scale) + rest
+
+cdef inline floating celu_slope(floating x, floating per_alpha, floating t, floating scale) noexcept nogil:
+    cdef floating unit = exp_unit(x), e = exp_finish(t, scale), grown = unit / e
+    e = e * exp_unit_inverse(x)
+    e = grown if x * per_alpha > 0 else e
+    return <floating>1.0 if x > 0 else e
+
+cdef void celu_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+    cdef floating[BLOCK] t
+    cdef floating[BLOCK] scale
+    cdef const floating *g = x[0]
+    cdef const floating *a = x[1]
+    cdef const floating *alpha = x[2]
+    cdef floating lowest = lowest_exponent(g)
+    cdef npy_intp i
+    for i in range(n):
+        t[i] = celu_reduce(a[i], <floating>1.0 / alpha[i], alpha[i], lowest, &scale[i])
+    for i in range(n):
+        y[i] = g[i] * celu_slope(a[i], <floating>1.0 / alpha[i], t[i], scale[i])
+
+elementwise("celu_backward", 3, 0.7, <void *>celu_backward_block[float], <void *>celu_backward_block[double],
+            NULL, NULL)
+
+
+# ---------------------------------------------------------------------------------------------- softplus, log_sigmoid
+# softplus' = sigmoid(beta x) and log_sigmoid' = sigmoid(-x).
+
+cdef inline floating softplus_slope_reduce(floating x, floating beta, floating *scale) noexcept nogil:
+    """sigmoid_reduce(x beta) with what the product lost."""
+    cdef floating z = x * beta, rest = rounded_off(x, beta, z)
+    rest = rest if magnitude(rest) < 1 else <floating>0.0       # not if the product is clamped
+    return sigmoid_reduce(z, scale) - rest
+
+cdef void softplus_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+    cdef floating[BLOCK] t
+    cdef floating[BLOCK] scale
+    cdef const floating *g = x[0]
+    cdef const floating *a = x[1]
+    cdef const floating *beta = x[2]
+    cdef npy_intp i
+    for i in range(n):
+        t[i] = softplus_slope_reduce(a[i], beta[i], &scale[i])
+    for i in range(n):
+        y[i] = g[i] * sigmoid_finish(t[i], scale[i])
+
+elementwise("softplus_backward", 3, 0.6, <void *>softplus_backward_block[float],
+            <void *>softplus_backward_block[double], NULL, NULL)
+
+cdef void log_sigmoid_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+    cdef floating[BLOCK] t
+    cdef floating[BLOCK] scale
+    cdef const floating *g = x[0]
+    cdef const floating *a = x[1]
+    cdef npy_intp i
+    for i in range(n):
+        t[i] = sigmoid_reduce(-a[i], &scale[i])
+    for i in range(n):
+        y[i] = g[i] * sigmoid_finish(t[i], scale[i])
+
+elementwise("log_sigmoid_backward", 2, 0.5, <void *>log_sigmoid_backward_block[float],
+            <void *>log_sigmoid_backward_block[double], NULL, NULL)
+
+
+# ---------------------------------------------------------------------------------------------- logit
+# 1 / (x (1 - x)): infinite at 0, -0.0 and 1, NaN outside.
+
+cdef void logit_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+    cdef const floating *g = x[0]
+    cdef const floating *a = x[1]
+    cdef floating p, slope
+    cdef npy_intp i
+    for i in range(n):
+        p = a[i] * (<floating>1.0 - a[i])
+        slope = <floating>1.0 / magnitude(p)
+        y[i] = g[i] * (slope if p >= 0 else <floating>NAN)
+
+elementwise("logit_backward", 2, 0.25, <void *>logit_backward_block[float], <void *>logit_backward_block[double],
+            NULL, NULL)
