@@ -1,5 +1,6 @@
-"""The short benchmark that users run: fastsig against what they would write in NumPy."""
+"""The short check and benchmark that users run: fastsig against what they would write in NumPy."""
 
+import math
 import timeit
 
 import numpy as np
@@ -8,7 +9,10 @@ from ._catalog import TABLE
 from ._config import show_config
 from ._functions import functions
 
-SHAPES = {"elementwise": [(10,), (1000,), (1_000_000,)], "rows": [(1, 10), (1000, 10), (1000, 1000)]}
+ROWS = [(1, 10), (1000, 10), (1000, 1000)]
+SHAPES = {"elementwise": [(10,), (1000,), (1_000_000,)], "rows": ROWS, "reduction": ROWS}
+
+TOLERANCES = {"float32": 1e-6, "float64": 1e-12}  # relative to 1 or more: near 0 the NumPy expressions are inexact
 
 
 def least_time(call, rounds=5, seconds=0.01):
@@ -21,24 +25,55 @@ def least_time(call, rounds=5, seconds=0.01):
     return min(taken, *timer.repeat(rounds - 1, number)) / number
 
 
+def numpy_call(row, x):
+    """What people write today for x, with the default parameters, as a function without arguments."""
+    defaults = {parameter.name: parameter.default for parameter in row.parameters} | {"axis": -1}
+    return eval(f"lambda: {row.numpy}", {"np": np, "x": x, **defaults})
+
+
+def print_check():
+    """Print how far each function is from its NumPy expression in float64, and return whether all are near enough."""
+    rng, all_good = np.random.default_rng(0), True
+    print(f"\n{'largest difference to NumPy':<28}" + "".join(f"{dtype:>10}" for dtype in TOLERANCES))
+    for row in TABLE:
+        differences = []
+        for dtype in TOLERANCES:
+            x = rng.normal(0, 3, (100, 100)).astype(dtype)
+            with np.errstate(all="ignore"):
+                theirs = numpy_call(row, x.astype(float))()
+                ours = functions[row.name](x, **({} if row.kind == "elementwise" else {"axis": -1}))
+                difference = np.abs(ours - theirs) / np.maximum(1, np.abs(theirs))
+            same = (ours == theirs) | (np.isnan(ours) & np.isnan(theirs))
+            differences.append(np.where(same, 0, np.where(np.isnan(difference), np.inf, difference)).max())
+        good = all(difference <= allowed for difference, allowed in zip(differences, TOLERANCES.values()))
+        all_good &= good
+        cells = "".join(f"{difference:>10.1e}" for difference in differences)
+        print(f"{row.name:<28}{cells}  {'OK' if good else 'FAIL'}")
+    return all_good
+
+
+def print_speeds(largest=math.inf, **effort):
+    """Print the ratios for arrays of up to `largest` elements; effort is least_time's."""
+    rng = np.random.default_rng(0)
+    for kind, shapes in SHAPES.items():
+        shapes = [shape for shape in shapes if math.prod(shape) <= largest]
+        columns = [(dtype, shape) for dtype in ("float32", "float64") for shape in shapes]
+        labels = [f"{dtype} {'x'.join(map(str, shape))}" for dtype, shape in columns]
+        print(f"\n{'NumPy time / fastsig time':<26}" + "".join(f"{label:>19}" for label in labels))
+        for row in (row for row in TABLE if row.kind == kind):
+            cells = []
+            for dtype, shape in columns:
+                x = rng.normal(0, 3, shape).astype(dtype)
+                ours, theirs = functions[row.name], numpy_call(row, x)
+                with np.errstate(all="ignore"):
+                    cells.append(least_time(theirs, **effort) / least_time(lambda ours=ours, x=x: ours(x), **effort))
+            print(f"{row.name:<26}" + "".join(f"{cell:>18.1f}x" for cell in cells))
+
+
 def bench():
     """Print how many times faster than the NumPy expression each function is here.
 
     `make bench` in the source tree runs the full race against PyTorch, ONNX Runtime and others.
     """
     show_config()
-    rng = np.random.default_rng(0)
-    for kind, shapes in SHAPES.items():
-        columns = [(dtype, shape) for dtype in ("float32", "float64") for shape in shapes]
-        labels = [f"{dtype} {'x'.join(map(str, shape))}" for dtype, shape in columns]
-        print(f"\n{'NumPy time / fastsig time':<26}" + "".join(f"{label:>19}" for label in labels))
-        for row in (row for row in TABLE if row.kind == kind):
-            defaults = {parameter.name: parameter.default for parameter in row.parameters} | {"axis": -1}
-            cells = []
-            for dtype, shape in columns:
-                x = rng.normal(0, 3, shape).astype(dtype)
-                theirs = eval(f"lambda: {row.numpy}", {"np": np, "x": x, **defaults})
-                ours = functions[row.name]
-                with np.errstate(all="ignore"):
-                    cells.append(least_time(theirs) / least_time(lambda ours=ours, x=x: ours(x)))
-            print(f"{row.name:<26}" + "".join(f"{cell:>18.1f}x" for cell in cells))
+    print_speeds()
