@@ -10,7 +10,6 @@ from . import backward as backward
 from . import scalar as scalar
 
 __version__: str
-__all__: list[str]
 
 sigmoid: np.ufunc
 tanh: np.ufunc
@@ -40,3 +39,5 @@ def num_threads(n: int) -> AbstractContextManager[None]: ...
 def show_config() -> None: ...
 def get_config() -> dict[str, Any]: ...
 def bench() -> None: ...
+
+__all__ = ["__version__", "backward", "bench", "celu", "elu", "gelu", "get_config", "get_num_threads", "hard_sigmoid", "hard_swish", "hard_tanh", "leaky_relu", "log_sigmoid", "log_softmax", "logit", "logsumexp", "mish", "num_threads", "relu", "relu6", "scalar", "selu", "set_num_threads", "show_config", "sigmoid", "silu", "softmax", "softplus", "softsign", "tanh"]

@@ -89,7 +89,7 @@ def _choose():
 name, kernels, threads, skipped, late = _choose()
 
 ufuncs = {}
-_public = {}
+_public: dict[str, str] = {}
 for _row in TABLE:
     _parameters, _is_public = len(_row.parameters), not _row.parameters and not _row.choice
     if _row.kind == "elementwise":

@@ -4,6 +4,7 @@
 """
 
 import itertools
+import re
 
 from ._catalog import TABLE, expanded
 
@@ -165,7 +166,6 @@ STUB_HEAD = f"""{MADE}from contextlib import AbstractContextManager
 from . import scalar as scalar
 
 __version__: str
-__all__: list[str]
 
 """
 
@@ -207,27 +207,34 @@ def _declaration(row, *inputs):
     return f"def {row.name}({', '.join(arguments)}, *, {OPTIONS}) -> Any: ...\n"
 
 
+def _exporting(text):
+    """A stub with its __all__: all that it declares."""
+    names = re.findall(r"^(?:def |from \. import )?(\w+)(?=[:(]| as )", text, re.M)
+    quoted = ", ".join(f'"{name}"' for name in sorted(names))
+    return f"{text}\n__all__ = [{quoted}]\n"
+
+
 def stub():
     """The text of __init__.pyi."""
-    return STUB_HEAD + "".join(_declaration(row, "x") for row in TABLE) + STUB_TAIL
+    return _exporting(STUB_HEAD + "".join(_declaration(row, "x") for row in TABLE) + STUB_TAIL)
 
 
 def gradient_stub():
     """The text of backward.pyi."""
     rows = (row for row in TABLE if row.gradient)
-    return f"{MADE}{IMPORTS}__all__: list[str]\n\n" + "".join(_declaration(row, "grad_output", "x") for row in rows)
+    return _exporting(MADE + IMPORTS + "".join(_declaration(row, "grad_output", "x") for row in rows))
 
 
 def scalar_stub():
     """The text of scalar.pyi."""
-    text = f"{MADE}from typing import Literal\n\n__all__: list[str]\n\n"
+    text = f"{MADE}from typing import Literal\n\n"
     for row in TABLE:
         if row.kind == "elementwise":
             arguments = ["x: float", *(f"{p.name}: float = {p.default!r}" for p in row.parameters)]
             if row.choice:
                 arguments.append(_choice(row))
             text += f"def {row.name}({', '.join(arguments if arguments[1:] else [*arguments, '/'])}) -> float: ...\n"
-    return text
+    return _exporting(text)
 
 
 def readme_list():

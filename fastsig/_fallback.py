@@ -79,12 +79,33 @@ def _logit(x: np.ndarray) -> np.ndarray:
 
 
 # Phi(-a) = exp(-a^2/2) P(a) / Q(a); the constant terms come first.
-_TAIL_P = (0.5, 0.82806329936071499, 0.67982840071446426, 0.35751643216593698)
-_TAIL_P += (0.13213140462478151, 0.035697169412900985, 0.0071301257112956103, 0.0010409981362273937)
-_TAIL_P += (0.00010673024612468673, 6.988275292337941e-06, 2.2465769861992964e-07)
-_TAIL_Q = (1.0, 2.4540111595242955, 2.8176744176512933, 2.0021677200506356)
-_TAIL_Q += (0.98059685113009254, 0.34854744754399386, 0.092053895810643924, 0.018138981486644289)
-_TAIL_Q += (0.0026269123707473837, 0.00026809618603079667, 1.7517008438709121e-05, 5.631333394741182e-07)
+_TAIL_P = (
+    0.5,
+    0.82806329936071499,
+    0.67982840071446426,
+    0.35751643216593698,
+    0.13213140462478151,
+    0.035697169412900985,
+    0.0071301257112956103,
+    0.0010409981362273937,
+    0.00010673024612468673,
+    6.988275292337941e-06,
+    2.2465769861992964e-07,
+)
+_TAIL_Q = (
+    1.0,
+    2.4540111595242955,
+    2.8176744176512933,
+    2.0021677200506356,
+    0.98059685113009254,
+    0.34854744754399386,
+    0.092053895810643924,
+    0.018138981486644289,
+    0.0026269123707473837,
+    0.00026809618603079667,
+    1.7517008438709121e-05,
+    5.631333394741182e-07,
+)
 
 
 def _polynomial(coefficients: Any, a: np.ndarray) -> np.ndarray:
@@ -283,7 +304,7 @@ class Ufunc:
     signature: str | None = None
     _equals = False  # whether the operands are of equal standing: their dtypes promote as NumPy's do
     _keywords: tuple[str, ...] = ("out", "where", "casting", "order", "dtype", "subok", "signature", "sig")
-    _like = np.add  # a ufunc with two inputs whose options are ours
+    _like: np.ufunc = np.add  # a ufunc with two inputs whose options are ours
     _usage = "where=True, casting='same_kind', order='K', dtype=None, subok=True[, signature]"
 
     def __init__(self, name: str, doc: str, module: str, formula: Callable, types: list[str]) -> None:

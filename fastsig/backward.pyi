@@ -5,8 +5,6 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-__all__: list[str]
-
 sigmoid: np.ufunc
 tanh: np.ufunc
 relu: np.ufunc
@@ -25,3 +23,5 @@ def celu(grad_output: ArrayLike, x: ArrayLike, alpha: ArrayLike = 1.0, *, out: n
 def softplus(grad_output: ArrayLike, x: ArrayLike, beta: ArrayLike = 1.0, *, out: np.ndarray | tuple[np.ndarray] | None = None, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: DTypeLike | None = None, subok: bool = True) -> Any: ...
 log_sigmoid: np.ufunc
 logit: np.ufunc
+
+__all__ = ["celu", "elu", "gelu", "hard_sigmoid", "hard_swish", "hard_tanh", "leaky_relu", "log_sigmoid", "logit", "mish", "relu", "relu6", "selu", "sigmoid", "silu", "softplus", "softsign", "tanh"]

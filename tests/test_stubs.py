@@ -1,0 +1,31 @@
+"""The type stubs against the package as it is imported."""
+
+import subprocess
+import sys
+
+import pytest
+from conftest import PACKAGE
+
+import fastsig
+
+# Private modules have no stubs, and cython_api is there to be cimported.
+WITHOUT_STUBS = r"""
+fastsig\._[a-z].*
+fastsig\.__main__.*
+fastsig\.cython_api
+"""
+CONFIGURATION = """
+[mypy-matplotlib.*,tqdm.*]
+ignore_missing_imports = True
+"""
+
+
+@pytest.mark.skipif(fastsig.get_config()["kernels"] == "pure Python", reason="the stubs say np.ufunc")
+def test_stubs_are_true(tmp_path):
+    pytest.importorskip("mypy")
+    (tmp_path / "allowed").write_text(WITHOUT_STUBS)
+    (tmp_path / "mypy.ini").write_text(CONFIGURATION)
+    command = [sys.executable, "-m", "mypy.stubtest", "fastsig", "--ignore-unused-allowlist"]
+    command += ["--allowlist", str(tmp_path / "allowed"), "--mypy-config-file", str(tmp_path / "mypy.ini")]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=PACKAGE.parent, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
