@@ -91,10 +91,13 @@ name, kernels, threads, skipped, late = _choose()
 ufuncs = {}
 _public: dict[str, str] = {}
 for _row in TABLE:
-    _parameters, _is_public = len(_row.parameters), not _row.parameters and not _row.choice
+    _defaults = tuple(parameter.default for parameter in _row.parameters)
+    _parameters, _is_public = len(_defaults), not _defaults and not _row.choice
     if _row.kind == "elementwise":
         for _name, _ in expanded(_row):
             ufuncs[_name] = kernels.build(_name, docstring(_row), _parameters)
+            if _defaults:
+                ufuncs[f"{_name}_default"] = kernels.build_default(_name, docstring(_row), _defaults)
             # Pickle finds a ufunc by its name: the public ones have their own, in fastsig.backward.
             _backward = f"{_name}_backward"
             ufuncs[_backward] = kernels.build_gradient(

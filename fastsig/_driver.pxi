@@ -20,7 +20,9 @@ ctypedef void (*Load)(const char *p, npy_intp stride, void *block, npy_intp n) n
 ctypedef void (*Store)(const void *block, char *p, npy_intp stride, npy_intp n) noexcept nogil
 
 cdef struct Loop:
-    int nin
+    int nin                 # the kernel's inputs
+    int operands            # how many of them a call gives; the others are parameters with their default values
+    double[MAX_IN] defaults
     double cost             # ns for one element, about
     void *kernel
     Load load               # how input 0..nin-1 is stored and becomes the computed type; NULL: it is the computed type
@@ -126,16 +128,19 @@ cdef void run(number **args, npy_intp begin, npy_intp end, const npy_intp *steps
     cdef const number *x[MAX_IN]
     cdef Load[MAX_IN] load
     cdef void (*kernel)(const number **, number *, npy_intp) noexcept nogil
-    cdef char *out = <char *>args[loop.nin]
+    cdef char *out = <char *>args[loop.operands]
     cdef const char *source
-    cdef npy_intp i = begin, n, padded, j, out_step = steps[loop.nin], lanes = VECTOR // sizeof(number)
+    cdef npy_intp i = begin, n, padded, j, out_step = steps[loop.operands], lanes = VECTOR // sizeof(number)
     cdef int k
     kernel = <void (*)(const number **, number *, npy_intp) noexcept nogil>loop.kernel
     for k in range(loop.nin):
         load[k] = loop.load if k == 0 or loop.load_all else NULL
         x[k] = blocks[k]
-        if steps[k] == 0:                                   # broadcast: one value fills the block, once
-            gather(<const char *>args[k], 0, blocks[k], 1, load[k])
+        if k >= loop.operands or steps[k] == 0:             # broadcast: one value fills the block, once
+            if k < loop.operands:
+                gather(<const char *>args[k], 0, blocks[k], 1, load[k])
+            else:
+                blocks[k][0] = <number>loop.defaults[k]
             for j in range(1, min(<npy_intp>BLOCK, (end - begin + lanes - 1) & ~(lanes - 1))):
                 blocks[k][j] = blocks[k][0]
     while i < end:
@@ -143,7 +148,7 @@ cdef void run(number **args, npy_intp begin, npy_intp end, const npy_intp *steps
         if n > lanes:
             n = n & ~(lanes - 1)
         padded = (n + lanes - 1) & ~(lanes - 1)
-        for k in range(loop.nin):
+        for k in range(loop.operands):
             if steps[k] == 0:
                 continue
             source = <const char *>args[k] + i * steps[k]

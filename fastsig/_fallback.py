@@ -12,7 +12,17 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["FORMULAS", "GRADIENTS", "ROWS", "Ufunc", "build", "build_direct", "build_gradient", "build_rows"]
+__all__ = [
+    "FORMULAS",
+    "GRADIENTS",
+    "ROWS",
+    "Ufunc",
+    "build",
+    "build_default",
+    "build_direct",
+    "build_gradient",
+    "build_rows",
+]
 
 
 def _softmax(x: np.ndarray) -> np.ndarray:
@@ -424,7 +434,8 @@ class Ufunc:
             if not follows and (_char(have) == " " or not np.can_cast(have, needed)):
                 floats = "bool, integer, float16, float32 and float64 input, and bfloat16 of ml_dtypes"
                 accepts = "bool mask input" if needed == "?" else floats
-                raise TypeError(f"ufunc '{self.__name__}' supports {accepts}, not {have.type.__name__}")
+                name = self.__name__.removesuffix("_default")
+                raise TypeError(f"ufunc '{name}' supports {accepts}, not {have.type.__name__}")
         if isinstance(wanted, str):
             wanted = wanted.replace("->", "")
         if len(wanted) != self.nargs:
@@ -476,6 +487,15 @@ class Ufunc:
         fresh = (np.positive(array, dtype=dtype, casting="unsafe", order=order) for array in arrays)
         wide = (array.astype(_WIDER.get(dtype.char, dtype), copy=False) for array in fresh)
         return self._formula(*wide).astype(dtype, copy=False)
+
+
+class _Default(Ufunc):
+    """A function of x alone: the parameters have these values."""
+
+    defaults: tuple[float, ...]
+
+    def _compute(self, arrays: list[np.ndarray], dtype: np.dtype, order: Any) -> np.ndarray:
+        return super()._compute([*arrays, *map(np.asarray, self.defaults)], dtype, order)
 
 
 class _Gradient(Ufunc):
@@ -557,6 +577,14 @@ def build(name: str, doc: str, parameters: int) -> Ufunc:
     types = [f"{char}{result * parameters}->{result}" for char, result in results.items()]
     module = "fastsig._backend" if parameters else "fastsig"  # where the object itself is public
     return Ufunc(name, doc, module, _formula(FORMULAS, name), types)
+
+
+def build_default(name: str, doc: str, defaults: tuple[float, ...]) -> Ufunc:
+    """Build the ufunc NAME_default, of x alone; the parameters have the values `defaults`."""
+    types = [f"{char}->{char if char in _FLOATS else 'd'}" for char in "?" + _INTEGERS + _FLOATS]
+    ufunc = _Default(f"{name}_default", doc, "fastsig._backend", _formula(FORMULAS, name), types)
+    ufunc.defaults = defaults
+    return ufunc
 
 
 def build_gradient(name: str, ufunc_name: str, doc: str, parameters: int) -> Ufunc:

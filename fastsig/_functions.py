@@ -13,25 +13,31 @@ from ._docs import docstring, gradient_docstring
 
 def elementwise(row, functions, doc, inputs="x", options=", **kwargs", module="fastsig"):
     """The public function of an elementwise row, over `functions` by name: itself, if there is nothing to add; else as
-    one would write it by hand, with the parameters' defaults or with the word that chooses a variant."""
+    one would write it by hand, with the defaults of the parameters or of the word that chooses a variant."""
     if not row.parameters and not row.choice:
         return functions[row.name]
     if row.choice:
         chosen = {variant.choice.default: functions[name] for name, variant in expanded(row)}
-        name = row.choice.name
-        message = f"{name} argument must be either {' or '.join(chosen)}."
-        code = f"""def {row.name}({inputs}, {name}={row.choice.default!r}{options}):
-            if {name} not in chosen:
+        names, shortcut = [row.choice.name], functions[row.name]
+        message = f"{row.choice.name} argument must be either {' or '.join(chosen)}."
+        namespace = {"chosen": chosen, f"default_{row.choice.name}": row.choice.default}
+        general = f"""
+            if {row.choice.name} not in chosen:
                 raise ValueError({message!r})
-            return chosen[{name}]({inputs}{options})"""
-        namespace = {"chosen": chosen, "__name__": module}
+            return chosen[{row.choice.name}]({inputs}{options})"""
     else:
-        names = ", ".join(parameter.name for parameter in row.parameters)
-        defaults = ", ".join(f"{parameter.name}={parameter.default!r}" for parameter in row.parameters)
-        code = f"""def {row.name}({inputs}, {defaults}{options}):
-            return function({inputs}, {names}{options})"""
-        namespace = {"function": functions[row.name], "__name__": module}
-    exec(code, namespace)
+        names, shortcut = [parameter.name for parameter in row.parameters], functions.get(f"{row.name}_default")
+        namespace = {f"default_{parameter.name}": parameter.default for parameter in row.parameters}
+        namespace["function"] = functions[row.name]
+        general = f"""
+            return function({", ".join([inputs, *names])}{options})"""
+    code = f"def {row.name}({', '.join([inputs, *(f'{name}=default_{name}' for name in names)])}{options}):"
+    if options and shortcut:  # for small calls
+        code += f"""
+            if {" and ".join(f"{name} is default_{name}" for name in names)} and not kwargs:
+                return shortcut({inputs})"""
+    namespace |= {"shortcut": shortcut, "__name__": module}
+    exec(code + general, namespace)
     namespace[row.name].__doc__ = doc
     return namespace[row.name]
 

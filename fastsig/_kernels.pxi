@@ -1,7 +1,7 @@
 """A kernel set: the formulas, compiled for one instruction set, as NumPy ufuncs. Each _kernels_*.pyx includes this.
 
-build(), build_gradient(), build_rows(), build_direct() and build_scalar() are the whole interface; _fallback.py has the
-same. scalar_address() is for cython_api alone.
+build(), build_default(), build_gradient(), build_rows(), build_direct() and build_scalar() are the whole interface;
+_fallback.py has the same. scalar_address() is for cython_api alone.
 """
 from cpython.mem cimport PyMem_Malloc
 from cpython.pycapsule cimport PyCapsule_New
@@ -177,8 +177,8 @@ cdef int promote(object ufunc, DType **given, DType **signature, DType **wanted)
         if kind is theirs is not None:
             bfloat16 = given[i]
         elif i < nin and loops.bfloat16_types[i] == "E" and kind not in supported:
-            raise TypeError(f"ufunc '{ufunc.__name__}' supports bool, integer, float16, float32 and float64 input, and "
-                            f"bfloat16 of ml_dtypes, not {kind.__name__}")
+            raise TypeError(f"ufunc '{ufunc.__name__.removesuffix('_default')}' supports bool, integer, float16, "
+                            f"float32 and float64 input, and bfloat16 of ml_dtypes, not {kind.__name__}")
     if bfloat16 != NULL:
         loops.register_bfloat16(ufunc, bfloat16)
         floats = beside_bfloat16(bfloat16, loops.bfloat16_types, loops.equals, nin, given, signature)
@@ -208,47 +208,71 @@ cdef dict integers = {
 }
 
 
-cdef add_floats(Loops loops, Kernel kernel):
+cdef Loop new_loop(Kernel kernel, defaults=()):
+    """All inputs come with a call, save for the last ones: those that have a value in `defaults`."""
+    cdef Loop loop
+    cdef int k
+    loop.nin, loop.operands = kernel.nin, kernel.nin - len(defaults)
+    loop.load, loop.store, loop.load_all = NULL, NULL, False
+    for k in range(loop.operands, loop.nin):
+        loop.defaults[k] = defaults[k - loop.operands]
+    return loop
+
+
+cdef double rounded(double value, str char) except *:
+    """A default value as NumPy would round it to x's dtype, had it come with the call."""
+    return bfloat16_to_float(float_to_bfloat16(<float>value)) if char == "E" else np.dtype(char).type(value)
+
+
+cdef add_floats(Loops loops, Kernel kernel, defaults=()):
     cdef Loop loop
     cdef size_t driver
-    loop.nin = kernel.nin
-    for char in "dfeE" if kernel.nin == 1 else "Eefd":
+    for char in "dfeE" if kernel.nin == len(defaults) + 1 else "Eefd":
+        loop = new_loop(kernel, [rounded(value, char) for value in defaults])
         loop.kernel = kernel.f64 if char == "d" else kernel.f32
         loop.cost = kernel.cost * {"f": 1, "d": 2, "E": 1.5, "e": 3}[char]
-        loop.load, loop.store, loop.load_all = NULL, NULL, char in "eE"
+        loop.load_all = char in "eE"
         if char == "e":
             loop.load, loop.store = load_half, store_half
         elif char == "E":
             loop.load, loop.store = load_bfloat16, store_bfloat16
         driver = <size_t>drive[double] if char == "d" else <size_t>drive[float]
-        loops.add(char * (kernel.nin + 1), <PyUFuncGenericFunction>driver, &loop, sizeof(Loop))
+        loops.add(char * (loop.operands + 1), <PyUFuncGenericFunction>driver, &loop, sizeof(Loop))
 
 
 def build(str name, str doc, int parameters=0):
-    """The elementwise ufunc `name`.
+    """The elementwise ufunc `name`, of x and the parameters."""
+    return elementwise_ufunc(name, name, doc, ())
 
-    Integers have loops of their own, which convert as they load: so they always become float64, need no buffered casts
-    and run on all threads. relu keeps them.
+
+def build_default(str name, str doc, tuple defaults):
+    """The ufunc NAME_default, of x alone; the parameters have these values. A small call takes half the time."""
+    return elementwise_ufunc(name, name + "_default", doc, defaults)
+
+
+cdef elementwise_ufunc(str name, str ufunc_name, str doc, tuple defaults):
+    """Integers have loops of their own, which convert as they load: so they always become float64, need no buffered
+    casts and run on all threads. relu keeps them.
     """
     cdef Kernel kernel = kernels[name]
     cdef Loops loops = Loops()
-    cdef Loop loop
+    cdef Loop loop = new_loop(kernel, defaults)
     cdef size_t load, driver
-    loop.nin, loop.cost, loop.store, loop.load_all = kernel.nin, 2 * kernel.cost, NULL, False
-    if kernel.nin == 1:     # with one input every dtype is an exact match, and NumPy finds the first rows soonest
-        add_floats(loops, kernel)
+    loop.cost = 2 * kernel.cost
+    if loop.operands == 1:  # with one input every dtype is an exact match, and NumPy finds the first rows soonest
+        add_floats(loops, kernel, defaults)
     for char in "?bBhHiIlLqQ":
         key = np.dtype(char).str[1:].replace("b1", "u1")
         load, driver = integers[key]
         if char != "?" and key in kernel.integers:
             loop.kernel, loop.load = <void *><size_t>kernel.integers[key], NULL
-            loops.add(char * (kernel.nin + 1), <PyUFuncGenericFunction>driver, &loop, sizeof(Loop))
+            loops.add(char * (loop.operands + 1), <PyUFuncGenericFunction>driver, &loop, sizeof(Loop))
         else:
             loop.kernel, loop.load = kernel.f64, <Load>load
-            loops.add(char + "d" * kernel.nin, <PyUFuncGenericFunction>drive[double], &loop, sizeof(Loop))
-    if kernel.nin > 1:      # a Python float matches any dtype, so the narrowest that will do must come first
+            loops.add(char + "d" * loop.operands, <PyUFuncGenericFunction>drive[double], &loop, sizeof(Loop))
+    if loop.operands > 1:   # a Python float matches any dtype, so the narrowest that will do must come first
         add_floats(loops, kernel)
-    return loops.ufunc(kernel.nin, name, doc, None)
+    return loops.ufunc(loop.operands, ufunc_name, doc, None)
 
 
 def build_gradient(str name, str ufunc_name, str doc, int parameters=0):

@@ -113,6 +113,7 @@ def test_every_value(fs, row):
     if fs._backend.threads is not None:  # the fallback computes float32 in float64, so it has no such twin
         once = getattr(fs, row.name)(wide(EVERY), **widened, **chosen(row))
         assert_same(got, rounded(once))
+    assert_same(getattr(fs, row.name)(EVERY, **chosen(row)), got)  # defaults left out
 
 
 @each_elementwise

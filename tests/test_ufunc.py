@@ -146,6 +146,18 @@ def test_python_numbers_and_lists(fs, row):
 
 
 @each_with_parameters
+@pytest.mark.parametrize("dtype", [*FLOATS, "int8", "uint64", "bool"])
+def test_defaults_may_be_spelt_out(fs, row, dtype):
+    """Where they are left out, the call takes a shorter way."""
+    function, x = getattr(fs, row.name), typical_inputs(dtype if dtype != "bool" else "int8", 5000).astype(dtype)
+    spelt = {parameter.name: float(repr(parameter.default)) for parameter in row.parameters}  # another object
+    for part in (x, x[::-3], x[:7].reshape(7, 1), x[3], x[3].item(), x[:4].tolist(), x[:0]):
+        got, expected = function(part), function(part, **spelt)
+        assert type(got) is type(expected)
+        assert_same_bits(np.asarray(got), np.asarray(expected))
+
+
+@each_with_parameters
 def test_parameters_follow_nep_50(fs, row):
     """Python numbers take the dtype of x; arrays and NumPy scalars take part in promotion."""
     function, name = getattr(fs, row.name), row.parameters[0].name
@@ -331,13 +343,15 @@ class Recorder:
 
 @each_row
 def test_array_ufunc(fs, row):
-    function, ufunc, recorder = getattr(fs, row.name), fs._backend.ufuncs[row.name], Recorder()
+    function, ufuncs, recorder = getattr(fs, row.name), fs._backend.ufuncs, Recorder()
+    ufunc = ufuncs[row.name]
     parameters = tuple(parameter.default for parameter in row.parameters)
     axis = {"axis": -1} if row.kind == "rows" else {}
     assert function(recorder) == "answer"
     assert function(recorder, dtype="float32") == "answer"
+    default = ufuncs.get(f"{row.name}_default")  # knows the parameters
     assert recorder.calls == [
-        (ufunc, "__call__", (recorder, *parameters), axis),
+        (default or ufunc, "__call__", (recorder,) if default else (recorder, *parameters), axis),
         (ufunc, "__call__", (recorder, *parameters), axis | {"dtype": "float32"}),
     ]
     x, out = np.ones(3), Recorder("by out")
