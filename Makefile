@@ -3,7 +3,7 @@ PYTHON ?= python3
 COMPILED := $(wildcard fastsig/*.pyx fastsig/*.px*) setup.py pyproject.toml
 PIP = bin/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test exhaustive bench lint generate clean
+.PHONY: demo test exhaustive bench docs lint generate clean
 
 demo: .venv/.installed
 	.venv/bin/python examples/logistic_regression.py
@@ -18,6 +18,10 @@ exhaustive: .venv/.installed
 # The race against PyTorch, ONNX Runtime, JAX and others; `make bench ARGS=--quick` takes two minutes.
 bench: .venv-bench/.installed
 	.venv-bench/bin/python bench/race.py $(ARGS)
+
+# The site: docs/_build/html/index.html. Any warning is an error.
+docs: .venv-docs/.installed
+	.venv-docs/bin/sphinx-build -E -W --keep-going -n docs docs/_build/html
 
 lint: .venv-lint/.installed
 	.venv-lint/bin/ruff check .
@@ -41,10 +45,15 @@ generate: .venv/.installed
 	.venv-bench/$(PIP) --force-reinstall --no-deps .
 	touch $@
 
+.venv-docs/.installed: $(COMPILED)
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/$(PIP) --editable ".[docs]"
+	touch $@
+
 .venv-lint/.installed: Makefile
 	$(PYTHON) -m venv .venv-lint
 	.venv-lint/$(PIP) ruff cython-lint mypy typing_extensions numpy
 	touch $@
 
 clean:
-	rm -rf .venv .venv-bench .venv-lint build dist *.egg-info fastsig/*.so
+	rm -rf .venv .venv-bench .venv-docs .venv-lint build dist *.egg-info fastsig/*.so docs/_build docs/functions docs/made

@@ -428,7 +428,7 @@ TABLE = (
         truth="min(x, 0) - log1p(exp(-abs(x)))",
         numpy="-np.log1p(np.exp(-x))",
         torch="torch.nn.functional.logsigmoid(x)",
-        reference="Mächler, Accurately Computing log(1 - exp(-|a|)), vignette of the R package Rmpfr (2012).",
+        reference="Mächler, Accurately Computing ``log(1 - exp(-|a|))``, vignette of the R package Rmpfr (2012).",
         example=">>> fastsig.log_sigmoid([-1.0, 0.0, 1.0])\narray([-1.31326169, -0.69314718, -0.31326169])",
         gradient=Gradient(
             "sigmoid(-x)",

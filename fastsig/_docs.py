@@ -237,18 +237,23 @@ def scalar_stub():
     return _exporting(text)
 
 
+def call(row):
+    """A function with its parameters, as one would call it."""
+    axis = {"rows": ["axis=-1"], "reduction": ["axis=None", "b=None", "keepdims=False", "return_sign=False"]}
+    choice = [f'{row.choice.name}="{row.choice.default}"'] if row.choice else []
+    parameters = [f"{parameter.name}={parameter.default}" for parameter in row.parameters]
+    return f"{row.name}({', '.join(['x', *axis.get(row.kind, []), *parameters, *choice])})"
+
+
 def readme_list():
-    """The README's table of functions."""
-    lines = ["| function | | largest error, ULP (float32 / float64) |", "|---|---|---|"]
-    for _, row in itertools.chain.from_iterable(map(expanded, TABLE)):
-        axis = {"rows": ["axis=-1"], "reduction": ["axis=None", "b=None", "keepdims=False", "return_sign=False"]}
-        choice = [f'{row.choice.name}="{row.choice.default}"'] if row.choice else []
-        parameters = [f"{parameter.name}={parameter.default}" for parameter in row.parameters]
-        call = ", ".join(["x", *axis.get(row.kind, []), *parameters, *choice])
-        error = "{} / {}".format(*row.max_ulp) if row.max_ulp[0] else "exact"
-        error += {"rows": " + (max - x)", "reduction": " of max(x)"}.get(row.kind, "")
-        lines.append(f"| `{row.name}({call})` | `{row.formula}` | {error} |")
-    return "\n".join(lines) + "\n"
+    """The README's list of functions: as many to a line as fit."""
+    lines = [""]
+    for row in TABLE:
+        code = f"`{call(row)}`, "
+        if len(lines[-1] + code) > 120:
+            lines.append("")
+        lines[-1] += code
+    return "\n".join(line.rstrip() for line in lines).rstrip(",") + "\n"
 
 
 BEGIN, END = "<!-- functions: made by make generate -->\n", "<!-- /functions -->"

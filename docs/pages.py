@@ -1,0 +1,137 @@
+"""What the site takes from the table, the examples and the race: Markdown, written when the site is built.
+
+The docstrings come in through autodoc. Nothing here needs Sphinx.
+"""
+
+import ast
+import json
+from pathlib import Path
+
+import fastsig
+from fastsig import _docs
+from fastsig._catalog import TABLE, expanded
+
+CHECKOUT = Path(__file__).parent.parent
+MADE = "made"  # the folder of what is included in pages, and of the pictures
+RACE = CHECKOUT / "bench" / "race.json"  # make bench ARGS="--json bench/race.json"
+
+
+def documented(name):
+    """A public object's docstring."""
+    return f"```{{eval-rst}}\n.. autofunction:: fastsig.{name}\n```"
+
+
+def has_error_picture(row):
+    """Whether there is an error to draw, and a reference in tests/oracle.py to draw it with."""
+    return row.kind in {"elementwise", "rows"} and any(row.max_ulp)
+
+
+def error(row):
+    """The picture of a function's errors, and how to read it."""
+    if not any(row.max_ulp):
+        return "None: the result is exact."
+    if not has_error_picture(row):
+        return "The notes above have the bound; [Accuracy](../accuracy.md) says how it is checked."
+    where = {
+        "elementwise": "in each of 160 intervals of `x`, 2000 random numbers in each",
+        "rows": "in rows of 100 random numbers, by how far an entry lies below its row's maximum",
+    }[row.kind]
+    kernels = fastsig.get_config()["kernels"]
+    return (
+        f"![Errors of {row.name} in ULP](../{MADE}/{row.name}-error.svg)\n\nThe largest error found {where}, with the "
+        f"kernels {kernels}; dotted, the bounds that the tests enforce. [How errors are measured](../accuracy.md)"
+    )
+
+
+def speed(row):
+    """What the last race on this machine found about a function, if it left a file."""
+    if RACE.exists():
+        import report
+
+        race = json.loads(RACE.read_text(encoding="utf-8"))
+        cells = [cell for cell in race["cells"] if cell["function"] == row.name]
+        if cells:
+            machine = "\n".join(report.environment(race["environment"]))
+            return "\n".join([*report.markdown(cells), "", "```text", machine, "```"])
+    return "[Performance](../performance.md) has the race against PyTorch and others; `make bench` runs it here."
+
+
+def page(row):
+    """The page of a function."""
+    variants = [variant for _, variant in expanded(row)]
+    elsewhere = [f"{variant.numpy}    # NumPy; may overflow or be inexact" for variant in variants]
+    if row.choice:
+        elsewhere = [f"{line}, {row.choice.name}={v.choice.default!r}" for line, v in zip(elsewhere, variants)]
+    elsewhere += [f"{row.torch}    # PyTorch"] if row.torch else []
+    sections = [
+        f"# {row.name}",
+        f"![{row.name} and its slope](../{MADE}/{row.name}.svg)",
+        documented(row.name),
+        "## Error",
+        error(row),
+        "## Speed",
+        speed(row),
+        "## Elsewhere",
+        "```python\n" + "\n".join(elsewhere) + "\n```",
+    ]
+    if hasattr(fastsig.backward, row.name):
+        sections += ["## Gradient", documented(f"backward.{row.name}")]
+    if hasattr(fastsig.scalar, row.name):
+        sections += ["## Single numbers", f"`fastsig.scalar.{row.name}`: see [Scalars and Cython](../scalar.md)."]
+    return "\n\n".join(sections) + "\n"
+
+
+def bound(row):
+    """The table's largest errors, float32 / float64."""
+    if not any(row.max_ulp):
+        return "exact"
+    return "{} / {}".format(*row.max_ulp) + {"rows": " + (max - x)", "reduction": " of max(x)"}.get(row.kind, "")
+
+
+def index():
+    """The list of functions, each with a link to its page."""
+    rows = [variant for row in TABLE for _, variant in expanded(row)]
+    lines = [f"| [`{_docs.call(row)}`]({row.name}.md) | `{row.formula}` | {bound(row)} |" for row in rows]
+    listing, tree = "\n".join(lines), "\n".join(row.name for row in TABLE)
+    return f"""# Functions
+
+| function | | largest error, ULP (float32 / float64) |
+|---|---|---|
+{listing}
+
+A unit in the last place (ULP) is the distance of neighbouring numbers; [Accuracy](../accuracy.md) says how errors are
+measured. float16, float32 and float64 stay what they are, and so does bfloat16 where its package, `ml_dtypes`, is
+imported; the 16-bit types are computed in float32 and rounded once. Bool and integers become float64 (`relu` keeps
+integers); other dtypes raise TypeError. NaN propagates.
+
+```{{toctree}}
+:hidden:
+
+{tree}
+```
+"""
+
+
+def examples():
+    """Every example's source under its docstring's first line."""
+    return "\n".join(
+        f"## {ast.get_docstring(ast.parse(path.read_text(encoding='utf-8'))).splitlines()[0].rstrip('.')}\n\n"
+        f"```{{literalinclude}} ../examples/{path.name}\n:language: python\n:caption: examples/{path.name}\n```\n"
+        for path in sorted((CHECKOUT / "examples").glob("*.py"))
+    )
+
+
+def texts():
+    """Name under docs/ -> text, of all that is made."""
+    functions = {f"functions/{row.name}.md": page(row) for row in TABLE}
+    return {"functions/index.md": index(), **functions, f"{MADE}/examples.md": examples()}
+
+
+def write(folder):
+    """Write the pages, and remove those of functions that are gone."""
+    made = {folder / name: text for name, text in texts().items()}
+    for path in set((folder / "functions").glob("*.md")) - made.keys():
+        path.unlink()
+    for path, text in made.items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
