@@ -59,10 +59,8 @@ def speed(row):
 def page(row):
     """The page of a function."""
     variants = [variant for _, variant in expanded(row)]
-    elsewhere = [f"{variant.numpy}    # NumPy; may overflow or be inexact" for variant in variants]
-    if row.choice:
-        elsewhere = [f"{line}, {row.choice.name}={v.choice.default!r}" for line, v in zip(elsewhere, variants)]
-    elsewhere += [f"{row.torch}    # PyTorch"] if row.torch else []
+    elsewhere = ["# NumPy; may overflow or be inexact", *(variant.numpy for variant in variants)]
+    elsewhere += ["", "# PyTorch", row.torch] if row.torch else []
     sections = [
         f"# {row.name}",
         f"![{row.name} and its slope](../{MADE}/{row.name}.svg)",
@@ -91,16 +89,18 @@ def bound(row):
 def index():
     """The list of functions, each with a link to its page."""
     rows = [variant for row in TABLE for _, variant in expanded(row)]
-    lines = [f"| [`{_docs.call(row)}`]({row.name}.md) | `{row.formula}` | {bound(row)} |" for row in rows]
+    lines = [f"| [`{_docs.call(row)}`]({row.name}.md) | {bound(row)} | `{row.formula}` |" for row in rows]
     listing, tree = "\n".join(lines), "\n".join(row.name for row in TABLE)
     return f"""# Functions
 
-| function | | largest error, ULP (float32 / float64) |
+| function | ULP | formula |
 |---|---|---|
 {listing}
 
-A unit in the last place (ULP) is the distance of neighbouring numbers; [Accuracy](../accuracy.md) says how errors are
-measured. float16, float32 and float64 stay what they are, and so does bfloat16 where its package, `ml_dtypes`, is
+The second column is the largest error in float32 / float64, in units in the last place: the distance of neighbouring
+numbers. [Accuracy](../accuracy.md) says how it is measured.
+
+float16, float32 and float64 stay what they are, and so does bfloat16 where its package, `ml_dtypes`, is
 imported; the 16-bit types are computed in float32 and rounded once. Bool and integers become float64 (`relu` keeps
 integers); other dtypes raise TypeError. NaN propagates.
 

@@ -18,7 +18,7 @@ from fastsig._catalog import TABLE, expanded
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#333333"]  # Okabe and Ito's, safe for colour-blind readers
 DASHES = ["-", "--", "-.", ":"]
 SHADE = "#E8E8E8"
-WIDTH = 6.4  # inches, of all pictures: on a phone their text is still to be read
+WIDTH = 5.4  # inches, of all pictures: the page scales them, and on a phone their text can still be read
 STYLE = {
     "axes.prop_cycle": mpl.cycler(color=COLOURS, linestyle=DASHES),
     "axes.axisbelow": True,
@@ -81,7 +81,7 @@ def settings(row):
 
 def draw_function(row):
     """A function beside its slope."""
-    figure, (left, right) = panels(2.9, 1, 2)
+    figure, (left, right) = panels(2.5, 1, 2)
     x = domain(row)
     for label, parameters in settings(row):
         left.plot(x, values(row, x, **parameters), label=label)
@@ -89,6 +89,8 @@ def draw_function(row):
     others = ", ".join(map(str, OTHERS))
     left.set(title=row.name if row.kind == "elementwise" else f"{row.name} of (x, {others})", xlabel="x")
     right.set(title="slope", xlabel="x")
+    for panel in (left, right):
+        panel.locator_params(axis="x", steps=[1, 2, 5, 10])
     if len(left.lines) > 1:
         left.legend()
     return figure
@@ -116,7 +118,7 @@ def row_errors(row, dtype, edges):
 
 def draw_error(row):
     """A function's errors in ULP beside the table's bounds."""
-    figure, axes = panels(2.6)
+    figure, axes = panels(2.4)
     if row.kind == "elementwise":
         positive = np.geomspace(1e-2, 1e3, 80)
         edges, measure = np.concatenate([-positive[::-1], [0], positive]), elementwise_errors
@@ -131,7 +133,7 @@ def draw_error(row):
         allowed = bound + (middle if row.kind == "rows" else np.zeros_like(middle))
         axes.plot(middle, allowed, color=colour, linestyle=":", linewidth=1.5)
     axes.set(xlabel="max(x) - x" if row.kind == "rows" else "x", ylabel="largest error, ULP", ylim=(0, None))
-    axes.legend()
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
     return figure
 
 
@@ -144,7 +146,7 @@ LABELS = {name: " ".join([name, *(f"({value})" for value in given.values())]) fo
 
 def draw_slopes():
     """Four functions with their slopes, shaded where learning stalls."""
-    figure, axes = panels(4.6, 2, 2, sharex=True, sharey=True)
+    figure, axes = panels(4.0, 2, 2, sharex=True, sharey=True)
     x = np.linspace(-6, 6, 1201)
     for panel, (name, given) in zip(axes.flat, FOUR.items()):
         slope = getattr(fastsig.backward, name)(np.ones_like(x), x, **given)
@@ -175,11 +177,11 @@ def gradients_by_layer(name, given, layers=20, width=256):
 
 def draw_depth():
     """Gradients through twenty layers."""
-    figure, axes = panels(3.4)
+    figure, axes = panels(3.0)
     for name, given in FOUR.items():
         sizes = gradients_by_layer(name, given)
         axes.plot(range(1, 1 + len(sizes)), sizes, label=LABELS[name])
-    axes.set(yscale="log", xlabel="layer", ylabel="gradient, as a share of the last layer's", xticks=[1, 5, 10, 15, 20])
+    axes.set(yscale="log", xlabel="layer", ylabel="gradient / last layer's", xticks=[1, 5, 10, 15, 20])
     axes.legend()
     return figure
 
@@ -209,7 +211,7 @@ def dead_units(name, given, steps=500, units=64, learning_rate=0.06):
 
 def draw_dying():
     """Units that die, and those that cannot."""
-    figure, (left, right) = panels(2.9, 1, 2)
+    figure, (left, right) = panels(2.5, 1, 2)
     for name in ("relu", "leaky_relu"):
         dead, losses = dead_units(name, FOUR[name])
         left.plot(100 * dead, label=LABELS[name])
@@ -222,7 +224,7 @@ def draw_dying():
 
 def draw_outputs():
     """What sigmoid and softmax make of the same logits."""
-    figure, axes = panels(2.7, 1, 2, sharey=True)
+    figure, axes = panels(2.4, 1, 2, sharey=True)
     logits = np.array([2.0, 1.0, 0.5, -1.5])
     results = {"sigmoid: each for itself": fastsig.sigmoid(logits), "softmax: together 1": fastsig.softmax(logits)}
     for panel, (title, heights), colour in zip(axes, results.items(), COLOURS):
