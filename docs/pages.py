@@ -117,7 +117,7 @@ def examples():
     return "\n".join(
         f"## {ast.get_docstring(ast.parse(path.read_text(encoding='utf-8'))).splitlines()[0].rstrip('.')}\n\n"
         f"```{{literalinclude}} ../examples/{path.name}\n:language: python\n:caption: examples/{path.name}\n```\n"
-        for path in sorted((CHECKOUT / "examples").glob("*.py"))
+        for path in sorted((CHECKOUT / "examples").glob("[!_]*.py"))
     )
 
 
