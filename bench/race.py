@@ -428,7 +428,7 @@ def parse():
     add("--rounds", type=int, help="turns of each contender in a cell (default 5, quick 2)")
     add("--json", metavar="FILE", type=Path, help="write all times and the environment")
     add("--chart", metavar="FILE", type=Path, help="draw the ratios: .svg or .png")
-    add("--markdown", action="store_true", help="print a table for the README")
+    add("--markdown", action="store_true", help="print the tables of docs/performance.md")
     add("--load", metavar="FILE", type=Path, help="a JSON file of an earlier race, instead of racing")
     arguments = parser.parse_args()
     arguments.rounds = arguments.rounds or (2 if arguments.quick else 5)

@@ -1,4 +1,4 @@
-"""What a race found, for people: the table, the summary, the README's table and its chart."""
+"""What a race found, for people: the table, the summary, the tables of docs/performance.md and the chart."""
 
 import math
 
@@ -170,7 +170,7 @@ def threads(results):
 
 
 def columns(cells, elementwise):
-    """(shape, threads) of the kind's cells that stand for the rest: those of the README."""
+    """(shape, threads) of the kind's cells that stand for the rest: those of docs/performance.md."""
     found = {}
     for cell in cells:
         if cell["section"] == "race" and (cell["kind"] == "elementwise") == elementwise:
