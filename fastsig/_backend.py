@@ -106,10 +106,13 @@ for _row in TABLE:
         if _is_public:
             _public |= {_row.name: "fastsig", _backward: "fastsig.backward"}
     else:
-        ufuncs[_row.name] = kernels.build_rows(_row.name, docstring(_row))
-        ufuncs[_row.name + "_where"] = kernels.build_rows(
-            _row.name + "_where", f"{_row.name} of the entries where a mask is true."
-        )
+        _docs = {_row.name: docstring(_row)}
+        if _row.kind == "rows":
+            _docs[f"{_row.name}_backward"] = gradient_docstring(_row)
+        for _name, _doc in _docs.items():
+            ufuncs[_name] = kernels.build_rows(_name, _doc)
+            _masked = f"{_name}_where"
+            ufuncs[_masked] = kernels.build_rows(_masked, f"{_name} of the entries where a mask is true.")
 for _name, _ufunc in ufuncs.items():
     with contextlib.suppress(AttributeError):  # NumPy before 2.2: pickle then searches all modules
         _ufunc.__module__ = _public.get(_name, __name__)

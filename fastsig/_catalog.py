@@ -14,13 +14,18 @@ class Parameter(NamedTuple):
 
 
 class Gradient(NamedTuple):
-    """The derivative f'(x) of an elementwise function."""
+    """The derivative f'(x) of an elementwise function; along an axis, the whole vector-Jacobian product."""
 
     formula: str
-    max_ulp: tuple[float, float]  # float32, float64: largest error of f'(x)
+    max_ulp: tuple[float, float]  # float32, float64: largest error, in units of `scale` if there is one
     special: str  # kinks and special values, one sentence each
-    truth: str  # for mpmath, without cancellation, as Row.truth
+    truth: (
+        str  # for mpmath, without cancellation, as Row.truth; along an axis, a list of one row's, from rows grad and x
+    )
     crosses_zero: bool = False  # errors are then counted in units of the larger of |f'(x)| and |f(x) / x|
+    operand: str = "x"  # what follows grad_output: the function's input x, or its output y
+    scale: str = ""  # the results' magnitude without cancellation, along an axis
+    slope: str = ""  # the function that is a reduction's derivative
 
 
 class Variant(NamedTuple):
@@ -60,7 +65,7 @@ class Row(NamedTuple):
     parameters: tuple[Parameter, ...] = ()
     keeps_integers: bool = False
     choice: Choice | None = None
-    gradient: Gradient | None = None  # every elementwise row has one
+    gradient: Gradient | None = None  # None only in tests
 
 
 def expanded(row):
@@ -470,6 +475,14 @@ TABLE = (
         torch="torch.softmax(x, axis)",
         reference="Bridle, Probabilistic Interpretation of Feedforward Classification Network Outputs (1990).",
         example=">>> fastsig.softmax([1.0, 2.0, 3.0])\narray([0.09003057, 0.24472847, 0.66524096])",
+        gradient=Gradient(
+            "y_i * (grad_i - sum_j grad_j y_j)",
+            (8, 8),
+            "A row in which grad_output or y holds NaN gives NaN, as do inf * 0 and inf - inf. Masked-out entries are 0.",
+            "[v * (g - fsum(h * w for h, w in zip(grad, y))) for g, v in zip(grad, y)]",
+            operand="y",
+            scale="abs(y_i) * (abs(grad_i) + sum_j abs(grad_j y_j))",
+        ),
     ),
     Row(
         "log_softmax",
@@ -484,6 +497,15 @@ TABLE = (
         torch="torch.log_softmax(x, axis)",
         reference="Blanchard, Higham & Higham, Accurately Computing the Log-Sum-Exp and Softmax Functions, IMA J. Numer. Anal. (2021).",
         example=">>> fastsig.log_softmax([1.0, 2.0, 3.0])\narray([-2.40760596, -1.40760596, -0.40760596])",
+        gradient=Gradient(
+            "grad_i - exp(y_i) * sum_j grad_j",
+            (12, 12),
+            "A row in which grad_output holds NaN gives NaN, as do inf * 0 and inf - inf; NaN in y stays where it is. Masked-out "
+            "entries are 0. Where y is above 0, which no log-probability is, it counts as 0.",
+            "[g - exp(v) * fsum(grad) for g, v in zip(grad, y)]",
+            operand="y",
+            scale="abs(grad_i) + exp(y_i) * sum_j abs(grad_j)",
+        ),
     ),
     Row(
         "logsumexp",
@@ -499,5 +521,12 @@ TABLE = (
         torch="torch.logsumexp(x, axis)",
         reference="Blanchard, Higham & Higham, Accurately Computing the Log-Sum-Exp and Softmax Functions, IMA J. Numer. Anal. (2021).",
         example=">>> fastsig.logsumexp([[1.0, 2.0, 3.0], [1000.0, 1000.0, 1000.0]], axis=1)\narray([   3.40760596, 1001.09861229])",
+        gradient=Gradient(
+            "grad_output * softmax(x)",
+            (16.5, 16.5),
+            "A row that is all -inf, or holds inf or NaN, gives NaN, as in softmax. Masked-out entries are 0.",
+            "[grad[0] * exp(v - max(x)) / fsum(exp(w - max(x)) for w in x) for v in x]",
+            slope="softmax",
+        ),
     ),
 )

@@ -19,13 +19,22 @@ WHERE_ELEMENTWISE = """where : array_like of bool, optional
 WHERE_ROWS = """where : array_like of bool, optional
     A mask that broadcasts to `x`: entries outside do not take part and become {hole}.
 """
+WHERE_GRADIENT = """where : array_like of bool, optional
+    A mask that broadcasts to `{operand}`: entries outside do not take part and become 0.
+"""
 WHERE_REDUCTION = """where : array_like of bool, optional
     A mask that broadcasts to `x`: entries outside do not take part.
 """
 
-REDUCTION = """axis : int, tuple of int, or None, default None
-    What to sum over; None is the whole array.
-b : array_like, optional
+AXIS_ROWS = """axis : int, tuple of int, or None, default -1
+    What to normalise over; None is the whole array."""
+AXIS_REDUCTION = """axis : int, tuple of int, or None, default None
+    What to sum over; None is the whole array."""
+
+KEEPDIMS_GRADIENT = """keepdims : bool, default False
+    Whether `grad_output` has the axes that are summed over, with length 1."""
+
+REDUCTION = """b : array_like, optional
     Weights of the exponentials, also negative; `x` and `b` broadcast against each other.
 keepdims : bool, default False
     Keep the axes that are summed over, with length 1.
@@ -93,11 +102,9 @@ def docstring(row):
     rows = row.kind == "rows"
     parameters = ["x : array_like\n    Input of any shape."]
     if rows:
-        parameters.append(
-            "axis : int, tuple of int, or None, default -1\n    What to normalise over; None is the whole array."
-        )
+        parameters.append(AXIS_ROWS)
     if reduction:
-        parameters.append(REDUCTION)
+        parameters += [AXIS_REDUCTION, REDUCTION]
     where = WHERE_ROWS.format(hole="-inf" if row.name.startswith("log_") else "0") if rows else WHERE_ELEMENTWISE
     if reduction:
         parameters.append(CALLING.format(where=WHERE_REDUCTION, itself=""))
@@ -126,27 +133,49 @@ def docstring(row):
 
 
 def gradient_docstring(row):
-    """The numpydoc docstring of an elementwise function's gradient."""
-    variants = [variant for _, variant in expanded(row)]
-    error = "of the derivative " + _errors([(variant, variant.gradient.max_ulp) for variant in variants])
-    if row.gradient.crosses_zero:
-        error += f", in units of ``{row.name}(x) / x`` where the derivative, which crosses 0, is smaller than that"
+    """The numpydoc docstring of a function's gradient."""
+    variants, gradient = [variant for _, variant in expanded(row)], row.gradient
+    special, against, parameters = gradient.special, f"`{gradient.operand}`", _parameters(row)
+    itself = "`grad_output` itself"
+    error = _errors([(variant, variant.gradient.max_ulp) for variant in variants])
+    where = WHERE_GRADIENT.format(operand=gradient.operand)
+    formulas = [f"``{gradient.formula}``"]
+    if row.kind == "elementwise":
+        formulas = [f"``grad_output * f'(x)`` with ``f'(x) = {variant.gradient.formula}``" for variant in variants]
+        special, where = f"NaN in `x` gives NaN. {special}", WHERE_ELEMENTWISE
+        error = f"of the derivative {error}"
+        if gradient.crosses_zero:
+            error += f", in units of ``{row.name}(x) / x`` where the derivative, which crosses 0, is smaller than that"
+        error += "; half a unit more for the product"
+    elif row.kind == "rows":
+        against += ", except along `axis`"
+        itself = "`grad_output` or `y` itself"
+        parameters = [AXIS_ROWS]
+        error += f", of ``{gradient.scale}``, which is the result's magnitude unless its two parts cancel"
+    else:
+        against, itself = f"the result of `fastsig.{row.name}`", "`x` itself"
+        parameters = [AXIS_REDUCTION, KEEPDIMS_GRADIENT]
+        error += (
+            f", and one more for every unit of max(x) - x; where ``{gradient.slope}(x)`` is subnormal, in its units"
+        )
+    operand = "input" if gradient.operand == "x" else "output"
     return _numpydoc(
         row,
         f"Gradient of `fastsig.{row.name}`: the vector-Jacobian product at its input.",
-        [f"``grad_output * f'(x)`` with ``f'(x) = {variant.gradient.formula}``" for variant in variants],
+        formulas,
         [
-            "grad_output : array_like\n    Gradient with respect to the function's output; broadcasts against `x`.",
-            "x : array_like\n    The input of the function.",
-            *_parameters(row),
-            CALLING.format(where=WHERE_ELEMENTWISE, itself="; may be `grad_output` itself"),
+            "grad_output : array_like\n    Gradient with respect to the function's output; broadcasts against "
+            f"{against}.",
+            f"{gradient.operand} : array_like\n    The {operand} of the function.",
+            *parameters,
+            CALLING.format(where=where, itself=f"; may be {itself}"),
         ],
         "ndarray or scalar\n    The gradient with respect to `x`, of the shape that the inputs broadcast to.",
         [
             "The dtype is what NumPy promotes the inputs' to: float16 (computed in float32), float32 or float64; bool "
             "and integers become float64. Other dtypes raise TypeError.",
-            f"NaN in `x` gives NaN. {row.gradient.special}",
-            f"Error: {error}; half a unit more for the product.",
+            special,
+            f"Error: {error}.",
         ],
         see_also=[f"See Also\n--------\nfastsig.{row.name} : The function."],
     )
@@ -191,13 +220,14 @@ def _choice(row):
 
 
 def _declaration(row, *inputs):
-    """The stub's line of one function of these array inputs."""
+    """The stub's line of one function, or of its gradient, of these array inputs."""
     arguments = [f"{name}: ArrayLike" for name in inputs]
     if row.kind == "rows":
         arguments.append("axis: int | tuple[int, ...] | None = -1")
     elif row.kind == "reduction":
-        arguments += ["axis: int | tuple[int, ...] | None = None", "b: ArrayLike | None = None"]
-        arguments += ["keepdims: bool = False", "return_sign: bool = False"]
+        arguments += ["axis: int | tuple[int, ...] | None = None", "keepdims: bool = False"]
+        if len(inputs) == 1:
+            arguments[2:] = ["b: ArrayLike | None = None", "keepdims: bool = False", "return_sign: bool = False"]
     elif row.choice:
         arguments.append(_choice(row))
     elif row.parameters:
@@ -222,7 +252,8 @@ def stub():
 def gradient_stub():
     """The text of backward.pyi."""
     rows = (row for row in TABLE if row.gradient)
-    return _exporting(MADE + IMPORTS + "".join(_declaration(row, "grad_output", "x") for row in rows))
+    declarations = (_declaration(row, "grad_output", row.gradient.operand) for row in rows)
+    return _exporting(MADE + IMPORTS + "".join(declarations))
 
 
 def scalar_stub():

@@ -1,6 +1,6 @@
 """The pure-Python twin of the compiled kernels, for where there is no compiled module. It needs NumPy alone.
 
-Adding a function means adding a line to `FORMULAS` and one to `GRADIENTS` (elementwise), or one to `ROWS` (along an
+Adding a function means adding a line to `FORMULAS` and one to `GRADIENTS` (elementwise), or lines to `ROWS` (along an
 axis). A formula gets fresh native arrays of one dtype, a step wider than the result's where there is one, and NumPy's
 warnings are off around it. `Ufunc` is all the rest that a caller expects of a `numpy.ufunc`.
 """
@@ -51,6 +51,14 @@ def _logsumexp(x: np.ndarray) -> np.ndarray:
         return np.full(x.shape[:-1], -np.inf, x.dtype)
     m, excess = _parts(x)
     return np.where(np.isinf(m), m, m + excess)[..., 0]  # NaN is every row's maximum
+
+
+def _softmax_backward(grad: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return y * (grad - (grad * y).sum(-1, keepdims=True))
+
+
+def _log_softmax_backward(grad: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return grad - np.exp(np.minimum(y, 0)) * grad.sum(-1, keepdims=True)
 
 
 def _lost(a: np.ndarray, b: np.ndarray, product: np.ndarray) -> np.ndarray:
@@ -268,6 +276,14 @@ ROWS: dict[str, Callable[..., np.ndarray]] = {
     "softmax_where": lambda x, mask: np.where(mask, _softmax(np.where(mask, x, -np.inf)), 0),
     "log_softmax_where": lambda x, mask: np.where(mask, _log_softmax(np.where(mask, x, -np.inf)), -np.inf),
     "logsumexp_where": lambda x, mask: _logsumexp(np.where(mask, x, -np.inf)),
+    "softmax_backward": _softmax_backward,
+    "log_softmax_backward": _log_softmax_backward,
+    "softmax_backward_where": lambda grad, y, mask: np.where(
+        mask, _softmax_backward(np.where(mask, grad, 0), np.where(mask, y, 0)), 0
+    ),
+    "log_softmax_backward_where": lambda grad, y, mask: np.where(
+        mask, _log_softmax_backward(np.where(mask, grad, 0), y), 0
+    ),
 }
 
 _INTEGERS, _FLOATS = "bBhHiIlLqQ", "efd"
@@ -451,8 +467,9 @@ class Ufunc:
         if "E" in map(_char, votes):
             votes = self._beside_bfloat16(votes, weak)
         elif self._equals:
-            common = np.result_type(*votes)
-            votes = [common if common.kind == "f" else np.dtype(float)] * self.nin
+            common = np.result_type(*(vote for vote, kind in zip(votes, widest) if kind != "?"))
+            common = common if common.kind == "f" else np.dtype(float)
+            votes = [np.dtype(bool) if kind == "?" else common for kind in widest.partition("-")[0]]
         chars = "".join(map(_char, votes))
         exact = [loop for loop in loops if loop.startswith(chars)]
         fits = (loop for loop in exact + loops if all(map(np.can_cast, votes, map(_dtype, loop.partition("-")[0]))))
@@ -515,6 +532,7 @@ class _RowUfunc(Ufunc):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._reduces = self.__name__ in _REDUCTIONS
+        self._equals = "_backward" in self.__name__
         self.signature = ",".join(["(n)"] * self.nin) + ("->()" if self._reduces else "->(n)")
 
     def _apply(self, arrays: list[np.ndarray], dtype: np.dtype, options: dict) -> Any:
@@ -613,15 +631,16 @@ def build_rows(name: str, doc: str) -> Ufunc:
     Parameters
     ----------
     name, doc : str
-        A name that ends in ``_where`` takes a boolean mask as its second operand.
+        A gradient is called ``NAME_backward``. A name that ends in ``_where`` takes a boolean mask as its last operand.
 
     Returns
     -------
     Ufunc
-        Of signature ``(n)->(n)``, or ``(n),(n)->(n)`` with a mask; ``()`` is in the place of the last if it reduces.
+        Of signature ``(n)->(n)``, with one ``(n)`` more for a gradient's ``grad_output`` and for a mask; ``()`` is in
+        the place of the last if it reduces.
     """
-    mask = "?" if name.endswith("_where") else ""
-    types = [f"{char}{mask}->{char}" for char in "dfe"]  # integers go to the first, float64
+    operands, mask = 1 + ("_backward" in name), "?" if name.endswith("_where") else ""
+    types = [f"{char * operands}{mask}->{char}" for char in "dfe"]  # integers go to the first, float64
     return _RowUfunc(name, doc, "fastsig._backend", _formula(ROWS, name), types)
 
 

@@ -58,6 +58,8 @@ def _over_axes(name):
 
     def call(operands, axis, out, where, kwargs):
         operands = [x if hasattr(type(x), "__array_ufunc__") else np.asarray(x) for x in operands]
+        if any(x.shape != operands[0].shape for x in operands):
+            operands = _broadcast(name, operands, axis)
         shape = operands[0].shape
         if where is not True:
             where = np.broadcast_to(where, shape)
@@ -74,6 +76,17 @@ def _over_axes(name):
         return masked(*operands, where, axis=axis, out=out, **kwargs)
 
     return call
+
+
+def _broadcast(name, operands, axis):
+    """Operands of one shape, from different ones that fit: along the axes none may be stretched, as in a gufunc."""
+    shape = np.broadcast_shapes(*(x.shape for x in operands))
+    axes = _axes(name, axis, len(shape))
+    for x in operands:
+        own = (1,) * (len(shape) - x.ndim) + tuple(x.shape)
+        if any(own[i] != shape[i] for i in axes):
+            raise ValueError(f"{name}: an operand has shape {x.shape}, which does not broadcast along an axis")
+    return [np.broadcast_to(x, shape, subok=True) for x in operands]
 
 
 def _flattened(call, ufunc, operands, axes, out, where, kwargs):
@@ -113,10 +126,10 @@ def _flattened(call, ufunc, operands, axes, out, where, kwargs):
     return out
 
 
-def _named(function, row):
-    """A public function under its row's name and with its row's docstring."""
+def _named(function, row, doc, module="fastsig"):
+    """A public function under its row's name."""
     function.__name__ = function.__qualname__ = row.name
-    function.__module__ = "fastsig"
+    function.__module__, function.__doc__ = module, doc
     return function
 
 
@@ -131,7 +144,17 @@ def _rows(row):
                 return result
         return call((x,), axis, out, where, kwargs)
 
-    return _named(function, row)
+    return _named(function, row, docstring(row))
+
+
+def _rows_gradient(row):
+    """The public gradient of a row function, from the function's output."""
+    call = _over_axes(f"{row.name}_backward")
+
+    def function(grad_output, y, axis=-1, *, out=None, where=True, **kwargs):
+        return call((grad_output, y), axis, out, where, kwargs)
+
+    return _named(function, row, gradient_docstring(row), "fastsig.backward")
 
 
 def _reduction(row):
@@ -172,7 +195,38 @@ def _reduction(row):
         result = out if isinstance(out, np.ndarray) else result
         return (result, sign[()]) if return_sign else result
 
-    return _named(function, row)
+    return _named(function, row, docstring(row))
+
+
+def _reduction_gradient(row):
+    """The public gradient of a reduction whose derivative is a row function: grad_output times that."""
+    ufunc, slope = ufuncs[row.name], functions[row.gradient.slope]
+
+    def function(grad_output, x, axis=None, keepdims=False, *, out=None, where=True, **kwargs):
+        x = np.asarray(x)
+        axes = _axes(row.name, axis, x.ndim)
+        kept = [1 if i in axes else n for i, n in enumerate(x.shape)]
+        if not isinstance(grad_output, (int, float, complex)):
+            shape = kept if keepdims else [n for i, n in enumerate(x.shape) if i not in axes]
+            grad_output = np.broadcast_to(grad_output, shape).reshape(kept)
+        x, grad, dtype = _promoted(ufunc, x, grad_output, kwargs)
+        wide = np.result_type(dtype, np.float32)  # so that 16-bit types are rounded once
+        (out,) = out if isinstance(out, tuple) else (out,)
+        given, casting = isinstance(out, np.ndarray), kwargs.get("casting", "same_kind")
+        if given and out.shape != x.shape:  # it must not broadcast
+            raise ValueError(f"{row.name}: out has shape {out.shape}, x has {x.shape}")
+        if given and not np.can_cast(dtype, out.dtype, casting):
+            raise TypeError(f"{row.name}: cannot cast the result from {dtype!r} to {out.dtype!r} with {casting=}")
+        grad = grad if where is True else np.where(where, grad, 0)
+        target = out if not given or (out.dtype == wide and not np.may_share_memory(out, grad)) else None
+        order = kwargs.get("order", "K")
+        result = slope(x, axes[0] if len(axes) == 1 else axes, out=target, where=where, dtype=wide, order=order)
+        with np.errstate(all="ignore"):
+            target = out if given else np.asarray(result)
+            np.multiply(result, grad, out=target, casting="unsafe")
+            return out if given else target.astype(dtype, copy=False)[()]
+
+    return _named(function, row, gradient_docstring(row), "fastsig.backward")
 
 
 def _promoted(ufunc, x, b, kwargs):
@@ -199,7 +253,7 @@ def _weighted(x, b, axes, where, dtype):
         return result.astype(dtype), np.sign(main + rest).astype(dtype)
 
 
-_FACES = {"rows": _rows, "reduction": _reduction}
+_FACES = {"rows": (_rows, _rows_gradient), "reduction": (_reduction, _reduction_gradient)}
 
 functions, gradients = {}, {}
 for _row in TABLE:
@@ -213,5 +267,5 @@ for _row in TABLE:
             module="fastsig.backward",
         )
     else:
-        functions[_row.name] = _FACES[_row.kind](_row)
-        functions[_row.name].__doc__ = docstring(_row)
+        _face, _gradient_face = _FACES[_row.kind]
+        functions[_row.name], gradients[_row.name] = _face(_row), _gradient_face(_row)

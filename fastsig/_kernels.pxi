@@ -133,7 +133,7 @@ cdef DType *beside_bfloat16(DType *bfloat16, str types, bint equals, int nin, DT
     if signature[nin] != NULL:
         return bfloat16 if signature[nin] == bfloat16 else NULL
     for i in range(nin if equals else 1):
-        if given[i] != NULL and (<object>given[i]).type in whole_numbers:
+        if types[i] == "E" and given[i] != NULL and (<object>given[i]).type in whole_numbers:
             return <DType *>float64
     for i in range(nin):                                    # Python numbers take the dtype of the others
         if common == bfloat16 and types[i] == "E" and given[i] != NULL and (<object>given[i]).type not in {int, float}:
@@ -145,16 +145,16 @@ cdef DType *beside_bfloat16(DType *bfloat16, str types, bint equals, int nin, DT
     return common if common == bfloat16 else NULL
 
 
-cdef DType *common_float(int nin, DType **given, DType **signature) except NULL:
+cdef DType *common_float(str types, int nin, DType **given, DType **signature) except NULL:
     """What operands of equal standing are computed in: what is asked for, else what they are promoted to."""
     cdef DType *common = NULL
     cdef int i
     for i in range(nin + 1):
-        if signature[i] != NULL:
+        if types[i] == "E" and signature[i] != NULL:
             common = signature[i]
             break
     else:
-        common = PyArray_PromoteDTypeSequence(nin, given)
+        common = PyArray_PromoteDTypeSequence(nin - types.count("?"), given)    # a mask is the last input
         Py_DECREF(<object>common)                           # DTypes outlive this
     if common.type_num != cnp.NPY_FLOAT16 and common.type_num != cnp.NPY_FLOAT:
         return <DType *>float64
@@ -183,7 +183,7 @@ cdef int promote(object ufunc, DType **given, DType **signature, DType **wanted)
         loops.register_bfloat16(ufunc, bfloat16)
         floats = beside_bfloat16(bfloat16, loops.bfloat16_types, loops.equals, nin, given, signature)
     elif loops.equals:
-        floats = common_float(nin, given, signature)
+        floats = common_float(loops.bfloat16_types, nin, given, signature)
     for i in range(nin + 1):
         wanted[i] = floats if floats != NULL and loops.bfloat16_types[i] == "E" else given[i]
     if wanted[0] == NULL:
@@ -324,8 +324,9 @@ def scalar_address(str name, str char):
 
 cdef RowLoop row_loop(str name, str char):
     cdef RowLoop loop
-    loop.logarithm, loop.reduces, loop.masked = "log" in name, "logsumexp" in name, name.endswith("_where")
-    loop.cost = 2.0 if char == "d" else 0.8
+    loop.logarithm, loop.reduces = "log" in name, "logsumexp" in name
+    loop.gradient, loop.masked = "_backward" in name, "_where" in name
+    loop.cost = (2.0 if char == "d" else 0.8) / (1 if loop.logarithm or not loop.gradient else 3)
     loop.load, loop.store = NULL, NULL
     if char == "e":
         loop.load, loop.store = load_half, store_half
@@ -335,17 +336,19 @@ cdef RowLoop row_loop(str name, str char):
 
 
 def build_rows(str name, str doc):
-    """The generalised ufunc `name`: softmax, log_softmax, logsumexp, or one's masked twin NAME_where."""
+    """The generalised ufunc `name`: softmax, log_softmax, logsumexp, a gradient of the first two, NAME_backward, or one
+    of these with a mask as its last operand, NAME_where."""
     cdef Loops loops = Loops()
-    cdef RowLoop loop
+    cdef RowLoop loop = row_loop(name, "d")
     cdef size_t driver
-    mask = "?" if name.endswith("_where") else ""
-    core = ("(n),(n)" if mask else "(n)") + ("->()" if row_loop(name, "d").reduces else "->(n)")
+    cdef int operands = 2 if loop.gradient else 1
+    mask = "?" if loop.masked else ""
+    core = ",".join(["(n)"] * (operands + len(mask))) + ("->()" if loop.reduces else "->(n)")
     for char in "dfeE":                                     # double first: that is what integers become
         loop = row_loop(name, char)
         driver = <size_t>drive_rows[double] if char == "d" else <size_t>drive_rows[float]
-        loops.add(char + mask + char, <PyUFuncGenericFunction>driver, &loop, sizeof(RowLoop))
-    return loops.ufunc(2 if mask else 1, name, doc, core)
+        loops.add(char * operands + mask + char, <PyUFuncGenericFunction>driver, &loop, sizeof(RowLoop))
+    return loops.ufunc(operands + len(mask), name, doc, core, equals=loop.gradient)
 
 
 def build_direct(str name):

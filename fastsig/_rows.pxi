@@ -9,7 +9,7 @@ A row is one vector along the axis; it may lie anywhere, with any stride. Four w
 
 All four add a row's terms in the same order (`total` and `fold`: element i goes to lane i mod LANES, lanes are folded
 in halves, blocks of BLOCK elements are added in double), so a row's bits depend neither on where it lies nor on its
-neighbours.
+neighbours. The gradients, gradient_rows and gradient_lanes, keep that order, too.
 The pointer `_` at the end of a signature only tells Cython the type.
 """
 from libc.math cimport INFINITY
@@ -24,17 +24,20 @@ cdef enum:
 cdef struct RowLoop:
     bint logarithm          # log_softmax and logsumexp, not softmax
     bint reduces            # logsumexp: one result a row, "(n)->()"
-    bint masked             # a second, boolean operand: "(n),(n)->(n)"
+    bint gradient           # of softmax or log_softmax; grad_output is a first operand: "(n),(n)->(n)"
+    bint masked             # a last, boolean operand
     double cost             # as in Loop
     Load load               # as in Loop
     Store store
 
 cdef struct Layout:         # one call's operands; strides in bytes, [row, element]
-    const char *x
+    const char *x           # for a gradient, the function's output
+    const char *grad        # not used if there is no gradient
     const char *mask        # or NULL
     char *y
     npy_intp n
     npy_intp[2] x_step
+    npy_intp[2] grad_step
     npy_intp[2] mask_step
     npy_intp[2] y_step      # the second is not used if a row has one result
 
@@ -53,20 +56,25 @@ cdef inline void mask_out(const Layout *at, npy_intp row, npy_intp i, npy_intp n
         if not mask[j * at.mask_step[1]]:
             block[j] = hole
 
+cdef inline const floating *read_operand(const Layout *at, const char *p, const npy_intp *step, npy_intp row,
+                                         npy_intp i, npy_intp n, floating *block, floating hole,
+                                         Load load) noexcept nogil:
+    """Elements [i, i + n) of a row of the operand p, masked: where they lie if that is possible, else in `block`."""
+    p += row * step[0] + i * step[1]
+    if at.mask == NULL and load == NULL and step[1] == sizeof(floating):
+        return <const floating *>p
+    gather(p, step[1], block, n, load)
+    mask_out(at, row, i, n, block, hole)
+    return block
+
 cdef inline const floating *read(const Layout *at, npy_intp row, npy_intp i, npy_intp n, floating *block,
                                  Load load) noexcept nogil:
-    """Elements [i, i + n) of a row, masked: where they lie if that is possible, else in `block`."""
-    cdef const char *p = at.x + row * at.x_step[0] + i * at.x_step[1]
-    if at.mask == NULL and load == NULL and at.x_step[1] == sizeof(floating):
-        return <const floating *>p
-    gather(p, at.x_step[1], block, n, load)
-    mask_out(at, row, i, n, block, <floating>-INFINITY)
-    return block
+    return read_operand(at, at.x, at.x_step, row, i, n, block, <floating>-INFINITY, load)
 
 cdef inline void write(const Layout *at, npy_intp row, npy_intp i, npy_intp n, floating *block,
                        const RowLoop *loop) noexcept nogil:
     """The results `block` to elements [i, i + n) of a row; masked-out ones become 0 or -inf."""
-    mask_out(at, row, i, n, block, <floating>-INFINITY if loop.logarithm else <floating>0)
+    mask_out(at, row, i, n, block, <floating>-INFINITY if loop.logarithm and not loop.gradient else <floating>0)
     scatter(block, at.y + row * at.y_step[0] + i * at.y_step[1], at.y_step[1], n, loop.store)
 
 cdef inline void max_halves(floating *lanes, npy_intp half) noexcept nogil:
@@ -329,6 +337,7 @@ cdef inline void lanes_maximum(const floating *x, npy_intp w, floating *m) noexc
         m[k] = x[k] if x[k] > m[k] else m[k]
 
 cdef inline void lanes_add(const floating *e, floating *sum, floating *rest, bint logarithm) noexcept nogil:
+    """`rest` is not used without `logarithm`."""
     cdef npy_intp k
     for k in range(WIDE):
         sum[k] += e[k]
@@ -485,6 +494,158 @@ cdef void long_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowLo
                 write_lanes(at, row, i + j, w, value + j * WIDE, norm, loop)
 
 
+# ------------------------------------------------------------------------------------- gradients
+# Of softmax, from its output y: y (grad - sum(grad y)); of log_softmax, from its output y: grad - exp(y) sum(grad).
+
+cdef inline floating softmax_gradient(floating grad, floating y, floating sum) noexcept nogil:
+    return y * (grad - sum)
+
+cdef inline floating log_softmax_gradient(floating grad, floating scaled_e, floating sum) noexcept nogil:
+    return grad - (scaled_e * (<floating>1 / exp_unit(sum))) * sum
+
+cdef inline void exponentials(const floating *y, floating *e, npy_intp n) noexcept nogil:
+    """exp(y) times exp_unit. No logarithm of a probability is above 0; what is counts as 0, lest it overflow."""
+    cdef npy_intp i
+    for i in range(n):
+        e[i] = <floating>0 if y[i] > 0 else y[i]
+    pad(e, n, whole_lanes(n))
+    scaled_exp_block(e, <floating>0, e, whole_lanes(n))
+
+cdef inline floating gradient_total(const floating *grad, const floating *y, npy_intp n,
+                                    bint logarithm) noexcept nogil:
+    """What up to a block of a row adds to its sum. Each product comes straight from memory and is added, so that all
+    ways fuse the two, or none."""
+    cdef floating[LANES] lanes
+    cdef floating[LANES] last_grad
+    cdef floating[LANES] last_y
+    cdef npy_intp i, j, whole = n & ~<npy_intp>(LANES - 1)
+    for j in range(LANES):
+        lanes[j] = last_grad[j] = last_y[j] = 0
+    if whole < n:
+        memcpy(last_grad, grad + whole, (n - whole) * sizeof(floating))
+        memcpy(last_y, y + whole, (n - whole) * sizeof(floating))
+    if logarithm:
+        for i from 0 <= i < whole by LANES:
+            for j in range(LANES):
+                lanes[j] += grad[i + j]
+        for j in range(LANES):
+            lanes[j] += last_grad[j]
+    else:
+        for i from 0 <= i < whole by LANES:
+            for j in range(LANES):
+                lanes[j] += grad[i + j] * y[i + j]
+        for j in range(LANES):
+            lanes[j] += last_grad[j] * last_y[j]
+    fold(lanes)
+    return lanes[0]
+
+cdef void gradient_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop,
+                        floating *_) noexcept nogil:
+    """Vector lanes along a row."""
+    cdef floating[BLOCK] grad_block
+    cdef floating[BLOCK] y_block
+    cdef floating[BLOCK] e
+    cdef const floating *grad = NULL
+    cdef const floating *y = NULL
+    cdef floating *result
+    cdef floating rounded
+    cdef double sum
+    cdef npy_intp row, i, j, n
+    for row in range(begin, end):
+        sum = 0
+        for i from 0 <= i < at.n by BLOCK:
+            n = min(<npy_intp>BLOCK, at.n - i)
+            grad = read_operand(at, at.grad, at.grad_step, row, i, n, grad_block, <floating>0, loop.load)
+            y = read_operand(at, at.x, at.x_step, row, i, n, y_block, <floating>0, loop.load)
+            sum += gradient_total(grad, y, n, loop.logarithm)
+        rounded = <floating>sum
+        for i from 0 <= i < at.n by BLOCK:
+            n = min(<npy_intp>BLOCK, at.n - i)
+            if at.n > BLOCK:
+                grad = read_operand(at, at.grad, at.grad_step, row, i, n, grad_block, <floating>0, loop.load)
+                y = read_operand(at, at.x, at.x_step, row, i, n, y_block, <floating>0, loop.load)
+            result = target(at, row, i, e, loop.store)
+            if loop.logarithm:
+                exponentials(y, e, n)
+                for j in range(n):
+                    result[j] = log_softmax_gradient(grad[j], e[j], rounded)
+            else:
+                for j in range(n):
+                    result[j] = softmax_gradient(grad[j], y[j], rounded)
+            if result == e:
+                write(at, row, i, n, e, loop)
+
+cdef inline void read_gradient_lanes(const char *p, const npy_intp *step, npy_intp row, npy_intp i, npy_intp steps,
+                                     npy_intp w, floating *block, const floating **lanes, Load load) noexcept nogil:
+    """Elements [i, i + steps) of w rows of one operand: `lanes` says where they lie, in memory or in `block`."""
+    cdef npy_intp j
+    p += row * step[0] + i * step[1]
+    for j in range(steps):
+        lanes[j] = <const floating *>(p + j * step[1])
+        if load != NULL or step[0] != sizeof(floating):
+            gather(p + j * step[1], step[0], block + j * WIDE, w, load)
+            lanes[j] = block + j * WIDE
+
+cdef void gradient_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop,
+                         floating *_) noexcept nogil:
+    """Vector lanes across rows: many that are short, or that lie side by side."""
+    cdef floating[LANES * WIDE] grad_block
+    cdef floating[LANES * WIDE] y_block
+    cdef floating[LANES * WIDE] sums
+    cdef floating[WIDE] e
+    cdef floating[WIDE] rounded
+    cdef double[WIDE] sum
+    cdef const floating *grads[LANES]
+    cdef const floating *ys[LANES]
+    cdef const floating *grad
+    cdef const floating *y
+    cdef floating *partial
+    cdef floating *result
+    cdef char *p
+    cdef npy_intp row, w, i, j, k, steps = 0, lanes = min(<npy_intp>LANES, at.n)
+    for row from begin <= row < end by WIDE:
+        w = min(<npy_intp>WIDE, end - row)
+        for k in range(WIDE):
+            sum[k] = 0
+        pad(sums, 0, lanes * WIDE)
+        for i from 0 <= i < at.n by LANES:
+            steps = min(<npy_intp>LANES, at.n - i)
+            read_gradient_lanes(at.grad, at.grad_step, row, i, steps, w, grad_block, grads, loop.load)
+            read_gradient_lanes(at.x, at.x_step, row, i, steps, w, y_block, ys, loop.load)
+            for j in range(steps):
+                grad, y, partial = grads[j], ys[j], sums + j * WIDE
+                if loop.logarithm:
+                    for k in range(w):
+                        partial[k] += grad[k]
+                else:
+                    for k in range(w):
+                        partial[k] += grad[k] * y[k]
+            if (i + steps) % BLOCK == 0 or i + steps == at.n:
+                lanes_fold(sums, lanes, sum)
+                pad(sums, 0, lanes * WIDE)
+        for k in range(WIDE):
+            rounded[k] = <floating>sum[k]
+        for i from 0 <= i < at.n by LANES:
+            if at.n > LANES:
+                steps = min(<npy_intp>LANES, at.n - i)
+                read_gradient_lanes(at.grad, at.grad_step, row, i, steps, w, grad_block, grads, loop.load)
+                read_gradient_lanes(at.x, at.x_step, row, i, steps, w, y_block, ys, loop.load)
+            for j in range(steps):
+                grad, y, result = grads[j], ys[j], e
+                p = at.y + row * at.y_step[0] + (i + j) * at.y_step[1]
+                if loop.store == NULL and at.y_step[0] == sizeof(floating):
+                    result = <floating *>p
+                if loop.logarithm:
+                    exponentials(y, e, w)
+                    for k in range(w):
+                        result[k] = log_softmax_gradient(grad[k], e[k], rounded[k])
+                else:
+                    for k in range(w):
+                        result[k] = softmax_gradient(grad[k], y[k], rounded[k])
+                if result == e:
+                    scatter(e, p, at.y_step[0], w, loop.store)
+
+
 # ------------------------------------------------------------------------------------- the loop
 
 cdef void write_empty(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
@@ -496,12 +657,18 @@ cdef void write_empty(const Layout *at, npy_intp begin, npy_intp end, const RowL
 
 cdef void run_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
     cdef npy_intp stored = sizeof(uint16_t) if loop.load != NULL else sizeof(floating)
+    cdef bint many = at.mask == NULL and end - begin >= LANES
     if at.n == 0:
         if loop.reduces:
             write_empty(at, begin, end, loop, _)
-    elif at.mask == NULL and at.n <= SHORT and end - begin >= LANES:
+    elif loop.gradient:
+        if many and (at.n <= SHORT or at.x_step[0] == stored):
+            gradient_lanes(at, begin, end, loop, _)
+        else:
+            gradient_rows(at, begin, end, loop, _)
+    elif many and at.n <= SHORT:
         short_lanes(at, begin, end, loop, _)
-    elif at.mask == NULL and at.x_step[0] == stored and end - begin >= LANES:
+    elif many and at.x_step[0] == stored:
         long_lanes(at, begin, end, loop, _)
     elif at.n <= BLOCK:
         short_rows(at, begin, end, loop, _)
@@ -528,12 +695,15 @@ cdef void share_rows(const Layout *at, npy_intp rows, const RowLoop *loop, float
 cdef void drive_rows(floating **args, const npy_intp *dims, const npy_intp *steps, void *data) noexcept nogil:
     """A generalised ufunc's inner loop. The steps are those over rows of all operands, then those along a row."""
     cdef const RowLoop *loop = <const RowLoop *>data
-    cdef int nargs = 3 if loop.masked else 2
+    cdef int x = 1 if loop.gradient else 0, mask = x + 1, y = mask + (1 if loop.masked else 0), nargs = y + 1
     cdef Layout at
     at.n = dims[1]
-    at.x, at.y = <const char *>args[0], <char *>args[nargs - 1]
-    at.mask = <const char *>args[1] if loop.masked else NULL
-    at.x_step[0], at.x_step[1] = steps[0], steps[nargs]
-    at.mask_step[0], at.mask_step[1] = steps[1], steps[nargs + 1]
-    at.y_step[0], at.y_step[1] = steps[nargs - 1], 0 if loop.reduces else steps[2 * nargs - 1]
+    at.grad, at.x, at.y = <const char *>args[0], <const char *>args[x], <char *>args[y]
+    at.mask = NULL
+    if loop.masked:
+        at.mask = <const char *>args[mask]
+        at.mask_step[0], at.mask_step[1] = steps[mask], steps[nargs + mask]
+    at.grad_step[0], at.grad_step[1] = steps[0], steps[nargs]
+    at.x_step[0], at.x_step[1] = steps[x], steps[nargs + x]
+    at.y_step[0], at.y_step[1] = steps[y], 0 if loop.reduces else steps[nargs + y]
     share_rows(&at, dims[0], loop, args[0])

@@ -149,18 +149,52 @@ def hole(row):
     return -np.inf if row.name.startswith("log_") else 0.0
 
 
-def along(row, x, axis=-1, where=True, dtype=np.longdouble):
-    """A function over any axes by definition, vectorised in a wider dtype; test_accuracy holds it to `exact`."""
-    x = np.where(where, np.asarray(x, dtype), -np.inf)
+def _flat(x, axis):
+    """An array with the given axes as one last axis, and how to give a result its shape."""
     axes = range(x.ndim) if axis is None else np.atleast_1d(axis)
     last = range(-len(axes), 0)
     moved = np.moveaxis(x, axes, last)
     flat = moved.reshape(*moved.shape[: x.ndim - len(axes)], int(np.prod([x.shape[i] for i in axes])))
+    return flat, lambda result: np.moveaxis(result.reshape(moved.shape), last, axes)
+
+
+def along(row, x, axis=-1, where=True, dtype=np.longdouble):
+    """A function over any axes by definition, vectorised in a wider dtype; test_accuracy holds it to `exact`."""
+    flat, back = _flat(np.where(where, np.asarray(x, dtype), -np.inf), axis)
     with np.errstate(all="ignore"):
         result = ALONG[row.name](flat)
     if row.kind == "reduction":
         return result
-    return np.where(where, np.moveaxis(result.reshape(moved.shape), last, axes), hole(row))
+    return np.where(where, back(result), hole(row))
+
+
+def _softmax_gradient(grad, y):
+    product = grad * y
+    total, size = (each.sum(-1, keepdims=True) for each in (product, np.abs(product)))
+    return y * (grad - total), np.abs(y) * (np.abs(grad) + size)
+
+
+def _log_softmax_gradient(grad, y):
+    total, size = (each.sum(-1, keepdims=True) for each in (grad, np.abs(grad)))
+    return grad - np.exp(y) * total, np.abs(grad) + np.exp(y) * size
+
+
+def _logsumexp_gradient(grad, x):
+    result = grad * _softmax(x)
+    return result, np.abs(result)
+
+
+GRADIENTS = {"softmax": _softmax_gradient, "log_softmax": _log_softmax_gradient, "logsumexp": _logsumexp_gradient}
+
+
+def gradient_along(row, grad, operand, axis=-1, where=True, dtype=np.longdouble):
+    """A row function's gradient over any axes, and its magnitude without cancellation; test_backward holds it to the
+    table. `operand` is what follows grad_output: y or x."""
+    grad, operand, where = np.broadcast_arrays(np.asarray(grad, dtype), np.asarray(operand, dtype), where)
+    nothing = -np.inf if row.gradient.operand == "x" else hole(row)
+    (grad, _), (operand, back) = _flat(np.where(where, grad, 0), axis), _flat(np.where(where, operand, nothing), axis)
+    with np.errstate(all="ignore"):
+        return [np.where(where, back(each), 0) for each in GRADIENTS[row.name](grad, operand)]
 
 
 def _spacing(exponent, info):

@@ -39,12 +39,15 @@ needs_compiled = pytest.mark.skipif(not runnable, reason="no compiled kernels to
 
 @each_row
 def test_row_is_complete(row):
-    optional = {"parameters", "keeps_integers", "torch", "choice", "gradient"}
+    optional = {"parameters", "keeps_integers", "torch", "choice"}
     assert all(getattr(row, field) for field in Row._fields if field not in optional)
     assert row.name.isidentifier()
     assert row.kind in {"elementwise", "rows", "reduction"}
     assert len(row.max_ulp) == 2
-    assert (row.kind != "elementwise") or (all(row.gradient[:-1]) and len(row.gradient.max_ulp) == 2)
+    assert all(row.gradient[:4]) and len(row.gradient.max_ulp) == 2
+    assert row.gradient.operand == ("y" if row.kind == "rows" else "x")
+    assert bool(row.gradient.scale) == (row.kind == "rows")
+    assert bool(row.gradient.slope) == (row.kind == "reduction")
     assert all(parameter.text.endswith(".") for parameter in row.parameters)
     assert row.example.startswith(f">>> fastsig.{row.name}(")
     assert "\n" in row.example
@@ -182,7 +185,8 @@ UFUNCS = {name for row in TABLE if row.kind == "elementwise" for name, _ in expa
 def test_fallback_has_the_rows_and_no_others():
     fallback = imported_on("pure")._backend.kernels
     assert set(fallback.FORMULAS) == set(fallback.GRADIENTS) == UFUNCS
-    assert set(fallback.ROWS) == {row.name + suffix for row in ROWS + REDUCTIONS for suffix in ("", "_where")}
+    names = {row.name for row in ROWS + REDUCTIONS} | {f"{row.name}_backward" for row in ROWS}
+    assert set(fallback.ROWS) == {name + suffix for name in names for suffix in ("", "_where")}
 
 
 @needs_checkout

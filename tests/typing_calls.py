@@ -34,6 +34,9 @@ gradient: np.ufunc = fastsig.backward.sigmoid
 fastsig.backward.sigmoid(1.0, x, out=x)
 fastsig.backward.leaky_relu(x, x, 0.1, out=x, where=x > 0)
 fastsig.backward.gelu(x, x, approximate="tanh")
+fastsig.backward.softmax(x, x, (0, 1), out=x, where=x > 0)
+fastsig.backward.log_softmax(x, y=x, axis=None)
+fastsig.backward.logsumexp(1.0, x, 0, keepdims=True, dtype="float32")
 
 version: str = fastsig.__version__
 names: list[str] = fastsig.__all__
@@ -51,4 +54,5 @@ fastsig.gelu(x, approximate="sigmoid")  # type: ignore[arg-type]
 fastsig.set_num_threads("2")  # type: ignore[arg-type]
 fastsig.backward.leaky_relu(x)  # type: ignore[call-arg]
 fastsig.backward.gelu(x, x, approximate="erf")  # type: ignore[arg-type]
+fastsig.backward.softmax(x, x, axis="0")  # type: ignore[arg-type]
 fastsig.unknown(x)  # type: ignore[attr-defined]
