@@ -640,7 +640,8 @@ def build_rows(name: str, doc: str) -> Ufunc:
         the place of the last if it reduces.
     """
     operands, mask = 1 + ("_backward" in name), "?" if name.endswith("_where") else ""
-    types = [f"{char * operands}{mask}->{char}" for char in "dfe"]  # integers go to the first, float64
+    floats = _FLOATS if operands > 1 else _FLOATS[::-1]  # of one operand, integers go to the first that fits, float64
+    types = [f"{char * operands}{mask}->{char}" for char in floats]
     return _RowUfunc(name, doc, "fastsig._backend", _formula(ROWS, name), types)
 
 

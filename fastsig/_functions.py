@@ -200,16 +200,17 @@ def _reduction(row):
 
 def _reduction_gradient(row):
     """The public gradient of a reduction whose derivative is a row function: grad_output times that."""
-    ufunc, slope = ufuncs[row.name], functions[row.gradient.slope]
+    slope, promoted = functions[row.gradient.slope], ufuncs[f"{row.gradient.slope}_backward"]
 
     def function(grad_output, x, axis=None, keepdims=False, *, out=None, where=True, **kwargs):
         x = np.asarray(x)
         axes = _axes(row.name, axis, x.ndim)
         kept = [1 if i in axes else n for i, n in enumerate(x.shape)]
-        if not isinstance(grad_output, (int, float, complex)):
-            shape = kept if keepdims else [n for i, n in enumerate(x.shape) if i not in axes]
-            grad_output = np.broadcast_to(grad_output, shape).reshape(kept)
-        x, grad, dtype = _promoted(ufunc, x, grad_output, kwargs)
+        shape = kept if keepdims else [n for i, n in enumerate(x.shape) if i not in axes]
+        grad = np.broadcast_to(grad_output, shape).reshape(kept)
+        weak = type(grad_output) in {bool, int, float}
+        # A call for nothing, which refuses other dtypes.
+        dtype = promoted(np.empty(0, x.dtype if weak else grad.dtype), np.empty(0, x.dtype), **kwargs).dtype
         wide = np.result_type(dtype, np.float32)  # so that 16-bit types are rounded once
         (out,) = out if isinstance(out, tuple) else (out,)
         given, casting = isinstance(out, np.ndarray), kwargs.get("casting", "same_kind")
@@ -217,11 +218,11 @@ def _reduction_gradient(row):
             raise ValueError(f"{row.name}: out has shape {out.shape}, x has {x.shape}")
         if given and not np.can_cast(dtype, out.dtype, casting):
             raise TypeError(f"{row.name}: cannot cast the result from {dtype!r} to {out.dtype!r} with {casting=}")
-        grad = grad if where is True else np.where(where, grad, 0)
         target = out if not given or (out.dtype == wide and not np.may_share_memory(out, grad)) else None
         order = kwargs.get("order", "K")
         result = slope(x, axes[0] if len(axes) == 1 else axes, out=target, where=where, dtype=wide, order=order)
         with np.errstate(all="ignore"):
+            grad = (grad if where is True else np.where(where, grad, 0)).astype(wide, copy=False)
             target = out if given else np.asarray(result)
             np.multiply(result, grad, out=target, casting="unsafe")
             return out if given else target.astype(dtype, copy=False)[()]

@@ -127,9 +127,6 @@ cdef DType *beside_bfloat16(DType *bfloat16, str types, bint equals, int nin, DT
     """
     cdef DType *common = bfloat16
     cdef int i
-    for i in range(nin):
-        if types[i] == "?" and (<object>given[i]).type is not np.bool:
-            return NULL
     if signature[nin] != NULL:
         return bfloat16 if signature[nin] == bfloat16 else NULL
     for i in range(nin if equals else 1):
@@ -161,6 +158,11 @@ cdef DType *common_float(str types, int nin, DType **given, DType **signature) e
     return common
 
 
+cdef bint has_mask(str types, int nin, DType **given):
+    """Whether the last input is a mask, if a loop wants one."""
+    return types[nin - 1] != "?" or (<object>given[nin - 1]).type is np.bool
+
+
 cdef int promote(object ufunc, DType **given, DType **signature, DType **wanted) except -1:
     """NumPy's question where no loop has the dtypes of the operands and those asked for: which are wanted instead?
 
@@ -181,6 +183,9 @@ cdef int promote(object ufunc, DType **given, DType **signature, DType **wanted)
                             f"float32 and float64 input, and bfloat16 of ml_dtypes, not {kind.__name__}")
     if bfloat16 != NULL:
         loops.register_bfloat16(ufunc, bfloat16)
+    if not has_mask(loops.bfloat16_types, nin, given):
+        pass                                                # what NumPy finds is an error
+    elif bfloat16 != NULL:
         floats = beside_bfloat16(bfloat16, loops.bfloat16_types, loops.equals, nin, given, signature)
     elif loops.equals:
         floats = common_float(loops.bfloat16_types, nin, given, signature)
@@ -326,7 +331,9 @@ cdef RowLoop row_loop(str name, str char):
     cdef RowLoop loop
     loop.logarithm, loop.reduces = "log" in name, "logsumexp" in name
     loop.gradient, loop.masked = "_backward" in name, "_where" in name
-    loop.cost = (2.0 if char == "d" else 0.8) / (1 if loop.logarithm or not loop.gradient else 3)
+    loop.cost = 2.0 if char == "d" else 0.8
+    if loop.gradient and not loop.logarithm:
+        loop.cost /= 3                                      # no exponential
     loop.load, loop.store = NULL, NULL
     if char == "e":
         loop.load, loop.store = load_half, store_half
@@ -344,7 +351,7 @@ def build_rows(str name, str doc):
     cdef int operands = 2 if loop.gradient else 1
     mask = "?" if loop.masked else ""
     core = ",".join(["(n)"] * (operands + len(mask))) + ("->()" if loop.reduces else "->(n)")
-    for char in "dfeE":                                     # double first: that is what integers become
+    for char in "Eefd" if loop.gradient else "dfeE":        # of one operand, integers become the first that fits
         loop = row_loop(name, char)
         driver = <size_t>drive_rows[double] if char == "d" else <size_t>drive_rows[float]
         loops.add(char * operands + mask + char, <PyUFuncGenericFunction>driver, &loop, sizeof(RowLoop))

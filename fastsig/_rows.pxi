@@ -1,4 +1,5 @@
-"""softmax, log_softmax and logsumexp along an axis: the inner loops of generalised ufuncs "(n)->(n)" and "(n)->()".
+"""softmax, log_softmax and logsumexp along an axis, and the gradients of the first two: the inner loops of generalised
+ufuncs "(n)->(n)", "(n)->()" and "(n),(n)->(n)".
 
 A row is one vector along the axis; it may lie anywhere, with any stride. Four ways to run the same arithmetic:
 
@@ -511,19 +512,27 @@ cdef inline void exponentials(const floating *y, floating *e, npy_intp n) noexce
     pad(e, n, whole_lanes(n))
     scaled_exp_block(e, <floating>0, e, whole_lanes(n))
 
+cdef inline const floating *tail_of(const floating *x, npy_intp n, npy_intp whole, floating *block) noexcept nogil:
+    """The elements of n that follow `whole`, less than LANES, and zeros, in a block of 2 * LANES. At least LANES
+    elements that end with the n-th can be read."""
+    cdef npy_intp j
+    for j in range(LANES):
+        block[j] = x[n - LANES + j]
+        block[LANES + j] = 0
+    return block + (LANES - (n - whole))
+
 cdef inline floating gradient_total(const floating *grad, const floating *y, npy_intp n,
                                     bint logarithm) noexcept nogil:
-    """What up to a block of a row adds to its sum. Each product comes straight from memory and is added, so that all
-    ways fuse the two, or none."""
+    """What up to a block of a row adds to its sum; see tail_of(). Each product is of numbers straight from memory and
+    added at once, so that all ways fuse the two, or none."""
     cdef floating[LANES] lanes
-    cdef floating[LANES] last_grad
-    cdef floating[LANES] last_y
+    cdef floating[2 * LANES] last_grads
+    cdef floating[2 * LANES] last_ys
     cdef npy_intp i, j, whole = n & ~<npy_intp>(LANES - 1)
+    cdef const floating *last_grad = tail_of(grad, n, whole, last_grads)
+    cdef const floating *last_y = tail_of(y, n, whole, last_ys)
     for j in range(LANES):
-        lanes[j] = last_grad[j] = last_y[j] = 0
-    if whole < n:
-        memcpy(last_grad, grad + whole, (n - whole) * sizeof(floating))
-        memcpy(last_y, y + whole, (n - whole) * sizeof(floating))
+        lanes[j] = 0
     if logarithm:
         for i from 0 <= i < whole by LANES:
             for j in range(LANES):
@@ -539,11 +548,20 @@ cdef inline floating gradient_total(const floating *grad, const floating *y, npy
     fold(lanes)
     return lanes[0]
 
+cdef inline const floating *read_gradient(const Layout *at, const char *p, const npy_intp *step, npy_intp row,
+                                          npy_intp i, npy_intp n, floating *block, Load load) noexcept nogil:
+    """As read_operand(); LANES elements that end with the n-th can be read, as `block` begins with so many others."""
+    if at.n >= LANES:
+        return read_operand(at, p, step, row, i, n, block + LANES, <floating>0, load)
+    gather(p + row * step[0] + i * step[1], step[1], block + LANES, n, load)
+    mask_out(at, row, i, n, block + LANES, <floating>0)
+    return block + LANES
+
 cdef void gradient_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop,
                         floating *_) noexcept nogil:
     """Vector lanes along a row."""
-    cdef floating[BLOCK] grad_block
-    cdef floating[BLOCK] y_block
+    cdef floating[LANES + BLOCK] grad_block
+    cdef floating[LANES + BLOCK] y_block
     cdef floating[BLOCK] e
     cdef const floating *grad = NULL
     cdef const floating *y = NULL
@@ -551,19 +569,21 @@ cdef void gradient_rows(const Layout *at, npy_intp begin, npy_intp end, const Ro
     cdef floating rounded
     cdef double sum
     cdef npy_intp row, i, j, n
+    pad(grad_block, 0, LANES)
+    pad(y_block, 0, LANES)
     for row in range(begin, end):
         sum = 0
         for i from 0 <= i < at.n by BLOCK:
             n = min(<npy_intp>BLOCK, at.n - i)
-            grad = read_operand(at, at.grad, at.grad_step, row, i, n, grad_block, <floating>0, loop.load)
-            y = read_operand(at, at.x, at.x_step, row, i, n, y_block, <floating>0, loop.load)
+            grad = read_gradient(at, at.grad, at.grad_step, row, i, n, grad_block, loop.load)
+            y = read_gradient(at, at.x, at.x_step, row, i, n, y_block, loop.load)
             sum += gradient_total(grad, y, n, loop.logarithm)
         rounded = <floating>sum
         for i from 0 <= i < at.n by BLOCK:
             n = min(<npy_intp>BLOCK, at.n - i)
             if at.n > BLOCK:
-                grad = read_operand(at, at.grad, at.grad_step, row, i, n, grad_block, <floating>0, loop.load)
-                y = read_operand(at, at.x, at.x_step, row, i, n, y_block, <floating>0, loop.load)
+                grad = read_gradient(at, at.grad, at.grad_step, row, i, n, grad_block, loop.load)
+                y = read_gradient(at, at.x, at.x_step, row, i, n, y_block, loop.load)
             result = target(at, row, i, e, loop.store)
             if loop.logarithm:
                 exponentials(y, e, n)
@@ -662,7 +682,7 @@ cdef void run_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop
         if loop.reduces:
             write_empty(at, begin, end, loop, _)
     elif loop.gradient:
-        if many and (at.n <= SHORT or at.x_step[0] == stored):
+        if many and (at.n <= SHORT or at.x_step[0] == stored or at.grad_step[0] == stored):
             gradient_lanes(at, begin, end, loop, _)
         else:
             gradient_rows(at, begin, end, loop, _)

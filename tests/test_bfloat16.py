@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import pytest
 from layouts import EMPTY, GUARD, LAYOUTS, place, whole
-from oracle import ELEMENTWISE, ROWS, along, chosen, defaults, exact, hole, label, numbers, reference
+from oracle import ELEMENTWISE, REDUCTIONS, ROWS, along, chosen, defaults, exact, hole, label, numbers, reference
 
 from fastsig._catalog import TABLE
 
@@ -266,6 +266,40 @@ def test_axis_and_mask(fs, row, axis):
         getattr(fs, row.name)(x, axis=axis, where=mask.astype(int))
     narrow = getattr(fs, row.name)(wide(x), axis=axis, dtype=BFLOAT16, where=mask)
     assert_close(fs, narrow, getattr(fs, row.name)(x, axis=axis, where=mask))
+
+
+@pytest.mark.parametrize("row", ROWS + REDUCTIONS, ids=lambda row: row.name)
+@pytest.mark.parametrize("shape", [(6, 40), (70, 5), (3, 700)], ids=str)
+def test_gradients_along_an_axis(fs, row, shape):
+    """float32's result rounded once, in every layout."""
+    rng, gradient = np.random.default_rng(2), getattr(fs.backward, row.name)
+    x, mask = rng.normal(0, 3, shape).astype(BFLOAT16), rng.random(shape) < 0.7
+    for axis in (-1, 0, None):
+        operand = x if row.kind == "reduction" else getattr(fs, row.name)(x, axis)
+        kept = operand.shape if row.kind == "rows" else np.empty(shape).sum(axis).shape
+        grad = rng.normal(0, 2, kept).astype(BFLOAT16)
+        for where in (True, mask, mask[:1]):
+            got = gradient(grad, operand, axis, where=where)
+            expected = rounded(gradient(wide(grad), wide(operand), axis, where=where))
+            if fs._backend.threads is None:  # it sums in float32 here, and there in float64
+                np.testing.assert_allclose(wide(got), wide(expected), rtol=2**-7, atol=1e-6)
+            else:
+                assert_same(got, expected)
+            for layout in NATIVE_LAYOUTS:
+                laid = place(grad, layout) if grad.ndim else grad
+                assert_close(fs, gradient(laid, place(operand, layout), axis, where=where), got, layout)
+            buffer = place(operand, "strided")
+            assert gradient(grad, buffer, axis, where=where, out=buffer) is buffer
+            assert_close(fs, buffer, got)
+            for other, expected in ((np.float32, np.float32), (np.int8, np.float64), (bool, np.float64)):
+                assert gradient(grad.astype(other), operand, axis, where=where).dtype in (expected, BFLOAT16)
+                assert gradient(grad, operand.astype(other), axis, where=where).dtype in (expected, BFLOAT16)
+            assert gradient(grad, operand, axis, where=where, dtype="float64").dtype == np.float64
+            narrow = gradient(wide(grad), wide(operand), axis, where=where, dtype=BFLOAT16)
+            assert_close(fs, narrow, got)
+        for wrong in (mask.astype(int), mask.astype(BFLOAT16)):
+            with pytest.raises(TypeError):
+                gradient(grad, operand, axis, where=wrong)
 
 
 @each_row
