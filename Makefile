@@ -3,13 +3,17 @@ PYTHON ?= python3
 COMPILED := $(wildcard fastsig/*.pyx fastsig/*.px*) setup.py pyproject.toml
 PIP = bin/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test exhaustive bench docs lint generate clean
+.PHONY: demo test test-integrations exhaustive bench docs lint generate clean
 
 demo: .venv/.installed
 	.venv/bin/python examples/logistic_regression.py
 
 test: .venv/.installed
 	.venv/bin/pytest -q
+
+# With the packages that fastsig is used with: pandas, dask, scikit-learn, Keras and others, over a gigabyte of them.
+test-integrations: .venv/.installed .venv-integrations/.installed
+	.venv-integrations/bin/pytest -q tests/integrations
 
 # Every float32 there is, through every elementwise function: some minutes each.
 exhaustive: .venv/.installed
@@ -39,6 +43,14 @@ generate: .venv/.installed
 	.venv/$(PIP) --editable ".[examples,test]"
 	touch $@
 
+# The modules compiled in place for .venv serve here, too. The race's versions, so that torch is one without CUDA's
+# packages where there is the choice.
+.venv-integrations/.installed: pyproject.toml bench/requirements.txt
+	$(PYTHON) -m venv .venv-integrations
+	FASTSIG_REQUIRE_EXTENSION=0 FASTSIG_PURE_PYTHON=1 .venv-integrations/$(PIP) \
+		--constraint bench/requirements.txt --editable ".[integrations,test]"
+	touch $@
+
 .venv-bench/.installed: $(COMPILED) $(wildcard fastsig/*.py) bench/requirements.txt
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/$(PIP) -r bench/requirements.txt
@@ -56,4 +68,4 @@ generate: .venv/.installed
 	touch $@
 
 clean:
-	rm -rf .venv .venv-bench .venv-docs .venv-lint build dist *.egg-info fastsig/*.so docs/_build docs/functions docs/made
+	rm -rf .venv .venv-bench .venv-docs .venv-integrations .venv-lint build dist *.egg-info fastsig/*.so docs/_build docs/functions docs/made

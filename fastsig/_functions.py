@@ -58,9 +58,9 @@ def _over_axes(name):
 
     def call(operands, axis, out, where, kwargs):
         operands = [x if hasattr(type(x), "__array_ufunc__") else np.asarray(x) for x in operands]
-        if any(x.shape != operands[0].shape for x in operands):
+        if len(operands) > 1 and any(x.shape != operands[0].shape for x in operands):
             operands = _broadcast(name, operands, axis)
-        shape = operands[0].shape
+        shape = np.shape(operands[0])  # an object of no shape, such as an xarray.Dataset, says so itself
         if where is not True:
             where = np.broadcast_to(where, shape)
             if "dtype" in kwargs:  # a gufunc would ask it of the mask, too
@@ -126,6 +126,40 @@ def _flattened(call, ufunc, operands, axes, out, where, kwargs):
     return out
 
 
+def _is_foreign(x):
+    """Whether a generalised ufunc's result would not be like x: a masked array takes the operand's mask for it, and
+    what NumPy can wrap but knows no more of, as a torch tensor, is to be the same after every function."""
+    kind = type(x)
+    return issubclass(kind, np.ma.MaskedArray) or (
+        hasattr(kind, "__array_wrap__") and not hasattr(kind, "__array_ufunc__")
+    )
+
+
+def _foreign(function, x, axis, out, where, options, result_mask):
+    """A public function of x's plain array, and the result like x. Masked entries do not take part, and stay masked."""
+    if isinstance(x, np.ma.MaskedArray):
+        mask = np.ma.getmaskarray(x)
+        plain, where = x.data, np.logical_and(where, ~mask)
+
+        def like(result):
+            return np.ma.array(result, mask=result_mask(mask))[()]
+    else:
+        plain = np.asarray(x)
+
+        def like(result):
+            return x.__array_wrap__(np.asarray(result))
+
+    (out,) = out if isinstance(out, tuple) else (out,)
+    if isinstance(x, np.ma.MaskedArray) and isinstance(out, np.ma.MaskedArray):
+        function(plain, axis, out=out.data, where=where, **options)
+        out.mask = result_mask(mask)
+        return out
+    result = function(plain, axis, out=out, where=where, **options)
+    if isinstance(out, np.ndarray) or not options.get("subok", True):
+        return result
+    return tuple(map(like, result)) if isinstance(result, tuple) else like(result)
+
+
 def _named(function, row, doc, module="fastsig"):
     """A public function under its row's name."""
     function.__name__ = function.__qualname__ = row.name
@@ -142,6 +176,8 @@ def _rows(row):
             result = direct(x, axis)
             if result is not None:
                 return result
+        if _is_foreign(x):
+            return _foreign(function, x, axis, out, where, kwargs, lambda mask: mask)
         return call((x,), axis, out, where, kwargs)
 
     return _named(function, row, docstring(row))
@@ -167,6 +203,9 @@ def _reduction(row):
             if result is not None:
                 kept = (1,) * x.ndim if axis is None else (*result.shape, 1)
                 return result.reshape(kept) if keepdims else result
+        if _is_foreign(x):
+            options = {"b": b, "keepdims": keepdims, "return_sign": return_sign} | kwargs
+            return _foreign(function, x, axis, out, where, options, lambda mask: mask.all(axis, keepdims=keepdims))
         if b is None and out is None and not keepdims and not return_sign:
             return call((x,), axis, None, where, kwargs)
         if not hasattr(type(x), "__array_ufunc__"):

@@ -460,6 +460,29 @@ def test_other_arrays(fs):
     assert_same(fs, fs.logsumexp(x.T, (1, 0)), fs.logsumexp(x))
 
 
+def test_masked_arrays(fs):
+    """What is masked takes no part; a row without anything else has a masked result, as np.ma.sum has."""
+    x = np.random.default_rng(0).normal(0, 3, (6, 7)).astype("float32")
+    masked = np.ma.array(x, mask=x > 1)
+    masked[2] = np.ma.masked
+    seen = ~masked.mask
+    for axis in (0, 1, -1, (0, 1), None):
+        for keepdims in (False, True):
+            got = fs.logsumexp(masked, axis, keepdims=keepdims)
+            expected, like = fs.logsumexp(x, axis, keepdims=keepdims, where=seen), masked.sum(axis, keepdims=keepdims)
+            assert np.shape(got) == like.shape
+            np.testing.assert_array_equal(np.ma.getmaskarray(got), np.ma.getmaskarray(like))
+            assert_same(fs, np.ma.filled(got, -np.inf), expected)
+    got, sign = fs.logsumexp(masked, 1, return_sign=True)
+    np.testing.assert_array_equal(got.mask | sign.mask, seen.sum(1) == 0)
+    out = np.ma.zeros(6, "float32")
+    assert fs.logsumexp(masked, 1, out=out) is out
+    np.testing.assert_array_equal(out.mask, seen.sum(1) == 0)
+    plain = fs.logsumexp(masked, 1, subok=False)
+    assert type(plain) is np.ndarray
+    assert plain[2] == -np.inf
+
+
 class Recorder:
     """Answers ufunc calls itself, as a dask or a torch array does."""
 

@@ -316,16 +316,63 @@ def test_subclasses(fs, row):
     function, plain = getattr(fs, row.name), matrix()
     subclass = plain.view(Subclass)
     subclass.note = "kept"
-    masked = np.ma.array(plain, mask=plain > 1)
-    for x in (subclass, np.matrix(plain), masked):
+    for x in (subclass, np.matrix(plain)):
         got = function(x)
         assert type(got) is type(np.tanh(x))
-        assert_same_bits(np.asarray(got)[plain <= 1], np.asarray(function(plain))[plain <= 1])
+        assert_same_bits(np.asarray(got), np.asarray(function(plain)))
         assert type(function(x, subok=False)) is type(np.tanh(x, subok=False)) is np.ndarray
     assert function(subclass).note == "kept"
-    np.testing.assert_array_equal(function(masked).mask, masked.mask)
     out = np.zeros_like(subclass)
     assert function(plain, out=out) is out
+
+
+@each_row
+@pytest.mark.parametrize("hidden", ["some", "a row", "none", "nomask"])
+def test_masked_arrays(fs, row, hidden):
+    """What is masked stays so, and takes no part in a row."""
+    function, plain = getattr(fs, row.name), matrix()
+    masked = np.ma.array(plain, mask={"some": plain > 1, "none": False, "nomask": np.ma.nomask}.get(hidden))
+    if hidden == "a row":
+        masked[2] = np.ma.masked
+    seen = ~np.ma.getmaskarray(masked)
+    for options in ({}, {"axis": 0}, {"axis": None}, {"where": plain > 0}) if row.kind == "rows" else ({},):
+        expected = function(
+            plain, **options | ({"where": seen & options.get("where", True)} if row.kind == "rows" else {})
+        )
+        got, plainly, out = function(masked, **options), function(masked, subok=False, **options), masked.copy()
+        assert function(out, out=out, **options) is out
+        for result in (got, out):
+            assert type(result) is np.ma.MaskedArray
+            np.testing.assert_array_equal(np.ma.getmaskarray(result), ~seen)
+        for result in (got.data, out.data, plainly, function(masked, out=np.zeros_like(plain), **options)):
+            assert type(result) is np.ndarray
+            assert_same_bits(result[seen], expected[seen])
+
+
+class Wrapped:
+    """What NumPy can read and wrap, but knows no more of, as a torch tensor."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __array__(self, dtype=None, copy=None):
+        return self.array
+
+    def __array_wrap__(self, array, context=None, return_scalar=False):
+        return Wrapped(array)
+
+
+@each_row
+def test_array_wrap(fs, row):
+    function, x = getattr(fs, row.name), matrix()
+    for options in ({}, {"axis": None}, {"axis": (0, 1)}) if row.kind == "rows" else ({},):
+        got = function(Wrapped(x), **options)
+        assert type(got) is Wrapped and type(got.array) is np.ndarray
+        assert_same_bits(got.array, function(x, **options))
+    out = np.zeros_like(x)
+    if row.kind == "rows":
+        assert function(Wrapped(x), out=out) is out
+        assert_same_bits(out, function(x))
 
 
 class Recorder:
