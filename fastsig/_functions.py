@@ -95,7 +95,7 @@ def _flattened(call, ufunc, operands, axes, out, where, kwargs):
     operands = [x if hasattr(type(x), "__array_function__") else np.asarray(x) for x in operands]
     ndim, shape = operands[0].ndim, operands[0].shape
     order = [i for i in range(ndim) if i not in axes] + list(axes)
-    back = np.argsort(order)
+    back = np.argsort(order).tolist()  # dask takes no array
     kept = ndim - len(axes)
     flat_shape = [shape[i] for i in order[:kept]] + [math.prod(shape[i] for i in order[kept:])]
     moved_shape = [shape[i] for i in order]

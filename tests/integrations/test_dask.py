@@ -1,0 +1,170 @@
+"""Dask arrays: elementwise as they are, and rows whichever way they are split over chunks."""
+
+import dask.array as da
+import numpy as np
+import pytest
+from dask.distributed import Client, LocalCluster
+
+import fastsig
+import fastsig.dask
+
+ROWS = ("softmax", "log_softmax")
+CHUNKS = [(6, 40), (2, 40), (6, 7), (4, 9), (3, 1), ((1, 5), (39, 1))]
+AXES = [-1, 0, (0, 1), None]
+
+
+def logits(dtype="float32", shape=(6, 40)):
+    return np.random.default_rng(0).normal(0, 6, shape).astype(dtype)
+
+
+def truth(name, x, axis):
+    """The same by its definition, in extended precision."""
+    x = np.asarray(x, np.longdouble)
+    top = x.max(axis, keepdims=True)
+    rest = np.where(x == top, 0, np.exp(x - top)).sum(axis, keepdims=True) + (x == top).sum(axis, keepdims=True) - 1
+    log_softmax = (x - top) - np.log1p(rest)
+    return {"softmax": np.exp(log_softmax), "log_softmax": log_softmax, "logsumexp": top + np.log1p(rest)}[name]
+
+
+def same(lazy, expected):
+    """Computed, the declared shape, dtype and chunks hold."""
+    assert isinstance(lazy, da.Array)
+    got = lazy.compute(scheduler="sync")
+    assert got.dtype == lazy.dtype == expected.dtype
+    assert got.shape == lazy.shape == expected.shape
+    np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize("chunks", CHUNKS)
+@pytest.mark.parametrize("function", [fastsig.sigmoid, fastsig.gelu, fastsig.leaky_relu])
+def test_elementwise(function, chunks):
+    x = logits()
+    lazy = da.from_array(x, chunks)
+    same(function(lazy), function(x))
+    gradient = getattr(fastsig.backward, function.__name__)
+    same(gradient(lazy, lazy), gradient(x, x))
+    same(gradient(lazy + 1, x), gradient(x + 1, x))
+
+
+def test_parameters():
+    x, slopes = logits(), np.linspace(0, 1, 40, dtype="float32")
+    same(fastsig.leaky_relu(da.from_array(x, (2, 7)), da.from_array(slopes, 9)), fastsig.leaky_relu(x, slopes))
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_public_names(name):
+    """They take whole rows and the tuple and None of axes; of split rows they say so, and compute nothing wrong."""
+    function, x = getattr(fastsig, name), logits()
+    same(function(da.from_array(x, (2, 40))), function(x))
+    same(function(da.from_array(x, (6, 7)), axis=0), function(x, axis=0))
+    same(function(da.from_array(x, (6, 40)), axis=None), function(x, axis=None))
+    same(fastsig.logsumexp(da.from_array(x, (2, 40)), 1), fastsig.logsumexp(x, 1))
+    for axis in (-1, None, (0, 1)):
+        with pytest.raises(ValueError, match="multiple chunks"):
+            function(da.from_array(x, (6, 7)), axis=axis)
+        with pytest.raises(ValueError, match="multiple chunks"):
+            fastsig.logsumexp(da.from_array(x, (6, 7)), axis=axis)
+
+
+@pytest.mark.parametrize("axis", AXES)
+@pytest.mark.parametrize("chunks", CHUNKS)
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int16"])
+@pytest.mark.parametrize("name", [*ROWS, "logsumexp"])
+def test_split_rows(name, dtype, chunks, axis):
+    x = logits(dtype)
+    lazy = getattr(fastsig.dask, name)(da.from_array(x, chunks), axis)
+    got = lazy.compute(scheduler="sync")
+    expected = getattr(fastsig, name)(x, axis)
+    assert got.dtype == lazy.dtype == expected.dtype
+    assert got.shape == lazy.shape == expected.shape
+    if name in ROWS:
+        assert lazy.numblocks == da.from_array(x, chunks).numblocks
+    accurate = truth(name, x, axis).reshape(expected.shape)
+    epsilon = np.finfo(expected.dtype).eps
+    # The table's bound, 16 ULP and one for each by which an element is below the maximum; subnormals have less.
+    below = {"softmax": x.max(axis, keepdims=True) - x.astype("float64"), "log_softmax": 0, "logsumexp": 0}[name]
+    tolerance = (16 + below) * epsilon * np.abs(accurate) + np.finfo(expected.dtype).smallest_subnormal
+    assert (np.abs(got - accurate) <= tolerance).all()
+
+
+@pytest.mark.parametrize("chunks", [(8, 2), (8, 3), (1, 1), (3, 6)])
+def test_special_rows(chunks):
+    """As of plain arrays, wherever in a row the special value is; a chunk of nothing but -inf is no row of that."""
+    inf, nan, big, small = np.inf, np.nan, np.finfo("float32").max, -1e-9
+    rows = [
+        [-inf, -inf, -inf, 1, 2, 3],
+        [3, 2, 1, -inf, -inf, -inf],
+        [-inf] * 6,
+        [0, 1, inf, 1, 0, 1],
+        [0, 1, 1, 1, nan, 1],
+        [-inf, inf, -inf, nan, 0, 0],
+        [big, -big, 0, big, -big, 0],
+        [0, -20, -20, -20, -20, small],
+    ]
+    x = np.array(rows, "float32")
+    lazy = da.from_array(x, chunks)
+    for name in (*ROWS, "logsumexp"):
+        got = getattr(fastsig.dask, name)(lazy, axis=1).compute(scheduler="sync")
+        np.testing.assert_allclose(got, getattr(fastsig, name)(x, axis=1), rtol=2e-6, atol=1e-44, err_msg=name)
+
+
+def test_what_one_and_tiny_lose():
+    """A row of one large number: its log-probability is not rounded to 0."""
+    x = np.array([[0, -30, -31, -32]], "float32")
+    got = fastsig.dask.log_softmax(da.from_array(x, (1, 2))).compute(scheduler="sync")
+    np.testing.assert_allclose(got[0, 0], truth("log_softmax", x, 1)[0, 0], rtol=1e-6)
+
+
+def test_keepdims_errors_and_laziness():
+    x = logits()
+    lazy = da.from_array(x, (4, 9))
+    same(
+        fastsig.dask.logsumexp(lazy, keepdims=True).astype("float16"),
+        fastsig.logsumexp(x, keepdims=True).astype("float16"),
+    )
+    for name in (*ROWS, "logsumexp"):
+        function = getattr(fastsig.dask, name)
+        with pytest.raises(TypeError, match="supports"):
+            function(lazy.astype("complex64"))
+        with pytest.raises(np.exceptions.AxisError):
+            function(lazy, axis=2)
+        with pytest.raises(TypeError, match="bool"):
+            function(lazy, axis=True)
+
+        def never(block):
+            raise AssertionError("computed")
+
+        function(lazy.map_blocks(never, dtype="float32", meta=np.empty((0, 0), "float32")))
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory):
+    with (
+        LocalCluster(
+            n_workers=2,
+            threads_per_worker=1,
+            memory_limit="512MB",
+            dashboard_address=None,
+            local_directory=str(tmp_path_factory.mktemp("workers")),
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+def test_cluster(client):
+    """Through pickle, in worker processes."""
+    x = logits(shape=(200, 3000))
+    lazy = da.from_array(x, (100, 1100))
+    np.testing.assert_array_equal(fastsig.gelu(lazy).compute(), fastsig.gelu(x))
+    np.testing.assert_array_equal(fastsig.leaky_relu(lazy, 0.2).compute(), fastsig.leaky_relu(x, 0.2))
+    np.testing.assert_array_equal(fastsig.softmax(lazy.rechunk((100, -1))).compute(), fastsig.softmax(x))
+    for axis in (1, None):
+        for name in (*ROWS, "logsumexp"):
+            got = getattr(fastsig.dask, name)(lazy, axis).compute()
+            np.testing.assert_allclose(got, getattr(fastsig, name)(x, axis), rtol=1e-5, atol=1e-30)
+
+
+def test_cluster_does_not_oversubscribe(client):
+    """Dask gives its workers OMP_NUM_THREADS=1, which is what fastsig takes."""
+    assert set(client.run(fastsig.get_num_threads).values()) == {1}
