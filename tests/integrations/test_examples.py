@@ -1,0 +1,130 @@
+"""The examples run with the packages they are about, and what they print of equal results holds."""
+
+import os
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import PACKAGE
+
+EXAMPLES = PACKAGE.parent / "examples"
+
+
+def python(*arguments):
+    path = os.pathsep.join([str(PACKAGE.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = os.environ | {"PYTHONPATH": path}
+    return subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True, timeout=180)
+
+
+def run(name, *arguments):
+    """What an example printed."""
+    done = python(str(EXAMPLES / name), *arguments)
+    assert done.returncode == 0, done.stderr
+    assert "Error" not in done.stderr
+    print(done.stdout)
+    return done.stdout
+
+
+def differences(printed):
+    return [float(number) for number in re.findall(r"difference.*[: ](\d\S*e[+-]\d+)", printed)]
+
+
+@pytest.mark.parametrize(
+    ("name", "needed"),
+    [
+        ("dask_softmax.py", "dask"),
+        ("sklearn_drop_in.py", "sklearn"),
+        ("boosted_margins.py", "xgboost"),
+        ("boosted_margins.py", "lightgbm"),
+        ("keras_numpy.py", "keras"),
+        ("onnxruntime_logits.py", "onnxruntime"),
+    ],
+)
+def test_a_package_is_missing(name, needed):
+    folder, path = str(EXAMPLES), str(EXAMPLES / name)
+    code = (
+        f"import runpy, sys; sys.modules[{needed!r}] = None; sys.path.insert(0, {folder!r}); runpy.run_path({path!r})"
+    )
+    done = python("-c", code)
+    assert done.returncode == 1
+    assert re.fullmatch(rf"This example needs {needed}[.\w]*: pip install 'fastsig-ufuncs\[\w+\]'\n", done.stderr)
+
+
+def test_dask_softmax():
+    """A store that is larger than the memory of its one worker, which stays within it."""
+    printed = run("dask_softmax.py", "--megabytes", "300", "--memory", "256", "--workers", "1")
+    assert "threads of fastsig in a worker  {1}" in printed
+    (stored,), (peak,) = re.findall(r"(\d+) MB of logits", printed), re.findall(r"peak memory.* (\d+) MB", printed)
+    assert int(stored) > 256 > int(peak)
+    assert max(differences(printed)) < 1e-5
+
+
+def test_llm_sampler():
+    printed = run("llm_sampler.py")
+    assert "100% of 100 tokens are the same" in printed
+    assert len(re.findall("times as fast", printed)) == 3
+
+
+@pytest.fixture
+def llm_sampler(monkeypatch):
+    monkeypatch.syspath_prepend(EXAMPLES)
+    import llm_sampler
+
+    return llm_sampler
+
+
+@pytest.mark.parametrize("top_k", [None, 1, 5, 50, 10**6])
+@pytest.mark.parametrize("top_p", [0.1, 0.5, 0.95, 1.0])
+@pytest.mark.parametrize("temperature", [0.2, 1, 3])
+def test_sampler_selects_what_sorting_would(llm_sampler, top_k, top_p, temperature):
+    """The same token for the same random number, flat distributions included."""
+    rng = np.random.default_rng(0)
+    for spread in (0.01, 1, 6):
+        logits = rng.normal(0, spread, 2000).astype(np.float32)
+        for seed in range(20):
+            tokens = [
+                function(logits, np.random.default_rng(seed), temperature, top_k, top_p)
+                for function in (llm_sampler.sample_sorted, llm_sampler.sample)
+            ]
+            assert tokens[0] == tokens[1]
+
+
+def test_sampler_frequencies(llm_sampler):
+    """Tokens come as often as their probabilities say; no temperature is the likeliest one."""
+    logits, rng = np.log(np.array([0.1, 0.4, 0.3, 0.15, 0.05], np.float32)), np.random.default_rng(0)
+    drawn = np.bincount([llm_sampler.sample(logits, rng, 1, None, 0.8) for _ in range(5000)], minlength=5) / 5000
+    np.testing.assert_allclose(drawn, np.array([0, 0.4, 0.3, 0.15, 0]) / 0.85, atol=0.03)
+    drawn = np.bincount([llm_sampler.sample(logits, rng, 1, 2, 1.0) for _ in range(5000)], minlength=5) / 5000
+    np.testing.assert_allclose(drawn, np.array([0, 0.4, 0.3, 0, 0]) / 0.7, atol=0.03)
+    assert llm_sampler.sample(logits, rng, 0) == 1
+
+
+def test_sklearn_drop_in():
+    printed = run("sklearn_drop_in.py")
+    found = differences(printed)
+    assert len(found) == 7
+    assert max(found) < 1e-6
+
+
+def test_boosted_margins():
+    printed = run("boosted_margins.py")
+    found = differences(printed)
+    assert len(found) == 4
+    assert max(found) < 1e-6
+
+
+def test_keras_numpy():
+    printed = run("keras_numpy.py")
+    assert "on numpy, 17 functions swapped" in printed
+    found = differences(printed)
+    assert len(found) == 6
+    assert max(found) < 2e-6
+
+
+def test_onnxruntime_logits():
+    printed = run("onnxruntime_logits.py")
+    found = [*differences(printed), *map(float, re.findall(r"predict_proba: (\S+)", printed))]
+    assert len(found) == 3
+    assert max(found) < 1e-6
