@@ -198,8 +198,8 @@ def test_kernels_have_the_rows_and_no_others():
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.glob("*.py")), ids=lambda path: path.name)
 def test_no_other_list_of_functions(path):
-    """A function's name in quotes belongs to the table and to its formulas alone."""
-    if path.name in {"_catalog.py", "_fallback.py"}:
+    """A function's name in quotes belongs to the table and to its formulas alone; dask.py has some, for chunks."""
+    if path.name in {"_catalog.py", "_fallback.py", "dask.py"}:
         return
     names = {row.name for row in TABLE}
     assert not [
