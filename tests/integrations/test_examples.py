@@ -54,7 +54,7 @@ def test_a_package_is_missing(name, needed):
 
 def test_dask_softmax():
     """A store that is larger than the memory of its one worker, which stays within it."""
-    printed = run("dask_softmax.py", "--megabytes", "300", "--memory", "256", "--workers", "1")
+    printed = run("dask_softmax.py", "--megabytes", "300", "--workers", "1")
     assert "threads of fastsig in a worker  {1}" in printed
     (stored,), (peak,) = re.findall(r"(\d+) MB of logits", printed), re.findall(r"peak memory.* (\d+) MB", printed)
     assert int(stored) > 256 > int(peak)
