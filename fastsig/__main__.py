@@ -21,7 +21,7 @@ from ._functions import functions, gradients
 from ._npy import Array, Failure, exists, read_header, replacing, write_header
 
 UNITS = {None: 1, "K": 10**3, "M": 10**6, "G": 10**9, "KI": 2**10, "MI": 2**20, "GI": 2**30}
-LEAST_MEMORY = 16_000_000
+LEAST_MEMORY = 32_000_000
 BYTES_PER_ELEMENT = 64  # of a block: input, output, and what pure Python, the most wasteful, needs in between
 MOST_ELEMENTS = 1 << 20  # of a block that may be cut anywhere: more is no faster
 SHORTEST_PIECE = 1 << 16  # elements; shorter ones are slow to read, and bring their neighbours into memory

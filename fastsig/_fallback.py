@@ -80,10 +80,11 @@ def _silu(x: np.ndarray) -> np.ndarray:
 
 
 def _mish(x: np.ndarray) -> np.ndarray:
-    x = np.maximum(x, -1000)
-    e = np.exp(np.minimum(x, 40))
-    n = e * (e + 2)
-    return np.where(x < -700, _times_exp(x, x), x * (n / (n + 2)))
+    x, a = np.maximum(x, -1000), np.minimum(np.abs(x), 1000)
+    e = np.exp(-a)
+    below = x * e - x * e * (e * (1 + e) / (2 + e * (2 + e)))
+    above = x - a * (2 * e * e / (1 + 2 * e * (1 + e)))
+    return np.where(x < 0, np.where(x < -700, _times_exp(x, x), below), above)
 
 
 def _softplus(x: np.ndarray, beta: np.ndarray) -> np.ndarray:
@@ -137,9 +138,11 @@ def _polynomial(coefficients: Any, a: np.ndarray) -> np.ndarray:
 def _density(a: np.ndarray, factor: np.ndarray) -> np.ndarray:
     """factor * exp(-a^2/2)"""
     high = np.round(a * 2**12) / 2**12  # its square is exact
-    half = np.exp(-high * high / 4)
-    above = factor * half
-    return (above + above * np.expm1((high - a) * (high + a) / 2)) * half
+    far = a > 37  # exp underflows before the product does
+    square = np.where(far, high * high / 4, high * high / 2)
+    density = factor * np.exp(-square)
+    density = density + density * np.expm1((high - a) * (high + a) / 2)
+    return np.where(far, density * np.exp(-square), density)
 
 
 def _gelu(x: np.ndarray) -> np.ndarray:

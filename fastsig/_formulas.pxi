@@ -188,6 +188,7 @@ cdef inline floating exp_reduce_scaled(floating z, floating *scale) noexcept nog
         return exp_reduce(z, 512, scale)
 
 cdef inline floating exp_finish(floating t, floating scale) noexcept nogil:
+    """Also of a multiple of exp: a factor of its scale costs no rounding."""
     return scale + scale * expm1_poly(t)
 
 cdef inline floating log1p_ratio(floating s) noexcept nogil:
@@ -826,11 +827,11 @@ cdef inline floating density_reduce(floating a, floating *scale) noexcept nogil:
     return exp_reduce_scaled(<floating>-0.5 * (high * high), scale) - <floating>0.5 * (a - high) * (a + high)
 
 cdef inline floating normal_tail(floating a, floating *divisor) noexcept nogil:
-    """P and, as divisor, Q."""
+    """P - 1/2 and, as divisor, Q."""
     cdef floating a2 = a * a, a4 = a2 * a2, p, q, a8
     if floating is float:
         p = <float>0.18337986619776 + a * <float>0.040681873053172
-        p = <float>0.50000000290877 + a * <float>0.43849094602566 + a2 * (p + a2 * <float>0.0041234849402007)
+        p = a * <float>0.43849094602566 + a2 * (p + a2 * <float>0.0041234849402007)
         q = <float>0.10198071133933 + a * <float>0.010335925900681
         q = <float>1.2031053303215 + a * <float>0.46985256530803 + a2 * q
         divisor[0] = <float>1.0 + a * <float>1.6748668748641 + a2 * q
@@ -838,7 +839,7 @@ cdef inline floating normal_tail(floating a, floating *divisor) noexcept nogil:
     else:
         a8 = a4 * a4
         p = 0.13213140462478151 + a * 0.035697169412900985 + a2 * (0.0071301257112956103 + a * 0.0010409981362273937)
-        p = 0.5 + a * 0.82806329936071499 + a2 * (0.67982840071446426 + a * 0.35751643216593698) + a4 * p
+        p = a * 0.82806329936071499 + a2 * (0.67982840071446426 + a * 0.35751643216593698) + a4 * p
         q = 0.98059685113009254 + a * 0.34854744754399386 + a2 * (0.092053895810643924 + a * 0.018138981486644289)
         q = 1.0 + a * 2.4540111595242955 + a2 * (2.8176744176512933 + a * 2.0021677200506356) + a4 * q
         divisor[0] = q + a8 * (0.0026269123707473837 + a * 0.00026809618603079667
@@ -847,7 +848,7 @@ cdef inline floating normal_tail(floating a, floating *divisor) noexcept nogil:
 
 cdef inline floating gelu_finish(floating x, floating a, floating t, floating scale) noexcept nogil:
     cdef floating q = 0, p = normal_tail(a, &q), linear = <floating>-0.0 if x < 0 else x
-    return linear - (exp_finish(t, scale) * (a * p)) / (q * exp_unit(x))
+    return linear - exp_finish(t, scale * (a * <floating>0.5 + a * p)) / (q * exp_unit(x))
 
 cdef inline floating gelu_argument(floating x, floating bound) noexcept nogil:
     cdef floating a = magnitude(x)

@@ -232,7 +232,7 @@ elementwise("gelu_tanh_backward", 2, 1.0, <void *>gelu_tanh_backward_block[float
 
 cdef inline floating gelu_slope(floating x, floating a, floating t, floating scale) noexcept nogil:
     cdef floating q = 0, p = normal_tail(a, &q), unit = exp_unit_inverse(x)
-    cdef floating below = exp_finish(t, scale) * (p / q - a * <floating>0.39894228040143268) * unit
+    cdef floating below = exp_finish(t, scale * ((<floating>0.5 + p) / q - a * <floating>0.39894228040143268)) * unit
     return below if x < 0 else <floating>1.0 - below
 
 cdef void gelu_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:

@@ -64,7 +64,7 @@ def small_blocks(request, monkeypatch):
     monkeypatch.setattr(command_line, "BYTES_PER_ELEMENT", LEAST // 2 // 40)
     monkeypatch.setattr(command_line, "SHORTEST_PIECE", request.param)
     monkeypatch.setattr(command_line, "MOST_ELEMENTS", 16)
-    return ["--memory", "16MB"]
+    return ["--memory", "32MB"]
 
 
 # -------------------------------------------------------------------------------- apply
@@ -224,12 +224,12 @@ def test_reduction(order, small, request, monkeypatch):
     for x in arrays(order):
         for axis in axes(REDUCTION, x):
             expected = logarithm_of_sum(x, axis if x.ndim else None)
-            y = apply(REDUCTION, x, "--axis", axis, "--memory", "16MB")
+            y = apply(REDUCTION, x, "--axis", axis, "--memory", "32MB")
             assert (y.dtype, y.shape) == (expected.dtype, expected.shape)
             np.testing.assert_allclose(y, expected, rtol=4 * np.finfo(y.dtype).eps)
     for row in ([np.inf, 1.0], [-np.inf, -np.inf], [np.nan, np.inf]):
         x = np.resize(row, 100)
-        assert_same_bits(apply(REDUCTION, x, "--memory", "16MB"), logarithm_of_sum(x))
+        assert_same_bits(apply(REDUCTION, x, "--memory", "32MB"), logarithm_of_sum(x))
 
 
 def test_every_backend(python, folder):
@@ -243,7 +243,7 @@ np.save("x.npy", x)
 for elements in (10**6, 100):
     m.BYTES_PER_ELEMENT, m.SHORTEST_PIECE = m.LEAST_MEMORY // 2 // elements, 10
     for row in TABLE:
-        assert m.main(["apply", row.name, "x.npy", "-o", "y.npy", "--force", "--memory", "16MB"]) == 0
+        assert m.main(["apply", row.name, "x.npy", "-o", "y.npy", "--force", "--memory", "32MB"]) == 0
         np.testing.assert_allclose(np.load("y.npy"), getattr(fastsig, row.name)(x), rtol=1e-5)
 m.print_speeds = lambda **effort: None
 assert m.main([]) == 0
@@ -268,15 +268,15 @@ def peak():  # resource.getrusage would begin with that of the process that star
     return int(re.search(r"VmHWM:\\s*(\\d+) kB", open("/proc/self/status").read())[1]) * 1024
 before = peak()
 for name, shape, *axis in [
-    (elementwise, (5_000_000,)),
-    (rows, (5000, 1000)),
-    (rows, (5_000_000,)),
-    (rows, (2_500_000, 2), "--axis", "0"),
-    (rows, (4, 1_250_000), "--axis", "0"),
-    (rows, (50, 100_000), "--axis", "0"),
+    (elementwise, (10_000_000,)),
+    (rows, (10_000, 1000)),
+    (rows, (10_000_000,)),
+    (rows, (5_000_000, 2), "--axis", "0"),
+    (rows, (4, 2_500_000), "--axis", "0"),
+    (rows, (100, 100_000), "--axis", "0"),
 ]:
     np.lib.format.open_memmap("x.npy", "w+", np.float32, shape)  # zeros that take no space on the disk
-    assert main(["apply", name, "x.npy", "-o", "y.npy", "--force", "--memory", "16MB", *axis]) == 0
+    assert main(["apply", name, "x.npy", "-o", "y.npy", "--force", "--memory", "32MB", *axis]) == 0
     y = np.load("y.npy", mmap_mode="r")
     assert y.shape == shape and y.flat[0] == y.flat[-1] != 0
     print(peak() - before)
@@ -432,7 +432,7 @@ ONE, OTHER = "sigmoid x.npy -o y.npy", "softmax x.npy -o y.npy"
         (f"{ONE} --dtype real", "argument --dtype: invalid dtype value: 'real'"),
         (f"{ONE} --threads 0", "argument --threads: invalid threads value: '0'"),
         (f"{ONE} --threads all", "argument --threads: invalid threads value: 'all'"),
-        (f"{ONE} --memory 64", "argument --memory: '64' is less than 16MB"),
+        (f"{ONE} --memory 64", "argument --memory: '64' is less than 32MB"),
         (f"{ONE} --memory much", "argument --memory: 'much' is no size like 256MB or 1.5GB"),
         (f"{ONE} --forc", "unrecognized arguments: --forc"),
         ("sigmoid x.npy", "the following arguments are required: -o/--output"),
@@ -590,7 +590,7 @@ def test_bar(rows):
     np.save("x.npy", np.zeros((rows, 600_000 // rows)))
     master, slave = os.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, np.array([24, 100, 0, 0], np.uint16))
-    command = [sys.executable, "-c", PROGRAM, "apply", "softmax", "x.npy", "-o", "y.npy", "--memory", "16MB"]
+    command = [sys.executable, "-c", PROGRAM, "apply", "softmax", "x.npy", "-o", "y.npy", "--memory", "32MB"]
     environment = os.environ | {"PYTHONPATH": str(PACKAGE.parent)}
     done = subprocess.run(command, env=environment, stderr=slave, stdout=subprocess.PIPE, timeout=60)
     os.close(slave)
