@@ -43,11 +43,12 @@ def test_pandas_logsumexp():
 
 
 def test_pandas_dtypes():
-    """float32 stays. Beside a parameter pandas makes a table float64, as for any ufunc of two operands."""
+    """float32 stays. Beside a parameter that is given, pandas makes it float64, as for any ufunc of two operands."""
     frame = pd.DataFrame(X)
     assert set(fastsig.sigmoid(frame).dtypes) == set(fastsig.softmax(frame).dtypes) == {np.dtype("float32")}
-    assert set(fastsig.leaky_relu(frame).dtypes) == set(np.hypot(frame, 0.01).dtypes)
-    assert fastsig.leaky_relu(frame[0]).dtype == "float32"
+    assert set(fastsig.leaky_relu(frame).dtypes) == {np.dtype("float32")}
+    assert set(fastsig.leaky_relu(frame, 0.1).dtypes) == set(np.hypot(frame, 0.1).dtypes)
+    assert fastsig.leaky_relu(frame[0], 0.1).dtype == "float32"
 
 
 def test_pandas_backward():
