@@ -22,6 +22,7 @@ from ._npy import Array, Failure, exists, read_header, replacing, write_header
 
 UNITS = {None: 1, "K": 10**3, "M": 10**6, "G": 10**9, "KI": 2**10, "MI": 2**20, "GI": 2**30}
 LEAST_MEMORY = 32_000_000
+NEGATIVE = r"(?i)-(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|-inf(inity)?|-nan"
 BYTES_PER_ELEMENT = 64  # of a block: input, output, and what pure Python, the most wasteful, needs in between
 MOST_ELEMENTS = 1 << 20  # of a block that may be cut anywhere: more is no faster
 SHORTEST_PIECE = 1 << 16  # elements; shorter ones are slow to read, and bring their neighbours into memory
@@ -339,7 +340,9 @@ def parse(argv):
     add = command.add_argument
     add("functions", metavar="FUNCTION", nargs="+", help="an elementwise function")
     add("--range", type=float, nargs=2, default=(-6.0, 6.0), metavar=("LOW", "HIGH"), help="of x")
-    return parser.parse_args(argv)
+    # argparse takes -1e-2 and -inf for options, but nothing that begins with a space.
+    arguments = sys.argv[1:] if argv is None else argv
+    return parser.parse_args([f" {text}" if re.fullmatch(NEGATIVE, text) else text for text in arguments])
 
 
 def main(argv=None):

@@ -1,5 +1,6 @@
 """The Python face: ufuncs without parameters as they are, and thin functions over those with parameters or an axis."""
 
+import functools
 import math
 import operator
 
@@ -135,26 +136,30 @@ def _is_foreign(x):
     )
 
 
-def _foreign(function, x, axis, out, where, options, result_mask):
-    """A public function of x's plain array, and the result like x. Masked entries do not take part, and stay masked."""
-    if isinstance(x, np.ma.MaskedArray):
-        mask = np.ma.getmaskarray(x)
-        plain, where = x.data, np.logical_and(where, ~mask)
-
-        def like(result):
-            return np.ma.array(result, mask=result_mask(mask))[()]
-    else:
-        plain = np.asarray(x)
-
-        def like(result):
-            return x.__array_wrap__(np.asarray(result))
-
+def _foreign(function, operands, axis, out, where, options, result_mask=lambda mask: mask):
+    """A public function of the operands' plain arrays, and the result like them. Masked entries do not take part, and
+    stay masked."""
+    masked = [x for x in operands if isinstance(x, np.ma.MaskedArray)]
+    plain = [np.asarray(x) for x in operands]
     (out,) = out if isinstance(out, tuple) else (out,)
-    if isinstance(x, np.ma.MaskedArray) and isinstance(out, np.ma.MaskedArray):
-        function(plain, axis, out=out.data, where=where, **options)
-        out.mask = result_mask(mask)
-        return out
-    result = function(plain, axis, out=out, where=where, **options)
+    if masked:
+        mask = functools.reduce(np.logical_or, map(np.ma.getmaskarray, masked))
+        where, mask = np.logical_and(where, ~mask), result_mask(mask)
+
+        def like(result):
+            return np.ma.array(result, mask=np.broadcast_to(mask, np.shape(result)))[()]
+
+        if isinstance(out, np.ma.MaskedArray):
+            function(*plain, axis, out=out.data, where=where, **options)
+            out.mask = mask
+            return out
+    else:
+        first = next(filter(_is_foreign, operands))
+
+        def like(result):
+            return first.__array_wrap__(np.asarray(result))
+
+    result = function(*plain, axis, out=out, where=where, **options)
     if isinstance(out, np.ndarray) or not options.get("subok", True):
         return result
     return tuple(map(like, result)) if isinstance(result, tuple) else like(result)
@@ -177,7 +182,7 @@ def _rows(row):
             if result is not None:
                 return result
         if _is_foreign(x):
-            return _foreign(function, x, axis, out, where, kwargs, lambda mask: mask)
+            return _foreign(function, [x], axis, out, where, kwargs)
         return call((x,), axis, out, where, kwargs)
 
     return _named(function, row, docstring(row))
@@ -188,6 +193,8 @@ def _rows_gradient(row):
     call = _over_axes(f"{row.name}_backward")
 
     def function(grad_output, y, axis=-1, *, out=None, where=True, **kwargs):
+        if _is_foreign(grad_output) or _is_foreign(y):
+            return _foreign(function, [grad_output, y], axis, out, where, kwargs)
         return call((grad_output, y), axis, out, where, kwargs)
 
     return _named(function, row, gradient_docstring(row), "fastsig.backward")
@@ -195,7 +202,7 @@ def _rows_gradient(row):
 
 def _reduction(row):
     """The public function of a reduction, with the options that SciPy gives logsumexp."""
-    ufunc, call, direct = ufuncs[row.name], _over_axes(row.name), kernels.build_direct(row.name)
+    call, direct = _over_axes(row.name), kernels.build_direct(row.name)
 
     def function(x, axis=None, b=None, keepdims=False, return_sign=False, *, out=None, where=True, **kwargs):
         if b is None and out is None and where is True and not return_sign and not kwargs:
@@ -205,13 +212,15 @@ def _reduction(row):
                 return result.reshape(kept) if keepdims else result
         if _is_foreign(x):
             options = {"b": b, "keepdims": keepdims, "return_sign": return_sign} | kwargs
-            return _foreign(function, x, axis, out, where, options, lambda mask: mask.all(axis, keepdims=keepdims))
+            return _foreign(function, [x], axis, out, where, options, lambda mask: mask.all(axis, keepdims=keepdims))
         if b is None and out is None and not keepdims and not return_sign:
             return call((x,), axis, None, where, kwargs)
         if not hasattr(type(x), "__array_ufunc__"):
             x = np.asarray(x)
         if b is not None:
-            x, b, dtype = _promoted(ufunc, x, b, kwargs)
+            dtype = _common_dtype(row, x, b, kwargs)
+            b = b.filled(0) if isinstance(b, np.ma.MaskedArray) else b
+            x, b = np.broadcast_arrays(x, b)
         if not x.ndim:
             x, b = x.reshape(1), b if b is None else b.reshape(1)
         axes = _axes(row.name, axis, x.ndim)
@@ -224,7 +233,7 @@ def _reduction(row):
             target = out.squeeze(axes) if keepdims else out
         if b is not None:
             result, sign = _weighted(x, b, axes, np.broadcast_to(where, x.shape), dtype)
-            result = result if return_sign else np.where(sign < 0, sign * np.nan, result)
+            result = result if return_sign else np.where(sign < 0, np.asarray(np.nan, dtype), result)
             result = np.positive(result, out=target, casting=kwargs.get("casting", "same_kind"))
         else:
             result = call((x,), axes[0] if len(axes) == 1 else axes, target, where, kwargs)
@@ -239,17 +248,23 @@ def _reduction(row):
 
 def _reduction_gradient(row):
     """The public gradient of a reduction whose derivative is a row function: grad_output times that."""
-    slope, promoted = functions[row.gradient.slope], ufuncs[f"{row.gradient.slope}_backward"]
+    slope = functions[row.gradient.slope]
 
     def function(grad_output, x, axis=None, keepdims=False, *, out=None, where=True, **kwargs):
+        if _is_foreign(x):
+
+            def of_plain(x, axis, **options):
+                return function(grad_output, x, axis, keepdims, **options)
+
+            return _foreign(of_plain, [x], axis, out, where, kwargs)
         x = np.asarray(x)
+        if isinstance(grad_output, np.ma.MaskedArray):
+            grad_output = grad_output.filled(0)
         axes = _axes(row.name, axis, x.ndim)
         kept = [1 if i in axes else n for i, n in enumerate(x.shape)]
         shape = kept if keepdims else [n for i, n in enumerate(x.shape) if i not in axes]
         grad = np.broadcast_to(grad_output, shape).reshape(kept)
-        weak = type(grad_output) in {bool, int, float}
-        # A call for nothing, which refuses other dtypes.
-        dtype = promoted(np.empty(0, x.dtype if weak else grad.dtype), np.empty(0, x.dtype), **kwargs).dtype
+        dtype = _common_dtype(row, x, grad_output, kwargs)
         wide = np.result_type(dtype, np.float32)  # so that 16-bit types are rounded once
         (out,) = out if isinstance(out, tuple) else (out,)
         given, casting = isinstance(out, np.ndarray), kwargs.get("casting", "same_kind")
@@ -269,13 +284,12 @@ def _reduction_gradient(row):
     return _named(function, row, gradient_docstring(row), "fastsig.backward")
 
 
-def _promoted(ufunc, x, b, kwargs):
-    """Two operands as arrays of one shape, and the dtype of their result."""
-    b = b if isinstance(b, (int, float, complex)) else np.asarray(b)
-    for dtype in (x.dtype, np.asarray(b).dtype):
-        ufunc(np.empty(0, dtype))  # a call for nothing, which refuses other dtypes
-    dtype = ufunc(np.empty(0, np.result_type(x, b, 1.0)), **kwargs).dtype
-    return *np.broadcast_arrays(x, b), dtype
+def _common_dtype(row, x, other, kwargs):
+    """The dtype of a reduction's result that has two operands, by calls for nothing, which refuse other dtypes."""
+    other = x.dtype if type(other) in {bool, int, float} else np.asarray(other).dtype
+    for dtype in (x.dtype, other):
+        ufuncs[row.name](np.empty(0, dtype))
+    return ufuncs[f"{row.gradient.slope}_backward"](np.empty(0, other), np.empty(0, x.dtype), **kwargs).dtype
 
 
 def _weighted(x, b, axes, where, dtype):
@@ -285,10 +299,11 @@ def _weighted(x, b, axes, where, dtype):
         x, b = np.where(part, x, -np.inf).astype(float), np.where(part, b, 0).astype(float)
         top = np.clip(x.max(axes, keepdims=True, initial=-np.inf), np.finfo(float).min, np.finfo(float).max)
         main = np.where(x == top, b, 0).sum(axes)
-        rest = np.where(x == top, 0, b * np.exp(x - top)).sum(axes)
+        # An infinite weight outweighs whatever is more than exp(-inf).
+        rest = np.where(x == top, 0, np.where(np.isinf(b) & (x > -np.inf), b, b * np.exp(x - top))).sum(axes)
         # log1p keeps what a sum of 1 + tiny would lose.
         precise = np.log(np.abs(main)) + np.log1p(rest / main)
-        excess = np.where(np.abs(rest) < np.abs(main), precise, np.log(np.abs(main + rest)))
+        excess = np.where((np.abs(rest) < np.abs(main)) & np.isfinite(main), precise, np.log(np.abs(main + rest)))
         result = top.squeeze(axes) + excess
         return result.astype(dtype), np.sign(main + rest).astype(dtype)
 

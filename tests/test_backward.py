@@ -813,6 +813,23 @@ def test_rows_mask(fs, row, dtype, shape):
     assert_same(fs, gradient(given, operand, -1, where=False), np.zeros(shape, dtype))
 
 
+@along_an_axis
+def test_masked_arrays(fs, row):
+    """What is masked takes no part, as in the functions themselves, and stays masked."""
+    rng = np.random.default_rng(0)
+    x, grad, mask = rng.normal(0, 3, (5, 7)), rng.normal(0, 1, (5, 7)), rng.random((5, 7)) < 0.3
+    gradient = getattr(fs.backward, row.name)
+    if row.kind == "reduction":
+        got = gradient(grad[:, 0], np.ma.array(np.where(mask, 1e6, x), mask=mask), 1)
+        expected = gradient(grad[:, 0], x, 1, where=~mask)
+    else:
+        y = getattr(fs, row.name)(x, where=~mask)
+        got = gradient(np.ma.array(grad, mask=mask), np.ma.array(np.where(mask, 1e6, y), mask=mask))
+        expected = gradient(grad, y, where=~mask)
+    np.testing.assert_array_equal(got.mask, mask)
+    np.testing.assert_array_equal(got.filled(0), expected)
+
+
 @each_reduction
 def test_reduction_mask_and_infinite_gradient(fs, row):
     """0, where nothing takes part, though the product of 0 and infinity is NaN."""

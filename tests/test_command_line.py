@@ -128,6 +128,15 @@ def test_parameters(row):
         assert_same_bits(y, functions[row.name](x, **{parameter.name: -0.3}))
 
 
+@pytest.mark.parametrize("text", ["-1e-2", "-.5E+0", "-inf", "-3"])
+def test_negative_numbers(text):
+    x = np.linspace(-3, 3, 50)
+    for row in ELEMENTWISE:
+        for parameter in row.parameters:
+            y = apply(row, x, f"--{parameter.name.replace('_', '-')}", text)
+            assert_same_bits(y, functions[row.name](x, **{parameter.name: float(text)}))
+
+
 CHOICE = TABLE[0]._replace(
     name="scaled", parameters=(Parameter("by", 2, "A number."),), choice=Choice("how", "up", "100% a word.", ())
 )

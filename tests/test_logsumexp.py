@@ -483,6 +483,44 @@ def test_masked_arrays(fs):
     assert plain[2] == -np.inf
 
 
+def test_masked_weights(fs):
+    x = np.array([1.0, 2.0, 3.0])
+    weights = np.ma.array([1.0, 1.0, 2.0], mask=[True, False, False])
+    expected = fs.logsumexp(x, b=[0, 1, 2])
+    assert_same(fs, fs.logsumexp(x, b=weights), expected)
+    assert_same(fs, fs.logsumexp(np.ma.array(x, mask=[False, False, True]), b=weights), np.float64(2))
+
+
+@pytest.mark.parametrize(
+    ("x", "weights"),
+    [
+        ([np.inf, 1], [np.inf, np.inf]),
+        ([np.inf, 1], [1, np.inf]),
+        ([1000, 0], [1, np.inf]),
+        ([0, 1000], [np.inf, 1]),
+        ([-np.inf, 0], [1, np.inf]),
+    ],
+    ids=str,
+)
+def test_infinite_weights(fs, x, weights):
+    """Not NaN, wherever they stand."""
+    assert fs.logsumexp(x, b=weights, return_sign=True) == (np.inf, 1)
+    assert fs.logsumexp(x, b=np.negative(weights), return_sign=True) == (np.inf, -1)
+
+
+def test_dtype_of_weights(fs):
+    """As of any two operands: Python numbers follow."""
+    bfloat16 = np.dtype(pytest.importorskip("ml_dtypes").bfloat16)
+    for narrow in ("float16", bfloat16):
+        x = np.ones(3, narrow)
+        for b in (2, 2.0, x):
+            assert fs.logsumexp(x, b=b).dtype == fs.logsumexp(x, b=b, dtype=narrow).dtype == narrow
+        for wide in ("float32", "float64"):
+            for first, second in ((x, np.ones(3, wide)), (np.ones(3, wide), x)):
+                assert fs.logsumexp(first, b=second).dtype == wide
+    assert fs.logsumexp([1, 2], b=[1, 2]).dtype == np.float64
+
+
 class Recorder:
     """Answers ufunc calls itself, as a dask or a torch array does."""
 

@@ -164,6 +164,11 @@ def test_torch_rows():
         np.testing.assert_array_equal(fastsig.softmax(tensor, axis).numpy(), fastsig.softmax(X, axis))
     torch.testing.assert_close(fastsig.logsumexp(tensor, 1), torch.logsumexp(tensor, 1))
     torch.testing.assert_close(fastsig.softmax(tensor, 1), torch.softmax(tensor, 1))
+    for function in (fastsig.backward.softmax, fastsig.backward.log_softmax):
+        got = function(tensor, tensor, 1)
+        assert type(got) is torch.Tensor
+        np.testing.assert_array_equal(got.numpy(), function(X, X, 1))
+    np.testing.assert_array_equal(fastsig.backward.logsumexp(1.0, tensor).numpy(), fastsig.backward.logsumexp(1.0, X))
 
 
 def test_torch_without_a_copy():
