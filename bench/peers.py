@@ -488,7 +488,8 @@ class Race:
 
     def prepare(self, task):
         """Make the input, try the forms, keep the fastest."""
-        self.loop = None  # frees the last task's arrays
+        self.loop = None
+        gc.collect()  # the last task's arrays and sessions hang in a cycle, and gc is off while times are taken
         x, mask = make_input(task)
         look, expected = reference(task, x, mask)
         integers = task["dtype"] in ("uint8", "int32") and not task["keeps_integers"]
