@@ -33,9 +33,10 @@ def elementwise(row, functions, doc, inputs="x", options=", **kwargs", module="f
         general = f"""
             return function({", ".join([inputs, *names])}{options})"""
     code = f"def {row.name}({', '.join([inputs, *(f'{name}=default_{name}' for name in names)])}{options}):"
-    if options and shortcut:  # for small calls
+    if shortcut:  # for small calls
+        left_out = [*(f"{name} is default_{name}" for name in names), *(["not kwargs"] if options else [])]
         code += f"""
-            if {" and ".join(f"{name} is default_{name}" for name in names)} and not kwargs:
+            if {" and ".join(left_out)}:
                 return shortcut({inputs})"""
     namespace |= {"shortcut": shortcut, "__name__": module}
     exec(code + general, namespace)
