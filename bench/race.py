@@ -279,7 +279,7 @@ def run_cell(workers, task, arguments, field):
     for turn in range(arguments.rounds):
         for name in [name for name in (forms if turn < 2 else in_reach(least)) if name in workers]:
             if answer := ask(workers, name, field, task, "visit", milliseconds=milliseconds):
-                least[name] = min(least.get(name, float("inf")), answer["ns"])
+                least[name] = min(least.get(name, float("inf")), round(answer["ns"], 1))
     return least, {name: forms[name] for name in least}
 
 
@@ -473,7 +473,7 @@ def main():
     results = json.loads(arguments.load.read_text()) if arguments.load else race(arguments, tqdm.write)
     print("\n".join(report.summary(results["cells"])))
     if arguments.json:
-        arguments.json.write_text(json.dumps(results, indent=1) + "\n")
+        arguments.json.write_text(json.dumps(results, separators=(",", ":")) + "\n")
     if arguments.markdown:
         print("\n" + "\n".join(report.markdown(results["cells"])))
     if arguments.chart:

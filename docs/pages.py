@@ -44,7 +44,7 @@ def error(row):
 
 
 def speed(row):
-    """What the last race on this machine found about a function, if it left a file."""
+    """What the last race found about a function."""
     if RACE.exists():
         import report
 
