@@ -4,7 +4,15 @@ A ufunc's `void *data` is a Loop: the block kernel and how each operand is store
 type are handed to the kernel where they lie; all else (strided, broadcast, in place, other dtypes, the padded tail)
 passes through a stack block. So every element goes through the same vector code, and its bits do not depend on where
 it lies. Long calls are split over threads with prange.
+
+Only the kernel knows whether four bytes are a float or an integer: the driver moves them as words of one size.
 """
+
+ctypedef fused word:
+    uint8_t
+    uint16_t
+    uint32_t
+    uint64_t
 
 ctypedef fused integer:
     int8_t
@@ -16,15 +24,16 @@ ctypedef fused integer:
     uint32_t
     uint64_t
 
+ctypedef void (*BlockKernel)(const void **x, void *y, npy_intp n) noexcept nogil
 ctypedef void (*Load)(const char *p, npy_intp stride, void *block, npy_intp n) noexcept nogil
 ctypedef void (*Store)(const void *block, char *p, npy_intp stride, npy_intp n) noexcept nogil
 
 cdef struct Loop:
     int nin                 # the kernel's inputs
     int operands            # how many of them a call gives; the others are parameters with their default values
-    double[MAX_IN] defaults
+    const void *defaults[MAX_IN]    # a block full of each of these
     double cost             # ns for one element, about
-    void *kernel
+    BlockKernel kernel
     Load load               # how input 0..nin-1 is stored and becomes the computed type; NULL: it is the computed type
     bint load_all           # parameters are stored like input 0 (16-bit floats), or already are the computed type
     Store store             # likewise for the output
@@ -121,67 +130,86 @@ cdef inline void scatter(const number *block, char *p, npy_intp stride, npy_intp
 
 # ---------------------------------------------------------------------------------------------------- the loop
 
-cdef void run(number **args, npy_intp begin, npy_intp end, const npy_intp *steps, const Loop *loop) noexcept nogil:
+cdef inline npy_intp head_of(const char *out, npy_intp n, npy_intp step, const Loop *loop, word *_) noexcept nogil:
+    """How many elements of a long call come before `out` reaches a whole vector in memory. They make the first block:
+    vectors that straddle cache lines would take longer in all others."""
+    if n < 8 * BLOCK or step != sizeof(word) or loop.store != NULL:
+        return 0
+    return <npy_intp>(-<size_t>out & (VECTOR - 1)) // <npy_intp>sizeof(word)
+
+cdef inline void spread(word *block, npy_intp n) noexcept nogil:
+    """The first element to the first n."""
+    cdef word first = block[0]
+    cdef npy_intp j
+    for j in range(n):
+        block[j] = first
+
+cdef void run(char **args, npy_intp begin, npy_intp end, const npy_intp *steps, const Loop *loop,
+              word *_) noexcept nogil:
     """Elements [begin, end) in blocks. Never writes to args or steps: NumPy's where= driver uses them again."""
-    cdef number[MAX_IN][BLOCK] blocks
-    cdef number[BLOCK] result
-    cdef const number *x[MAX_IN]
+    cdef Block[MAX_IN] blocks
+    cdef Block result
+    cdef const void *x[MAX_IN]
+    cdef word *block
     cdef Load[MAX_IN] load
-    cdef void (*kernel)(const number **, number *, npy_intp) noexcept nogil
-    cdef char *out = <char *>args[loop.operands]
+    cdef char *out = args[loop.operands]
     cdef const char *source
-    cdef npy_intp i = begin, n, padded, j, out_step = steps[loop.operands], lanes = VECTOR // sizeof(number)
+    cdef npy_intp i = begin, n, padded, j, out_step = steps[loop.operands], lanes = VECTOR // sizeof(word)
+    cdef npy_intp most = head_of(out + begin * out_step, end - begin, out_step, loop, _) or BLOCK
     cdef int k
-    kernel = <void (*)(const number **, number *, npy_intp) noexcept nogil>loop.kernel
     for k in range(loop.nin):
         load[k] = loop.load if k == 0 or loop.load_all else NULL
-        x[k] = blocks[k]
-        if k >= loop.operands or steps[k] == 0:             # broadcast: one value fills the block, once
-            if k < loop.operands:
-                gather(<const char *>args[k], 0, blocks[k], 1, load[k])
-            else:
-                blocks[k][0] = <number>loop.defaults[k]
-            for j in range(1, min(<npy_intp>BLOCK, (end - begin + lanes - 1) & ~(lanes - 1))):
-                blocks[k][j] = blocks[k][0]
+        x[k] = &blocks[k] if k < loop.operands else loop.defaults[k]
+        if k < loop.operands and steps[k] == 0:             # broadcast: one value fills the block, once
+            block = <word *>&blocks[k]
+            gather(args[k], 0, block, 1, load[k])
+            spread(block, min(<npy_intp>BLOCK, (end - begin + lanes - 1) & ~(lanes - 1)))
     while i < end:
-        n = min(<npy_intp>BLOCK, end - i)
+        n = min(most, end - i)
+        most = BLOCK
         if n > lanes:
             n = n & ~(lanes - 1)
         padded = (n + lanes - 1) & ~(lanes - 1)
         for k in range(loop.operands):
             if steps[k] == 0:
                 continue
-            source = <const char *>args[k] + i * steps[k]
-            if n == padded and load[k] == NULL and steps[k] == sizeof(number) and <const char *>args[k] != out:
-                x[k] = <const number *>source
+            source = args[k] + i * steps[k]
+            if n == padded and load[k] == NULL and steps[k] == sizeof(word) and args[k] != out:
+                x[k] = source
             else:
-                gather(source, steps[k], blocks[k], n, load[k])
-                for j in range(n, padded):
-                    blocks[k][j] = 0
-                x[k] = blocks[k]
-        if n == padded and loop.store == NULL and out_step == sizeof(number):
-            kernel(x, <number *>(out + i * out_step), n)
+                block = <word *>&blocks[k]
+                gather(source, steps[k], block, n, load[k])
+                if n == 1:                                  # in whole vectors, for which a read need not wait
+                    spread(block, lanes)
+                else:
+                    for j in range(n, padded):
+                        block[j] = 0
+                x[k] = block
+        if n == padded and loop.store == NULL and out_step == sizeof(word):
+            loop.kernel(x, out + i * out_step, n)
         else:
-            kernel(x, result, padded)
-            scatter(result, out + i * out_step, out_step, n, loop.store)
+            loop.kernel(x, &result, padded)
+            scatter(<word *>&result, out + i * out_step, out_step, n, loop.store)
         i += n
 
 cdef inline npy_intp chunk_of(npy_intp n, int threads, npy_intp least) noexcept nogil:
     """How many of n things a thread takes at a time: a worker that wakes up late then finds less left to do."""
     return (max(least, n // (threads * 8)) + least - 1) // least * least
 
-cdef void drive(number **args, const npy_intp *dims, const npy_intp *steps, void *data) noexcept nogil:
+cdef void drive(word **args, const npy_intp *dims, const npy_intp *steps, void *data) noexcept nogil:
     """A ufunc's inner loop, on several threads when they pay."""
     cdef const Loop *loop = <const Loop *>data
-    cdef npy_intp n = dims[0], chunk, c
+    cdef char **operands = <char **>args
+    cdef npy_intp n = dims[0], chunk, c, head
     cdef void *team = NULL
     cdef int threads = acquire_threads(n * loop.cost, &team) if n * loop.cost > PARALLEL_NS else 0
     if threads > 1:
         chunk = chunk_of(n, threads, 8 * BLOCK)
-        for c in prange((n + chunk - 1) // chunk, num_threads=threads, schedule="dynamic"):
+        head = head_of(operands[loop.operands], n, steps[loop.operands], loop, args[0])
+        for c in prange((n - head + chunk - 1) // chunk, num_threads=threads, schedule="dynamic"):
             join_team(team)
-            run(args, c * chunk, min(n, (c + 1) * chunk), steps, loop)
+            run(operands, head + c * chunk if c else 0, min(n, head + (c + 1) * chunk), steps, loop, args[0])
     else:
-        run(args, 0, n, steps, loop)
+        run(operands, 0, n, steps, loop, args[0])
     release_threads(threads)
     clear_fp_flags()

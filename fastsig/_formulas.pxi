@@ -36,7 +36,16 @@ cdef extern from *:
        number it becomes one max or min instruction, which keeps a NaN in its second operand just the same. */
     static inline float hidden_float(float x) { volatile float v = x; return v; }
     static inline double hidden_double(double x) { volatile double v = x; return v; }
+
+    /* Memory for a block of any type, laid out for whole vectors. */
+    #if defined(_MSC_VER)
+    typedef struct { __declspec(align(64)) char bytes[512 * 8]; } Block;
+    #else
+    typedef struct { char bytes[512 * 8] __attribute__((aligned(64))); } Block;
+    #endif
     """
+    ctypedef struct Block:
+        pass
     float fused_float(float a, float b, float c) noexcept nogil
     double rounded_off_double(double a, double b, double ab) noexcept nogil
     float hidden_float(float) noexcept nogil
@@ -51,7 +60,7 @@ cdef enum:
     VECTOR = 64     # bytes: blocks are padded to whole vectors, so no element ever passes through scalar remainder code
     MAX_IN = 4      # the most inputs of an elementwise function
 
-ctypedef fused number:              # what the driver can move: reals are computed, integers only by relu
+ctypedef fused number:              # reals are computed, integers only by relu
     float
     double
     int8_t

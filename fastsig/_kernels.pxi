@@ -202,10 +202,10 @@ cdef int promote(object ufunc, DType **given, DType **signature, DType **wanted)
 
 # dtype kind and size -> how such integers are loaded as double, and the driver that computes in them
 cdef dict integers = {
-    "i1": (<size_t>load_integer[int8_t], <size_t>drive[int8_t]),
-    "i2": (<size_t>load_integer[int16_t], <size_t>drive[int16_t]),
-    "i4": (<size_t>load_integer[int32_t], <size_t>drive[int32_t]),
-    "i8": (<size_t>load_integer[int64_t], <size_t>drive[int64_t]),
+    "i1": (<size_t>load_integer[int8_t], <size_t>drive[uint8_t]),
+    "i2": (<size_t>load_integer[int16_t], <size_t>drive[uint16_t]),
+    "i4": (<size_t>load_integer[int32_t], <size_t>drive[uint32_t]),
+    "i8": (<size_t>load_integer[int64_t], <size_t>drive[uint64_t]),
     "u1": (<size_t>load_integer[uint8_t], <size_t>drive[uint8_t]),
     "u2": (<size_t>load_integer[uint16_t], <size_t>drive[uint16_t]),
     "u4": (<size_t>load_integer[uint32_t], <size_t>drive[uint32_t]),
@@ -213,14 +213,25 @@ cdef dict integers = {
 }
 
 
-cdef Loop new_loop(Kernel kernel, defaults=()):
+cdef const void *full_block(floating value):
+    """A block full of this value, never freed."""
+    cdef size_t memory = <size_t>PyMem_Malloc(BLOCK * sizeof(floating) + VECTOR)
+    cdef floating *block = <floating *>((memory + VECTOR) & ~<size_t>(VECTOR - 1))
+    cdef npy_intp i
+    for i in range(BLOCK):
+        block[i] = value
+    return block
+
+
+cdef Loop new_loop(Kernel kernel, bint is_double, defaults=()):
     """All inputs come with a call, save for the last ones: those that have a value in `defaults`."""
     cdef Loop loop
     cdef int k
     loop.nin, loop.operands = kernel.nin, kernel.nin - len(defaults)
     loop.load, loop.store, loop.load_all = NULL, NULL, False
     for k in range(loop.operands, loop.nin):
-        loop.defaults[k] = defaults[k - loop.operands]
+        value = defaults[k - loop.operands]
+        loop.defaults[k] = full_block(<double>value) if is_double else full_block(<float>value)
     return loop
 
 
@@ -233,15 +244,15 @@ cdef add_floats(Loops loops, Kernel kernel, defaults=()):
     cdef Loop loop
     cdef size_t driver
     for char in "dfeE" if kernel.nin == len(defaults) + 1 else "Eefd":
-        loop = new_loop(kernel, [rounded(value, char) for value in defaults])
-        loop.kernel = kernel.f64 if char == "d" else kernel.f32
+        loop = new_loop(kernel, char == "d", [rounded(value, char) for value in defaults])
+        loop.kernel = <BlockKernel>(kernel.f64 if char == "d" else kernel.f32)
         loop.cost = kernel.cost * {"f": 1, "d": 2, "E": 1.5, "e": 3}[char]
         loop.load_all = char in "eE"
         if char == "e":
             loop.load, loop.store = load_half, store_half
         elif char == "E":
             loop.load, loop.store = load_bfloat16, store_bfloat16
-        driver = <size_t>drive[double] if char == "d" else <size_t>drive[float]
+        driver = <size_t>drive[uint64_t] if char == "d" else <size_t>drive[uint32_t]
         loops.add(char * (loop.operands + 1), <PyUFuncGenericFunction>driver, &loop, sizeof(Loop))
 
 
@@ -261,7 +272,7 @@ cdef elementwise_ufunc(str name, str ufunc_name, str doc, tuple defaults):
     """
     cdef Kernel kernel = kernels[name]
     cdef Loops loops = Loops()
-    cdef Loop loop = new_loop(kernel, defaults)
+    cdef Loop loop = new_loop(kernel, True, defaults)
     cdef size_t load, driver
     loop.cost = 2 * kernel.cost
     if loop.operands == 1:  # with one input every dtype is an exact match, and NumPy finds the first rows soonest
@@ -270,11 +281,11 @@ cdef elementwise_ufunc(str name, str ufunc_name, str doc, tuple defaults):
         key = np.dtype(char).str[1:].replace("b1", "u1")
         load, driver = integers[key]
         if char != "?" and key in kernel.integers:
-            loop.kernel, loop.load = <void *><size_t>kernel.integers[key], NULL
+            loop.kernel, loop.load = <BlockKernel><size_t>kernel.integers[key], NULL
             loops.add(char * (loop.operands + 1), <PyUFuncGenericFunction>driver, &loop, sizeof(Loop))
         else:
-            loop.kernel, loop.load = kernel.f64, <Load>load
-            loops.add(char + "d" * loop.operands, <PyUFuncGenericFunction>drive[double], &loop, sizeof(Loop))
+            loop.kernel, loop.load = <BlockKernel>kernel.f64, <Load>load
+            loops.add(char + "d" * loop.operands, <PyUFuncGenericFunction>drive[uint64_t], &loop, sizeof(Loop))
     if loop.operands > 1:   # a Python float matches any dtype, so the narrowest that will do must come first
         add_floats(loops, kernel)
     return loops.ufunc(loop.operands, ufunc_name, doc, None)
