@@ -8,6 +8,19 @@ it lies. Long calls are split over threads with prange.
 Only the kernel knows whether four bytes are a float or an integer: the driver moves them as words of one size.
 """
 
+cdef extern from *:
+    """
+    #if defined(__GNUC__)
+    #define prefetch(p) __builtin_prefetch(p)
+    #else
+    #define prefetch(p) ((void)(p))
+    #endif
+    """
+    void prefetch(const char *p) noexcept nogil
+
+cdef enum:
+    CACHED = 500_000        # bytes of an operand that may well be in the cache
+
 ctypedef fused word:
     uint8_t
     uint16_t
@@ -157,6 +170,8 @@ cdef void run(char **args, npy_intp begin, npy_intp end, const npy_intp *steps, 
     cdef npy_intp i = begin, n, padded, j, out_step = steps[loop.operands], lanes = VECTOR // sizeof(word)
     cdef npy_intp most = head_of(out + begin * out_step, end - begin, out_step, loop, _) or BLOCK
     cdef int k
+    # While a kernel computes, the next block can come from memory; one that does little waits for memory anyway.
+    cdef bint ahead = (end - begin) * <npy_intp>sizeof(word) > CACHED and loop.cost > 0.07 * sizeof(word)
     for k in range(loop.nin):
         load[k] = loop.load if k == 0 or loop.load_all else NULL
         x[k] = &blocks[k] if k < loop.operands else loop.defaults[k]
@@ -185,6 +200,9 @@ cdef void run(char **args, npy_intp begin, npy_intp end, const npy_intp *steps, 
                     for j in range(n, padded):
                         block[j] = 0
                 x[k] = block
+            if ahead and i + n + BLOCK <= end and steps[k] == sizeof(word):
+                for j from 0 <= j < BLOCK * <npy_intp>sizeof(word) by VECTOR:
+                    prefetch(source + n * steps[k] + j)
         if n == padded and loop.store == NULL and out_step == sizeof(word):
             loop.kernel(x, out + i * out_step, n)
         else:

@@ -37,6 +37,21 @@ cdef extern from *:
     static inline float hidden_float(float x) { volatile float v = x; return v; }
     static inline double hidden_double(double x) { volatile double v = x; return v; }
 
+    /* x / 6, rounded once: a product and its remainder take a third of a division's time. */
+    #if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+    static inline float sixth_float(float x) {
+        float y = x * (1.0f / 6.0f);
+        return __builtin_fmaf(__builtin_fmaf(-6.0f, y, x), 1.0f / 6.0f, y);
+    }
+    static inline double sixth_double(double x) {
+        double y = x * (1.0 / 6.0);
+        return __builtin_fma(__builtin_fma(-6.0, y, x), 1.0 / 6.0, y);
+    }
+    #else
+    static inline float sixth_float(float x) { return x / 6.0f; }
+    static inline double sixth_double(double x) { return x / 6.0; }
+    #endif
+
     /* Memory for a block of any type, laid out for whole vectors. */
     #if defined(_MSC_VER)
     typedef struct { __declspec(align(64)) char bytes[512 * 8]; } Block;
@@ -48,6 +63,8 @@ cdef extern from *:
         pass
     float fused_float(float a, float b, float c) noexcept nogil
     double rounded_off_double(double a, double b, double ab) noexcept nogil
+    float sixth_float(float) noexcept nogil
+    double sixth_double(double) noexcept nogil
     float hidden_float(float) noexcept nogil
     double hidden_double(double) noexcept nogil
     uint32_t float_bits(float) noexcept nogil
@@ -475,11 +492,17 @@ elementwise("hard_tanh", 3, 0.25, <void *>hard_tanh_block[float], <void *>hard_t
 
 # (x + 3) / 6, and not x / 6 + 1 / 2: near -3, where the result crosses 0, the sum is exact.
 
+cdef inline floating sixth(floating x) noexcept nogil:
+    if floating is float:
+        return sixth_float(x)
+    else:
+        return sixth_double(x)
+
 cdef inline floating hard_sigmoid(floating x) noexcept nogil:
     x = x + <floating>3.0
     x = <floating>0.0 if x < 0 else x
     x = <floating>6.0 if x > 6 else x
-    return x / <floating>6.0
+    return sixth(x)
 
 cdef void hard_sigmoid_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef const floating *a = x[0]
@@ -496,7 +519,7 @@ cdef inline floating hard_swish(floating x) noexcept nogil:
     x = <floating>-3.0 if x < -3 else x             # so that -inf gives -3 * 0 = -0.0
     gate = x + <floating>3.0
     gate = <floating>6.0 if gate > 6 else gate
-    return x * (gate / <floating>6.0)
+    return x * sixth(gate)
 
 cdef void hard_swish_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef const floating *a = x[0]
