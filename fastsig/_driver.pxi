@@ -210,23 +210,32 @@ cdef void run(char **args, npy_intp begin, npy_intp end, const npy_intp *steps, 
             scatter(<word *>&result, out + i * out_step, out_step, n, loop.store)
         i += n
 
-cdef inline npy_intp chunk_of(npy_intp n, int threads, npy_intp least) noexcept nogil:
-    """How many of n things a thread takes at a time: a worker that wakes up late then finds less left to do."""
-    return (max(least, n // (threads * 8)) + least - 1) // least * least
+cdef inline npy_intp chunk_of(npy_intp n, int threads, npy_intp unit) noexcept nogil:
+    """How many of n things a thread takes at a time, a multiple of `unit`."""
+    return max(unit, (n // (threads * 8) + unit - 1) // unit * unit)
+
+cdef void run_shares(char **args, npy_intp head, npy_intp chunk, const npy_intp *steps, const Loop *loop,
+                     Share *shares, int count, int thread, word *_) noexcept nogil:
+    """What one thread of a team does; the first piece begins with the head."""
+    cdef Share piece
+    while take(shares, count, thread, chunk, &piece):
+        run(args, piece.next if piece.next > head else 0, piece.end, steps, loop, _)
 
 cdef void drive(word **args, const npy_intp *dims, const npy_intp *steps, void *data) noexcept nogil:
     """A ufunc's inner loop, on several threads when they pay."""
     cdef const Loop *loop = <const Loop *>data
     cdef char **operands = <char **>args
-    cdef npy_intp n = dims[0], chunk, c, head
+    cdef npy_intp n = dims[0], chunk, head
+    cdef Share[MAX_SHARES] shares
     cdef void *team = NULL
-    cdef int threads = acquire_threads(n * loop.cost, &team) if n * loop.cost > PARALLEL_NS else 0
+    cdef int count, thread, threads = acquire_threads(n * loop.cost, &team) if n * loop.cost > PARALLEL_NS else 0
     if threads > 1:
-        chunk = chunk_of(n, threads, 8 * BLOCK)
         head = head_of(operands[loop.operands], n, steps[loop.operands], loop, args[0])
-        for c in prange((n - head + chunk - 1) // chunk, num_threads=threads, schedule="dynamic"):
+        chunk = max(chunk_of(n, threads, BLOCK), <npy_intp>(8 * BLOCK))
+        count = share_out(shares, threads, head, n, BLOCK)
+        for thread in prange(threads, num_threads=threads, schedule="static", chunksize=1):
             join_team(team)
-            run(operands, head + c * chunk if c else 0, min(n, head + (c + 1) * chunk), steps, loop, args[0])
+            run_shares(operands, head, chunk, steps, loop, shares, count, thread, args[0])
     else:
         run(operands, 0, n, steps, loop, args[0])
     release_threads(threads)

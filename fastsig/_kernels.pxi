@@ -14,7 +14,9 @@ from libc.string cimport memcpy
 cimport numpy as cnp
 from numpy cimport npy_intp, PyUFuncGenericFunction
 
-from fastsig._threads cimport PARALLEL_NS, acquire_threads, join_team, release_threads
+from fastsig._threads cimport (
+    MAX_SHARES, PARALLEL_NS, Share, acquire_threads, join_team, release_threads, share_out, take,
+)
 
 cdef extern from *:
     """

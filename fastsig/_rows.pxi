@@ -675,38 +675,53 @@ cdef void write_empty(const Layout *at, npy_intp begin, npy_intp end, const RowL
     for row in range(begin, end):
         scatter(&nothing, at.y + row * at.y_step[0], 0, 1, loop.store)
 
-cdef void run_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
+cdef inline bint across_rows(const Layout *at, npy_intp rows, const RowLoop *loop, floating *_) noexcept nogil:
+    """Whether vector lanes are rows: many that are short, or that lie side by side."""
     cdef npy_intp stored = sizeof(uint16_t) if loop.load != NULL else sizeof(floating)
-    cdef bint many = at.mask == NULL and end - begin >= LANES
+    if at.mask != NULL or rows < LANES:
+        return False
+    return at.n <= SHORT or at.x_step[0] == stored or (loop.gradient and at.grad_step[0] == stored)
+
+cdef void run_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
     if at.n == 0:
         if loop.reduces:
             write_empty(at, begin, end, loop, _)
-    elif loop.gradient:
-        if many and (at.n <= SHORT or at.x_step[0] == stored or at.grad_step[0] == stored):
+    elif across_rows(at, end - begin, loop, _):
+        if loop.gradient:
             gradient_lanes(at, begin, end, loop, _)
+        elif at.n <= SHORT:
+            short_lanes(at, begin, end, loop, _)
         else:
-            gradient_rows(at, begin, end, loop, _)
-    elif many and at.n <= SHORT:
-        short_lanes(at, begin, end, loop, _)
-    elif many and at.x_step[0] == stored:
-        long_lanes(at, begin, end, loop, _)
+            long_lanes(at, begin, end, loop, _)
+    elif loop.gradient:
+        gradient_rows(at, begin, end, loop, _)
     elif at.n <= BLOCK:
         short_rows(at, begin, end, loop, _)
     else:
         long_rows(at, begin, end, loop, _)
 
+cdef void run_row_shares(const Layout *at, npy_intp chunk, const RowLoop *loop, Share *shares, int count, int thread,
+                         floating *_) noexcept nogil:
+    """What one thread of a team does."""
+    cdef Share piece
+    while take(shares, count, thread, chunk, &piece):
+        run_rows(at, piece.next, piece.end, loop, _)
+
 cdef void share_rows(const Layout *at, npy_intp rows, const RowLoop *loop, floating *_) noexcept nogil:
     """All rows, on several threads when they pay."""
-    cdef npy_intp chunk, c
+    cdef npy_intp chunk, unit
+    cdef Share[MAX_SHARES] shares
     cdef void *team = NULL
-    cdef int threads = 0
+    cdef int count, thread, threads = 0
     if rows > 1 and rows * at.n * loop.cost > PARALLEL_NS:
         threads = acquire_threads(rows * at.n * loop.cost, &team)
     if threads > 1:
-        chunk = chunk_of(rows, threads, WIDE if rows > threads * 8 * WIDE else 1)
-        for c in prange((rows + chunk - 1) // chunk, num_threads=threads, schedule="dynamic"):
+        unit = WIDE if across_rows(at, rows, loop, _) else 1
+        chunk = chunk_of(rows, threads, unit)
+        count = share_out(shares, threads, 0, rows, unit)
+        for thread in prange(threads, num_threads=threads, schedule="static", chunksize=1):
             join_team(team)
-            run_rows(at, c * chunk, min(rows, (c + 1) * chunk), loop, _)
+            run_row_shares(at, chunk, loop, shares, count, thread, _)
     else:
         run_rows(at, 0, rows, loop, _)
     release_threads(threads)

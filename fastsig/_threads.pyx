@@ -14,12 +14,14 @@ cdef extern from *:
     #if defined(_MSC_VER)
     #include <intrin.h>
     #define THREAD_LOCAL __declspec(thread)
-    static int fetch_add(volatile long *p, int n) { return (int)_InterlockedExchangeAdd(p, n); }
+    static long long fetch_add(volatile long long *p, long long n) { return _InterlockedExchangeAdd64(p, n); }
     #else
     #define THREAD_LOCAL __thread
-    static int fetch_add(volatile long *p, int n) { return (int)__atomic_fetch_add(p, (long)n, __ATOMIC_RELAXED); }
+    static long long fetch_add(volatile long long *p, long long n) {
+        return __atomic_fetch_add(p, n, __ATOMIC_RELAXED);
+    }
     #endif
-    static volatile long in_use = 0;            /* threads that large calls occupy now, over all Python threads */
+    static volatile long long in_use = 0;       /* threads that large calls occupy now, over all Python threads */
     static volatile int limit = 1;              /* for the process */
     static THREAD_LOCAL int local_limit = 0;    /* for one Python thread, inside num_threads(n); 0: none */
     static volatile int forked = 0;
@@ -67,8 +69,8 @@ cdef extern from *:
     """
     int omp_get_max_threads() noexcept nogil
     double omp_get_wtime() noexcept nogil
-    int fetch_add(long *p, int n) noexcept nogil
-    long in_use
+    long long fetch_add(long long *p, long long n) noexcept nogil
+    long long in_use
     int limit, forked, local_limit, keep_apart
     ctypedef struct CTeam "Team":
         double awake_until
@@ -101,7 +103,7 @@ cdef int acquire_threads(double nanoseconds, void **team) noexcept nogil:
     Large calls that run at the same time in several Python threads share the limit, so that teams do not multiply. Each
     thread of the team calls join_team(team) first.
     """
-    cdef int n = allowed(), taken, granted
+    cdef int n = allowed(), granted
     cdef double now
     if n == 1:
         return 0
@@ -110,8 +112,7 @@ cdef int acquire_threads(double nanoseconds, void **team) noexcept nogil:
         own_team.awake_until = now + AWAKE_S        # if another call follows, waking the team pays
         return 0
     own_team.awake_until = now + AWAKE_S
-    taken = fetch_add(&in_use, n)
-    granted = max(1, n - taken)
+    granted = max(1, n - <int>fetch_add(&in_use, n))
     fetch_add(&in_use, granted - n)
     if granted > 1:
         part_team(&own_team)
@@ -126,6 +127,33 @@ cdef void join_team(void *team) noexcept nogil:
 cdef void release_threads(int n) noexcept nogil:
     if n:
         fetch_add(&in_use, -n)
+
+
+# A call's work is shared in equal, contiguous parts, the same ones in each call: what a thread reads and writes stays in
+# its own CPU's cache. They are taken in chunks, and a thread that is done with its own part goes on with the others': a
+# worker that wakes up late finds less left to do.
+
+cdef int share_out(Share *shares, int threads, long long begin, long long end, long long unit) noexcept nogil:
+    """[begin, end) in parts that begin at multiples of `unit` from there; returns how many."""
+    cdef int i, count = min(threads, <int>MAX_SHARES)
+    for i in range(count):
+        shares[i].next = begin + (end - begin) // unit * i // count * unit
+        shares[i].end = begin + (end - begin) // unit * (i + 1) // count * unit
+    shares[count - 1].end = end
+    return count
+
+
+cdef bint take(Share *shares, int count, int thread, long long chunk, Share *piece) noexcept nogil:
+    """The next piece of up to `chunk` for this thread of a team, if any work is left."""
+    cdef Share *share
+    cdef int i
+    for i in range(count):
+        share = &shares[(thread + i) % count]
+        piece.next = fetch_add(&share.next, chunk)
+        if piece.next < share.end:
+            piece.end = min(piece.next + chunk, share.end)
+            return True
+    return False
 
 
 def has_openmp():
