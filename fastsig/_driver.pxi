@@ -150,6 +150,12 @@ cdef inline npy_intp head_of(const char *out, npy_intp n, npy_intp step, const L
         return 0
     return <npy_intp>(-<size_t>out & (VECTOR - 1)) // <npy_intp>sizeof(word)
 
+cdef inline void fetch(const char *p, npy_intp bytes) noexcept nogil:
+    """Have memory come to the cache."""
+    cdef npy_intp i
+    for i from 0 <= i < bytes by VECTOR:
+        prefetch(p + i)
+
 cdef inline void spread(word *block, npy_intp n) noexcept nogil:
     """The first element to the first n."""
     cdef word first = block[0]
@@ -201,8 +207,7 @@ cdef void run(char **args, npy_intp begin, npy_intp end, const npy_intp *steps, 
                         block[j] = 0
                 x[k] = block
             if ahead and i + n + BLOCK <= end and steps[k] == sizeof(word):
-                for j from 0 <= j < BLOCK * <npy_intp>sizeof(word) by VECTOR:
-                    prefetch(source + n * steps[k] + j)
+                fetch(source + n * steps[k], BLOCK * sizeof(word))
         if n == padded and loop.store == NULL and out_step == sizeof(word):
             loop.kernel(x, out + i * out_step, n)
         else:

@@ -3,7 +3,7 @@ ufuncs "(n)->(n)", "(n)->()" and "(n),(n)->(n)".
 
 A row is one vector along the axis; it may lie anywhere, with any stride. Four ways to run the same arithmetic:
 
-- short_rows:   rows that fit a block, several at a time: maxima, one exp over the whole block, sums, results
+- short_rows:   rows of which several fit a buffer: maxima, one exp over the whole block, sums, results
 - long_rows:    one row in blocks: maximum; exp and sum; results
 - short_lanes:  many very short rows: 64 rows are put side by side, so that vector lanes are rows
 - long_lanes:   many rows side by side in memory (axis 0 of a C-ordered matrix): lanes are rows again, streamed
@@ -19,7 +19,8 @@ cdef enum:
     LANES = 16          # partial sums of a row
     WIDE = 64           # rows side by side in the lane variants
     STEPS = 8           # elements of each that pass through exp together: WIDE * STEPS == BLOCK
-    SPAN = 1024         # elements of short rows that pass through exp together
+    SPAN = 4            # blocks of short rows that pass through exp together, at the most
+    NEAR = 6000         # bytes of a row that stays in the nearest cache
     SHORT = 16          # rows of up to so many elements are transposed, if there are enough of them
 
 cdef struct RowLoop:
@@ -129,16 +130,9 @@ cdef inline void fold(floating *lanes) noexcept nogil:
 cdef inline floating without_units(floating e) noexcept nogil:
     return <floating>0 if e == exp_unit(e) else e
 
-cdef inline void head(const floating *x, npy_intp n, floating *lanes) noexcept nogil:
-    """The first n of LANES numbers, all of which can be read, and zeros. A plain loop up to n would store single
-    numbers, for which the vector loads that follow would have to wait."""
-    cdef npy_intp j
-    for j in range(LANES):
-        lanes[j] = x[j] if j < n else <floating>0
-
-cdef inline floating total(const floating *e, npy_intp whole, const floating *tail, bint rest) noexcept nogil:
-    """The sum of up to a block of terms: `whole`, a multiple of LANES, and LANES more at `tail`. `rest`: without the
-    maxima, exactly one unit each; log_softmax needs it, as it still knows what a sum of 1 + tiny has lost."""
+cdef inline floating total_with(const floating *e, npy_intp whole, const floating *tail, bint rest) noexcept nogil:
+    """The sum of up to a block of terms: `whole`, a multiple of LANES, and LANES more. `rest`: without the maxima,
+    exactly one unit each; log_softmax needs it, as it still knows what a sum of 1 + tiny has lost."""
     cdef floating[LANES] lanes
     cdef npy_intp i, j
     for j in range(LANES):
@@ -150,6 +144,10 @@ cdef inline floating total(const floating *e, npy_intp whole, const floating *ta
         lanes[j] += without_units(tail[j]) if rest else tail[j]
     fold(lanes)
     return lanes[0]
+
+cdef inline floating total(const floating *e, npy_intp n, bint rest) noexcept nogil:
+    """Likewise of n, a multiple of LANES."""
+    return total_with(e, n - LANES, e + n - LANES, rest)
 
 cdef inline bint needs_rest(double sum, floating unit) noexcept nogil:
     """Whether log_softmax takes the rest, of a row with one maximum that outweighs it, to log1p and not the sum."""
@@ -205,41 +203,80 @@ cdef inline void write_sums(const Layout *at, npy_intp row, npy_intp rows, const
 
 # ------------------------------------------------------------------------------------- vector lanes along a row
 
+cdef inline void shift(const floating *x, floating by, floating *y, npy_intp n) noexcept nogil:
+    """x - by, in whole vectors if n >= LANES: the last ones overlap, so y is not x."""
+    cdef floating[LANES] last
+    cdef npy_intp i, j
+    if n < LANES:
+        for j in range(n):
+            y[j] = x[j] - by
+        return
+    for i in range(n & ~<npy_intp>(LANES - 1)):
+        y[i] = x[i] - by
+    for j in range(LANES):
+        last[j] = x[n - LANES + j]
+    for j in range(LANES):
+        y[n - LANES + j] = last[j] - by
+
+cdef inline void scale(const floating *x, floating by, floating *y, npy_intp n) noexcept nogil:
+    """x * by, likewise."""
+    cdef floating[LANES] last
+    cdef npy_intp i, j
+    if n < LANES:
+        for j in range(n):
+            y[j] = x[j] * by
+        return
+    for i in range(n & ~<npy_intp>(LANES - 1)):
+        y[i] = x[i] * by
+    for j in range(LANES):
+        last[j] = x[n - LANES + j]
+    for j in range(LANES):
+        y[n - LANES + j] = last[j] * by
+
+cdef inline void shift_wide(const floating *x, floating by, floating *y, npy_intp n, npy_intp width) noexcept nogil:
+    """x - by, and -inf from n to width = whole_lanes(n)."""
+    cdef npy_intp j
+    for j in range(LANES):
+        y[width - LANES + j] = -INFINITY
+    shift(x, by, y, n)
+
 cdef void short_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
-    cdef floating[SPAN] z
-    cdef floating[SPAN + LANES] e
+    cdef Block[SPAN] z_blocks
+    cdef Block[SPAN] spare_blocks
+    cdef floating *z = <floating *>&z_blocks
+    cdef floating *spare = <floating *>&spare_blocks
+    cdef floating *e = spare if loop.logarithm else z
     cdef floating[BLOCK] top
     cdef floating[BLOCK] norm
-    cdef floating[LANES] tail
     cdef npy_intp[BLOCK] dominated_row
-    cdef npy_intp n = at.n, row = begin, rows, r, i, dominated, whole = n & ~<npy_intp>(LANES - 1)
+    cdef npy_intp n = at.n, row = begin, rows, r, dominated, width = whole_lanes(n)
+    # As few as pay, to leave the nearest cache to input and output; a logarithm pays for many rows at once.
+    cdef npy_intp most = BLOCK * (SPAN if loop.reduces else 2 if loop.logarithm else 1) // width
     cdef const floating *x
-    cdef floating *b
     cdef floating *y
     cdef floating m
+    cdef bint ahead = at.x_step[1] == sizeof(floating) and (end - begin) * n * <npy_intp>sizeof(floating) > CACHED
     while row < end:
-        rows = min(min(SPAN // n, <npy_intp>BLOCK), end - row)
+        rows = min(most, end - row)
         for r in range(rows):
-            b = z + r * n
-            x = read(at, row + r, 0, n, b, loop.load)
+            x = read(at, row + r, 0, n, spare + r * width, loop.load)
             m = maximum(x, n)
             top[r] = m
-            for i in range(n):
-                b[i] = x[i] - m
-        pad(z, rows * n, whole_lanes(rows * n))
-        scaled_exp_block(z, <floating>0, e, whole_lanes(rows * n))
+            shift_wide(x, m, z + r * width, n, width)
+            if ahead and row + rows + r < end:
+                fetch(at.x + (row + rows + r) * at.x_step[0], n * sizeof(floating))
+                if not loop.reduces and at.y_step[1] == sizeof(floating):
+                    fetch(at.y + (row + r) * at.y_step[0], n * sizeof(floating))
+        scaled_exp_block(z, <floating>0, e, rows * width)
         dominated = 0
         for r in range(rows):
-            head(e + r * n + whole, n - whole, tail)
-            m = total(e + r * n, whole, tail, False)
+            m = total(e + r * width, width, False)
             norm[r] = normaliser(m, m, exp_unit(m), loop.logarithm)
             dominated_row[dominated] = r            # kept by the next line; a branch here would be mispredicted
             dominated += needs_rest(m, exp_unit(m))
         if loop.logarithm:
-            for i in range(dominated):
-                r = dominated_row[i]
-                head(e + r * n + whole, n - whole, tail)
-                norm[r] = total(e + r * n, whole, tail, True) / exp_unit(m)
+            for r in range(dominated):
+                norm[dominated_row[r]] = total(e + dominated_row[r] * width, width, True) / exp_unit(m)
             pad(norm, rows, whole_lanes(rows))
             log1p_block(norm, norm, whole_lanes(rows))
         if loop.reduces:
@@ -247,61 +284,69 @@ cdef void short_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLo
             row += rows
             continue
         for r in range(rows):
-            b = e + r * n
-            y = target(at, row + r, 0, b, loop.store)
-            m = norm[r]
+            y = target(at, row + r, 0, spare + r * width, loop.store)
             if loop.logarithm:
-                for i in range(n):
-                    y[i] = z[r * n + i] - m
+                shift(z + r * width, norm[r], y, n)
             else:
-                for i in range(n):
-                    y[i] = b[i] * m
-            if y == b:
-                write(at, row + r, 0, n, b, loop)
+                scale(z + r * width, norm[r], y, n)
+            if y == spare + r * width:
+                write(at, row + r, 0, n, y, loop)
         row += rows
 
-cdef inline npy_intp exp_piece(const floating *x, floating m, floating *y, npy_intp n, floating *tail) noexcept nogil:
-    """scaled_exp_block of any n. The last elements, less than LANES, are also in `tail`, before zeros; returns how many
-    others there are."""
-    cdef npy_intp i, whole = n & ~<npy_intp>(LANES - 1)
+cdef inline floating exp_total(const floating *x, floating m, floating *y, npy_intp n, bint rest) noexcept nogil:
+    """exp(x - m), of up to a block, to y, which may be x; returns their sum."""
+    cdef floating[2 * LANES] tail
+    cdef npy_intp whole = n & ~<npy_intp>(LANES - 1)
+    if whole == n:
+        scaled_exp_block(x, m, y, n)
+        return total(y, n, rest)
+    shift_wide(x + whole, m, tail, n - whole, LANES)
+    scaled_exp_block(tail, <floating>0, tail, LANES)
     scaled_exp_block(x, m, y, whole)
-    pad(tail, 0, LANES)
-    if whole < n:
-        memcpy(tail, x + whole, (n - whole) * sizeof(floating))
-        scaled_exp_block(tail, m, tail, LANES)
-        head(tail, n - whole, tail)
-        memcpy(y + whole, tail, (n - whole) * sizeof(floating))
-    return whole
+    memcpy(y + whole, tail, (n - whole) * sizeof(floating))
+    return total_with(y, whole, tail, rest)
 
 cdef void long_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
-    cdef floating[BLOCK] z
-    cdef floating[BLOCK] e
+    cdef Block z_block
+    cdef Block e_block
+    cdef floating *z = <floating *>&z_block
+    cdef floating *e = <floating *>&e_block
     cdef floating[LANES] norm
-    cdef floating[LANES] tail
     cdef npy_intp row, i, j, n
     cdef const floating *x
     cdef floating *y
     cdef floating m, factor
     cdef double sum, rest
-    # The exponentials wait in the output if it can hold them; else they are computed a second time.
-    cdef bint keep = not loop.logarithm and target(at, 0, 0, e, loop.store) != e
+    # The exponentials wait in the output if it can hold them; so does a logarithm's x - m, unless x is still near.
+    cdef bint keep = (target(at, 0, 0, e, loop.store) != e and not loop.reduces
+                      and not (loop.logarithm and at.n * <npy_intp>sizeof(floating) < NEAR))
+    cdef bint ahead = at.x_step[1] == sizeof(floating) and (end - begin) * at.n * <npy_intp>sizeof(floating) > CACHED
     for row in range(begin, end):
         m = -INFINITY
         for i from 0 <= i < at.n by BLOCK:
             n = min(<npy_intp>BLOCK, at.n - i)
             factor = maximum(read(at, row, i, n, z, loop.load), n)
             m = factor if factor > m else m
+        if ahead and row + 1 < end:
+            fetch(at.x + (row + 1) * at.x_step[0], min(at.n, <npy_intp>(2 * BLOCK)) * sizeof(floating))
         sum = rest = 0
         for i from 0 <= i < at.n by BLOCK:
             n = min(<npy_intp>BLOCK, at.n - i)
+            x = read(at, row, i, n, z, loop.load)
             y = target(at, row, i, e, loop.store) if keep else e
-            j = exp_piece(read(at, row, i, n, z, loop.load), m, y, n, tail)
-            sum += total(y, j, tail, False)
+            if keep and loop.logarithm:
+                for j in range(n):
+                    y[j] = x[j] - m
+                sum += exp_total(y, <floating>0, e, n, False)
+            else:
+                sum += exp_total(x, m, y, n, False)
         if loop.logarithm and needs_rest(sum, exp_unit(m)):
             for i from 0 <= i < at.n by BLOCK:
                 n = min(<npy_intp>BLOCK, at.n - i)
-                j = exp_piece(read(at, row, i, n, z, loop.load), m, e, n, tail)
-                rest += total(e, j, tail, True)
+                if keep:
+                    rest += exp_total(target(at, row, i, e, loop.store), <floating>0, e, n, True)
+                else:
+                    rest += exp_total(read(at, row, i, n, z, loop.load), m, e, n, True)
         norm[0] = normaliser(sum, rest, exp_unit(m), loop.logarithm)
         if loop.logarithm:
             pad(norm, 1, LANES)
@@ -312,8 +357,12 @@ cdef void long_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoo
         factor = norm[0]
         if keep:
             y = target(at, row, 0, e, loop.store)
-            for i in range(at.n):
-                y[i] = y[i] * factor
+            if loop.logarithm:
+                for i in range(at.n):
+                    y[i] = y[i] - factor
+            else:
+                for i in range(at.n):
+                    y[i] = y[i] * factor
             continue
         for i from 0 <= i < at.n by BLOCK:
             n = min(<npy_intp>BLOCK, at.n - i)
@@ -323,9 +372,9 @@ cdef void long_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoo
                 for j in range(n):
                     y[j] = (x[j] - m) - factor
             else:
-                exp_piece(x, m, e, n, tail)
+                exp_total(x, m, y, n, False)
                 for j in range(n):
-                    y[j] = e[j] * factor
+                    y[j] = y[j] * factor
             if y == e:
                 write(at, row, i, n, e, loop)
 
