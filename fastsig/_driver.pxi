@@ -168,7 +168,7 @@ cdef void run(char **args, npy_intp begin, npy_intp end, const npy_intp *steps, 
     """Elements [begin, end) in blocks. Never writes to args or steps: NumPy's where= driver uses them again."""
     cdef Block[MAX_IN] blocks
     cdef Block result
-    cdef const void *x[MAX_IN]
+    cdef const void *x[2 * MAX_IN]          # the operands, and again those that are uniform
     cdef word *block
     cdef Load[MAX_IN] load
     cdef char *out = args[loop.operands]
@@ -181,6 +181,7 @@ cdef void run(char **args, npy_intp begin, npy_intp end, const npy_intp *steps, 
     for k in range(loop.nin):
         load[k] = loop.load if k == 0 or loop.load_all else NULL
         x[k] = &blocks[k] if k < loop.operands else loop.defaults[k]
+        x[MAX_IN + k] = x[k] if k >= loop.operands or steps[k] == 0 else NULL
         if k < loop.operands and steps[k] == 0:             # broadcast: one value fills the block, once
             block = <word *>&blocks[k]
             gather(args[k], 0, block, 1, load[k])

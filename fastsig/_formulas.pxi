@@ -110,6 +110,11 @@ cdef Kernel elementwise(str name, int nin, double cost, void *f32, void *f64, vo
     return kernel
 
 
+cdef inline bint uniform(const floating **x, int k) noexcept nogil:
+    """Whether operand k has one value in the whole block: a loop may then read it once."""
+    return x[MAX_IN + k] != NULL
+
+
 # ---------------------------------------------------------------------------------------------- shared stages
 
 cdef inline floating clamp(floating x, floating low, floating high) noexcept nogil:
@@ -471,10 +476,14 @@ elementwise("relu6", 1, 0.2, <void *>relu6_block[float], <void *>relu6_block[dou
             <void *>relu6[float], <void *>relu6[double])
 
 
+cdef inline floating clip(floating x, floating min_val, floating max_val) noexcept nogil:
+    """NaN comes through from x alone."""
+    x = min_val if min_val > x else x
+    return max_val if max_val < x else x
+
 cdef inline floating hard_tanh(floating x, floating min_val, floating max_val) noexcept nogil:
     """NaN comes through from all three, as from np.clip."""
-    x = min_val if min_val > x else x
-    x = max_val if max_val < x else x
+    x = clip(x, min_val, max_val)
     x = min_val if min_val != min_val else x
     return max_val if max_val != max_val else x
 
@@ -482,9 +491,16 @@ cdef void hard_tanh_block(const floating **x, floating *y, npy_intp n) noexcept 
     cdef const floating *a = x[0]
     cdef const floating *min_val = x[1]
     cdef const floating *max_val = x[2]
+    cdef floating low, high, nan
     cdef npy_intp i
-    for i in range(n):
-        y[i] = hard_tanh(a[i], min_val[i], max_val[i])
+    if uniform(x, 1) and uniform(x, 2):
+        low, high = min_val[0], max_val[0]
+        nan = low if low != low else high if high != high else <floating>-0.0
+        for i in range(n):
+            y[i] = clip(a[i], low, high) + nan
+    else:
+        for i in range(n):
+            y[i] = hard_tanh(a[i], min_val[i], max_val[i])
 
 elementwise("hard_tanh", 3, 0.25, <void *>hard_tanh_block[float], <void *>hard_tanh_block[double],
             <void *>hard_tanh[float], <void *>hard_tanh[double])
@@ -758,12 +774,18 @@ cdef void softplus_block(const floating **x, floating *y, npy_intp n) noexcept n
     cdef const floating *beta = x[1]
     cdef floating lowest = softplus_lowest(a), z
     cdef npy_intp i
-    for i in range(n):
-        z = a[i] * beta[i]
-        t[i] = rounded_off(magnitude(a[i]), magnitude(beta[i]), magnitude(z))
-        t[i] = softplus_reduce(z, t[i], lowest, &scale[i])
-    for i in range(n):
-        y[i] = softplus_finish(a[i], a[i] * beta[i], t[i], scale[i], <floating>1.0 / beta[i])
+    if uniform(x, 1) and beta[0] == 1:
+        for i in range(n):
+            t[i] = softplus_reduce(a[i], <floating>0.0, lowest, &scale[i])
+        for i in range(n):
+            y[i] = softplus_finish(a[i], a[i], t[i], scale[i], <floating>1.0)
+    else:
+        for i in range(n):
+            z = a[i] * beta[i]
+            t[i] = rounded_off(magnitude(a[i]), magnitude(beta[i]), magnitude(z))
+            t[i] = softplus_reduce(z, t[i], lowest, &scale[i])
+        for i in range(n):
+            y[i] = softplus_finish(a[i], a[i] * beta[i], t[i], scale[i], <floating>1.0 / beta[i])
 
 elementwise("softplus", 2, 0.8, <void *>softplus_block[float], <void *>softplus_block[double],
             <void *>softplus[float], <void *>softplus[double])
@@ -850,13 +872,9 @@ cdef inline floating gelu_bound(const floating *_) noexcept nogil:
         return hidden_double(39.0)
 
 cdef inline floating density_reduce(floating a, floating *scale) noexcept nogil:
-    """For exp(-a^2/2): a is halved into high + low, so that high^2 is exact."""
-    cdef floating high
-    if floating is float:
-        high = bits_float(float_bits(a) & <uint32_t>0xfffff000)
-    else:
-        high = bits_double(double_bits(a) & <uint64_t>0xfffffffff8000000)
-    return exp_reduce_scaled(<floating>-0.5 * (high * high), scale) - <floating>0.5 * (a - high) * (a + high)
+    """For exp(-a^2/2), with what the square loses to rounding."""
+    cdef floating square = a * a
+    return exp_reduce_scaled(<floating>-0.5 * square, scale) - <floating>0.5 * rounded_off(a, a, square)
 
 cdef inline floating normal_tail(floating a, floating *divisor) noexcept nogil:
     """P - 1/2 and, as divisor, Q."""
