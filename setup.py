@@ -26,6 +26,7 @@ FLAGS = {
         ["-fno-math-errno"],
         ["-ffp-contract=fast"],  # a*b + c in one rounding where the CPU can
         ["-funroll-loops"],
+        ["--param=max-unroll-times=4"],  # by default 8, which is no faster and a tenth larger
         ["-frename-registers"],
         ["-fschedule-insns", "-fsched-pressure"],
         ["-Wno-unused-function"],

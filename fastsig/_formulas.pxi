@@ -110,6 +110,10 @@ cdef Kernel elementwise(str name, int nin, double cost, void *f32, void *f64, vo
     return kernel
 
 
+cdef inline npy_intp whole(npy_intp n, const number *_) noexcept nogil:
+    """n. A block is made of whole vectors: the compiler, once it knows, leaves out all that is for single elements."""
+    return n & -<npy_intp>(VECTOR // sizeof(number))
+
 cdef inline bint uniform(const floating **x, int k) noexcept nogil:
     """Whether operand k has one value in the whole block: a loop may then read it once."""
     return x[MAX_IN + k] != NULL
@@ -291,9 +295,9 @@ cdef void sigmoid_block(const floating **x, floating *y, npy_intp n) noexcept no
     cdef floating[BLOCK] scale
     cdef const floating *a = x[0]
     cdef npy_intp i
-    for i in range(n):
+    for i in range(whole(n, y)):
         t[i] = sigmoid_reduce(a[i], &scale[i])
-    for i in range(n):
+    for i in range(whole(n, y)):
         y[i] = sigmoid_finish(t[i], scale[i])
 
 elementwise("sigmoid", 1, 0.4, <void *>sigmoid_block[float], <void *>sigmoid_block[double],
@@ -353,13 +357,13 @@ cdef void tanh_block(const floating **x, floating *y, npy_intp n) noexcept nogil
     cdef floating bound = tanh_bound(a), u, s = 0
     cdef npy_intp i
     if floating is float:                   # short enough for one loop, which is faster then
-        for i in range(n):
+        for i in range(whole(n, y)):
             u = tanh_reduce(a[i], bound, &s)
             y[i] = tanh_finish(a[i], u, s)
     else:
-        for i in range(n):
+        for i in range(whole(n, y)):
             t[i] = tanh_reduce(a[i], bound, &scale[i])
-        for i in range(n):
+        for i in range(whole(n, y)):
             y[i] = tanh_finish(a[i], t[i], scale[i])
 
 elementwise("tanh", 1, 0.4, <void *>tanh_block[float], <void *>tanh_block[double],
@@ -375,7 +379,7 @@ cdef inline number relu(number x) noexcept nogil:
 cdef void relu_block(const number **x, number *y, npy_intp n) noexcept nogil:
     cdef const number *a = x[0]
     cdef npy_intp i
-    for i in range(n):
+    for i in range(whole(n, y)):
         y[i] = relu(a[i])
 
 elementwise("relu", 1, 0.2, <void *>relu_block[float], <void *>relu_block[double],
@@ -397,7 +401,7 @@ cdef void leaky_relu_block(const floating **x, floating *y, npy_intp n) noexcept
     cdef const floating *a = x[0]
     cdef const floating *slope = x[1]
     cdef npy_intp i
-    for i in range(n):
+    for i in range(whole(n, y)):
         y[i] = leaky_relu(a[i], slope[i])
 
 elementwise("leaky_relu", 2, 0.25, <void *>leaky_relu_block[float], <void *>leaky_relu_block[double],
@@ -422,7 +426,7 @@ cdef void scaled_exp_block(const floating *x, floating m, floating *y, npy_intp 
     """exp(x - m), m >= x."""
     cdef floating lowest = lowest_exponent(x)
     cdef npy_intp i
-    for i in range(n):
+    for i in range(whole(n, y)):
         y[i] = scaled_exp(x[i] - m, lowest)
 
 # log1p(u) for u >= 0: 1 + u = 2^k (1 + f) with 1 + f in [sqrt(1/2), sqrt(2)); f = u 2^-k + (2^-k - 1) is exact or
@@ -453,9 +457,9 @@ cdef void log1p_block(const floating *u, floating *y, npy_intp n) noexcept nogil
     cdef floating[BLOCK] f
     cdef floating[BLOCK] exponent
     cdef npy_intp i
-    for i in range(n):
+    for i in range(whole(n, y)):
         f[i] = log1p_reduce(u[i], &exponent[i])
-    for i in range(n):
+    for i in range(whole(n, y)):
         y[i] = log_finish((f[i] + f[i]) / (<floating>2.0 + f[i]), exponent[i])
 
 
@@ -469,7 +473,7 @@ cdef inline floating relu6(floating x) noexcept nogil:
 cdef void relu6_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef const floating *a = x[0]
     cdef npy_intp i
-    for i in range(n):
+    for i in range(whole(n, y)):
         y[i] = relu6(a[i])
 
 elementwise("relu6", 1, 0.2, <void *>relu6_block[float], <void *>relu6_block[double],
@@ -496,10 +500,10 @@ cdef void hard_tanh_block(const floating **x, floating *y, npy_intp n) noexcept 
     if uniform(x, 1) and uniform(x, 2):
         low, high = min_val[0], max_val[0]
         nan = low if low != low else high if high != high else <floating>-0.0
-        for i in range(n):
+        for i in range(whole(n, y)):
             y[i] = clip(a[i], low, high) + nan
     else:
-        for i in range(n):
+        for i in range(whole(n, y)):
             y[i] = hard_tanh(a[i], min_val[i], max_val[i])
 
 elementwise("hard_tanh", 3, 0.25, <void *>hard_tanh_block[float], <void *>hard_tanh_block[double],
@@ -523,7 +527,7 @@ cdef inline floating hard_sigmoid(floating x) noexcept nogil:
 cdef void hard_sigmoid_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef const floating *a = x[0]
     cdef npy_intp i
-    for i in range(n):
+    for i in range(whole(n, y)):
         y[i] = hard_sigmoid(a[i])
 
 elementwise("hard_sigmoid", 1, 0.2, <void *>hard_sigmoid_block[float], <void *>hard_sigmoid_block[double],
@@ -540,7 +544,7 @@ cdef inline floating hard_swish(floating x) noexcept nogil:
 cdef void hard_swish_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef const floating *a = x[0]
     cdef npy_intp i
-    for i in range(n):
+    for i in range(whole(n, y)):
         y[i] = hard_swish(a[i])
 
 elementwise("hard_swish", 1, 0.2, <void *>hard_swish_block[float], <void *>hard_swish_block[double],
@@ -557,7 +561,7 @@ cdef inline floating softsign(floating x) noexcept nogil:
 cdef void softsign_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef const floating *a = x[0]
     cdef npy_intp i
-    for i in range(n):
+    for i in range(whole(n, y)):
         y[i] = softsign(a[i])
 
 elementwise("softsign", 1, 0.25, <void *>softsign_block[float], <void *>softsign_block[double],
@@ -590,7 +594,7 @@ cdef void silu_block(const floating **x, floating *y, npy_intp n) noexcept nogil
     cdef const floating *a = x[0]
     cdef floating lowest = silu_lowest(a), z, t, scale = 0
     cdef npy_intp i
-    for i in range(n):
+    for i in range(whole(n, y)):
         z = lowest if lowest > a[i] else a[i]
         t = sigmoid_exponential(z, &scale)
         y[i] = silu_finish(z, t, scale, <floating>40.0)
@@ -620,7 +624,7 @@ cdef void mish_block(const floating **x, floating *y, npy_intp n) noexcept nogil
     cdef const floating *a = x[0]
     cdef floating lowest = lowest_exponent(a), z, t, scale = 0
     cdef npy_intp i
-    for i in range(n):
+    for i in range(whole(n, y)):
         z = lowest if lowest > a[i] else a[i]
         t = exp_reduce_scaled(z, &scale)
         y[i] = mish_finish(z, t, scale)
@@ -657,7 +661,7 @@ cdef void elu_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef const floating *alpha = x[1]
     cdef floating lowest = expm1_lowest(a)
     cdef npy_intp i
-    for i in range(n):
+    for i in range(whole(n, y)):
         y[i] = elu_branch(a[i], alpha[i], lowest)
 
 elementwise("elu", 2, 0.4, <void *>elu_block[float], <void *>elu_block[double],
@@ -674,7 +678,7 @@ cdef void selu_block(const floating **x, floating *y, npy_intp n) noexcept nogil
     cdef const floating *a = x[0]
     cdef floating lowest = expm1_lowest(a)
     cdef npy_intp i
-    for i in range(n):
+    for i in range(whole(n, y)):
         y[i] = selu_branch(a[i], lowest)
 
 elementwise("selu", 1, 0.4, <void *>selu_block[float], <void *>selu_block[double],
@@ -699,7 +703,7 @@ cdef void celu_block(const floating **x, floating *y, npy_intp n) noexcept nogil
     cdef const floating *alpha = x[1]
     cdef floating lowest = expm1_lowest(a)
     cdef npy_intp i
-    for i in range(n):
+    for i in range(whole(n, y)):
         y[i] = celu_branch(a[i], alpha[i], lowest)
 
 elementwise("celu", 2, 0.5, <void *>celu_block[float], <void *>celu_block[double],
@@ -775,16 +779,16 @@ cdef void softplus_block(const floating **x, floating *y, npy_intp n) noexcept n
     cdef floating lowest = softplus_lowest(a), z
     cdef npy_intp i
     if uniform(x, 1) and beta[0] == 1:
-        for i in range(n):
+        for i in range(whole(n, y)):
             t[i] = softplus_reduce(a[i], <floating>0.0, lowest, &scale[i])
-        for i in range(n):
+        for i in range(whole(n, y)):
             y[i] = softplus_finish(a[i], a[i], t[i], scale[i], <floating>1.0)
     else:
-        for i in range(n):
+        for i in range(whole(n, y)):
             z = a[i] * beta[i]
             t[i] = rounded_off(magnitude(a[i]), magnitude(beta[i]), magnitude(z))
             t[i] = softplus_reduce(z, t[i], lowest, &scale[i])
-        for i in range(n):
+        for i in range(whole(n, y)):
             y[i] = softplus_finish(a[i], a[i] * beta[i], t[i], scale[i], <floating>1.0 / beta[i])
 
 elementwise("softplus", 2, 0.8, <void *>softplus_block[float], <void *>softplus_block[double],
@@ -800,9 +804,9 @@ cdef void log_sigmoid_block(const floating **x, floating *y, npy_intp n) noexcep
     cdef const floating *a = x[0]
     cdef floating lowest = softplus_lowest(a)
     cdef npy_intp i
-    for i in range(n):
+    for i in range(whole(n, y)):
         t[i] = softplus_reduce(-a[i], <floating>0.0, lowest, &scale[i])
-    for i in range(n):
+    for i in range(whole(n, y)):
         y[i] = -softplus_finish(-a[i], -a[i], t[i], scale[i], <floating>1.0)
 
 elementwise("log_sigmoid", 1, 0.6, <void *>log_sigmoid_block[float], <void *>log_sigmoid_block[double],
@@ -851,9 +855,9 @@ cdef void logit_block(const floating **x, floating *y, npy_intp n) noexcept nogi
     cdef floating[BLOCK] exponent
     cdef const floating *a = x[0]
     cdef npy_intp i
-    for i in range(n):
+    for i in range(whole(n, y)):
         s[i] = logit_reduce(a[i], &exponent[i])
-    for i in range(n):
+    for i in range(whole(n, y)):
         y[i] = logit_finish(a[i], s[i], exponent[i])
 
 elementwise("logit", 1, 0.6, <void *>logit_block[float], <void *>logit_block[double],
@@ -914,9 +918,9 @@ cdef void gelu_block(const floating **x, floating *y, npy_intp n) noexcept nogil
     cdef const floating *a = x[0]
     cdef floating bound = gelu_bound(a)
     cdef npy_intp i
-    for i in range(n):
+    for i in range(whole(n, y)):
         t[i] = density_reduce(gelu_argument(a[i], bound), &scale[i])
-    for i in range(n):
+    for i in range(whole(n, y)):
         y[i] = gelu_finish(a[i], gelu_argument(a[i], bound), t[i], scale[i])
 
 elementwise("gelu", 1, 0.9, <void *>gelu_block[float], <void *>gelu_block[double],
@@ -966,9 +970,9 @@ cdef void gelu_tanh_block(const floating **x, floating *y, npy_intp n) noexcept 
     cdef const floating *a = x[0]
     cdef floating lowest = gelu_tanh_lowest(a)
     cdef npy_intp i
-    for i in range(n):
+    for i in range(whole(n, y)):
         t[i] = gelu_tanh_reduce(lowest if lowest > a[i] else a[i], &scale[i])
-    for i in range(n):
+    for i in range(whole(n, y)):
         y[i] = silu_finish(lowest if lowest > a[i] else a[i], t[i], scale[i], <floating>8.0)
 
 elementwise("gelu_tanh", 1, 0.9, <void *>gelu_tanh_block[float], <void *>gelu_tanh_block[double],

@@ -38,9 +38,9 @@ cdef void sigmoid_backward_block(const floating **x, floating *y, npy_intp n) no
     cdef const floating *a = x[1]
     cdef floating lowest = lowest_exponent(g)
     cdef npy_intp i
-    for i in range(n):
+    for i in range(whole(n, y)):
         e[i] = exp_of_negative(-magnitude(a[i]), lowest)
-    for i in range(n):
+    for i in range(whole(n, y)):
         y[i] = g[i] * sigmoid_slope(e[i], <floating>1.0)
 
 elementwise("sigmoid_backward", 2, 0.5, <void *>sigmoid_backward_block[float], <void *>sigmoid_backward_block[double],
@@ -52,9 +52,9 @@ cdef void tanh_backward_block(const floating **x, floating *y, npy_intp n) noexc
     cdef const floating *a = x[1]
     cdef floating lowest = lowest_exponent(g)
     cdef npy_intp i
-    for i in range(n):
+    for i in range(whole(n, y)):
         e[i] = exp_of_negative(<floating>-2.0 * magnitude(a[i]), lowest)
-    for i in range(n):
+    for i in range(whole(n, y)):
         y[i] = g[i] * sigmoid_slope(e[i], <floating>4.0)
 
 elementwise("tanh_backward", 2, 0.5, <void *>tanh_backward_block[float], <void *>tanh_backward_block[double],
@@ -74,7 +74,7 @@ cdef void relu_backward_block(const floating **x, floating *y, npy_intp n) noexc
     cdef const floating *a = x[1]
     cdef floating grad
     cdef npy_intp i
-    for i in range(n):
+    for i in range(whole(n, y)):
         grad = g[i]
         grad = grad if a[i] > 0 else <floating>0.0
         y[i] = a[i] if a[i] != a[i] else grad
@@ -88,7 +88,7 @@ cdef void leaky_relu_backward_block(const floating **x, floating *y, npy_intp n)
     cdef const floating *slope = x[2]
     cdef floating grad, scaled
     cdef npy_intp i
-    for i in range(n):
+    for i in range(whole(n, y)):
         grad = g[i]
         scaled = grad * slope[i]
         grad = grad if a[i] > 0 else scaled
@@ -101,7 +101,7 @@ cdef void relu6_backward_block(const floating **x, floating *y, npy_intp n) noex
     cdef const floating *g = x[0]
     cdef const floating *a = x[1]
     cdef npy_intp i
-    for i in range(n):
+    for i in range(whole(n, y)):
         y[i] = passed_between(g[i], a[i], <floating>0.0, <floating>6.0)
 
 elementwise("relu6_backward", 2, 0.2, <void *>relu6_backward_block[float], <void *>relu6_backward_block[double],
@@ -114,7 +114,7 @@ cdef void hard_tanh_backward_block(const floating **x, floating *y, npy_intp n) 
     cdef const floating *max_val = x[3]
     cdef floating low, high, grad
     cdef npy_intp i
-    for i in range(n):
+    for i in range(whole(n, y)):
         low = min_val[i]
         high = max_val[i]
         grad = passed_between(g[i], a[i], low, high)
@@ -128,7 +128,7 @@ cdef void hard_sigmoid_backward_block(const floating **x, floating *y, npy_intp 
     cdef const floating *g = x[0]
     cdef const floating *a = x[1]
     cdef npy_intp i
-    for i in range(n):
+    for i in range(whole(n, y)):
         y[i] = passed_between(g[i] * <floating>0.16666666666666666, a[i], <floating>-3.0, <floating>3.0)
 
 elementwise("hard_sigmoid_backward", 2, 0.2, <void *>hard_sigmoid_backward_block[float],
@@ -141,7 +141,7 @@ cdef void hard_swish_backward_block(const floating **x, floating *y, npy_intp n)
     cdef const floating *a = x[1]
     cdef floating z, grad
     cdef npy_intp i
-    for i in range(n):
+    for i in range(whole(n, y)):
         z = a[i]
         grad = g[i]
         z = <floating>1.5 if z >= 3 else z          # (1.5 + 1.5) / 3 = 1
@@ -169,7 +169,7 @@ cdef void softsign_backward_block(const floating **x, floating *y, npy_intp n) n
     cdef const floating *g = x[0]
     cdef const floating *a = x[1]
     cdef npy_intp i
-    for i in range(n):
+    for i in range(whole(n, y)):
         y[i] = g[i] * softsign_slope(magnitude(a[i]))
 
 elementwise("softsign_backward", 2, 0.25, <void *>softsign_backward_block[float],
@@ -191,9 +191,9 @@ cdef void silu_backward_block(const floating **x, floating *y, npy_intp n) noexc
     cdef const floating *a = x[1]
     cdef floating lowest = lowest_exponent(g)
     cdef npy_intp i
-    for i in range(n):
+    for i in range(whole(n, y)):
         e[i] = exp_of_negative(-magnitude(a[i]), lowest)
-    for i in range(n):
+    for i in range(whole(n, y)):
         y[i] = g[i] * gated_slope(a[i], bounded_magnitude(a[i], lowest), e[i])
 
 elementwise("silu_backward", 2, 0.6, <void *>silu_backward_block[float], <void *>silu_backward_block[double],
@@ -216,10 +216,10 @@ cdef void gelu_tanh_backward_block(const floating **x, floating *y, npy_intp n) 
     cdef const floating *a = x[1]
     cdef floating lowest = gelu_tanh_backward_lowest(g), z, rest = 0
     cdef npy_intp i
-    for i in range(n):
+    for i in range(whole(n, y)):
         z = gelu_tanh_argument(bounded_magnitude(a[i], lowest), &rest)
         t[i] = exp_reduce_scaled(-z, &scale[i]) - rest
-    for i in range(n):
+    for i in range(whole(n, y)):
         z = gelu_tanh_factor(bounded_magnitude(a[i], lowest))
         y[i] = g[i] * gated_slope(a[i], z, exp_finish(t[i], scale[i]))
 
@@ -242,9 +242,9 @@ cdef void gelu_backward_block(const floating **x, floating *y, npy_intp n) noexc
     cdef const floating *a = x[1]
     cdef floating bound = gelu_bound(g)
     cdef npy_intp i
-    for i in range(n):
+    for i in range(whole(n, y)):
         t[i] = density_reduce(gelu_argument(a[i], bound), &scale[i])
-    for i in range(n):
+    for i in range(whole(n, y)):
         y[i] = g[i] * gelu_slope(a[i], gelu_argument(a[i], bound), t[i], scale[i])
 
 elementwise("gelu_backward", 2, 1.0, <void *>gelu_backward_block[float], <void *>gelu_backward_block[double],
@@ -271,9 +271,9 @@ cdef void mish_backward_block(const floating **x, floating *y, npy_intp n) noexc
     cdef const floating *a = x[1]
     cdef floating lowest = lowest_exponent(g)
     cdef npy_intp i
-    for i in range(n):
+    for i in range(whole(n, y)):
         e[i] = exp_of_negative(-magnitude(a[i]), lowest)
-    for i in range(n):
+    for i in range(whole(n, y)):
         y[i] = g[i] * mish_slope(a[i], bounded_magnitude(a[i], lowest), e[i])
 
 elementwise("mish_backward", 2, 0.7, <void *>mish_backward_block[float], <void *>mish_backward_block[double],
@@ -293,7 +293,7 @@ cdef void elu_backward_block(const floating **x, floating *y, npy_intp n) noexce
     cdef const floating *alpha = x[2]
     cdef floating lowest = lowest_exponent(g), slope
     cdef npy_intp i
-    for i in range(n):
+    for i in range(whole(n, y)):
         slope = alpha[i] * elu_slope(a[i], lowest)
         y[i] = g[i] * (<floating>1.0 if a[i] > 0 else slope)
 
@@ -305,7 +305,7 @@ cdef void selu_backward_block(const floating **x, floating *y, npy_intp n) noexc
     cdef const floating *a = x[1]
     cdef floating lowest = lowest_exponent(g), slope
     cdef npy_intp i
-    for i in range(n):
+    for i in range(whole(n, y)):
         slope = <floating>1.7580993408473766 * elu_slope(a[i], lowest)
         y[i] = g[i] * (<floating>1.0507009873554805 if a[i] > 0 else slope)
 
@@ -338,9 +338,9 @@ cdef void celu_backward_block(const floating **x, floating *y, npy_intp n) noexc
     cdef const floating *alpha = x[2]
     cdef floating lowest = lowest_exponent(g)
     cdef npy_intp i
-    for i in range(n):
+    for i in range(whole(n, y)):
         t[i] = celu_reduce(a[i], <floating>1.0 / alpha[i], alpha[i], lowest, &scale[i])
-    for i in range(n):
+    for i in range(whole(n, y)):
         y[i] = g[i] * celu_slope(a[i], <floating>1.0 / alpha[i], t[i], scale[i])
 
 elementwise("celu_backward", 3, 0.7, <void *>celu_backward_block[float], <void *>celu_backward_block[double],
@@ -363,9 +363,9 @@ cdef void softplus_backward_block(const floating **x, floating *y, npy_intp n) n
     cdef const floating *a = x[1]
     cdef const floating *beta = x[2]
     cdef npy_intp i
-    for i in range(n):
+    for i in range(whole(n, y)):
         t[i] = softplus_slope_reduce(a[i], beta[i], &scale[i])
-    for i in range(n):
+    for i in range(whole(n, y)):
         y[i] = g[i] * sigmoid_finish(t[i], scale[i])
 
 elementwise("softplus_backward", 3, 0.6, <void *>softplus_backward_block[float],
@@ -377,9 +377,9 @@ cdef void log_sigmoid_backward_block(const floating **x, floating *y, npy_intp n
     cdef const floating *g = x[0]
     cdef const floating *a = x[1]
     cdef npy_intp i
-    for i in range(n):
+    for i in range(whole(n, y)):
         t[i] = sigmoid_reduce(-a[i], &scale[i])
-    for i in range(n):
+    for i in range(whole(n, y)):
         y[i] = g[i] * sigmoid_finish(t[i], scale[i])
 
 elementwise("log_sigmoid_backward", 2, 0.5, <void *>log_sigmoid_backward_block[float],
@@ -394,7 +394,7 @@ cdef void logit_backward_block(const floating **x, floating *y, npy_intp n) noex
     cdef const floating *a = x[1]
     cdef floating p, slope
     cdef npy_intp i
-    for i in range(n):
+    for i in range(whole(n, y)):
         p = a[i] * (<floating>1.0 - a[i])
         slope = <floating>1.0 / magnitude(p)
         y[i] = g[i] * (slope if p >= 0 else <floating>NAN)

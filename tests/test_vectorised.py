@@ -19,7 +19,7 @@ COUNTER_EXAMPLE = """
 from libc.math cimport lgamma
 cdef void libm_block(const double *x, double *y, npy_intp n) noexcept nogil:
     cdef npy_intp i
-    for i in range(n):  # libm
+    for i in range(whole(n, y)):  # libm
         y[i] = lgamma(x[i])
 """
 
@@ -37,7 +37,7 @@ def loops_of_block_kernels(text):
         if definition := re.match(r"cdef .*?(\w+)\(", line):
             kernel = definition[1] if definition[1].endswith("_block") else None
             copies = next((count for name, count in fused.items() if re.search(rf"\b{name} \*", line)), 1)
-        elif (loop := re.match(r"( +)for \w+ in range\(n\):", line)) and kernel:
+        elif (loop := re.match(r"( +)for \w+ in range\(whole\(n, y\)\):", line)) and kernel:
             found.append((number, kernel, copies if len(loop[1]) == 4 else 1))  # deeper: under `if floating is float`
     return found
 
