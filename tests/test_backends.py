@@ -196,6 +196,14 @@ def test_kernels_have_the_rows_and_no_others():
         assert sorted(registered) == sorted(name + suffix for name in UFUNCS)
 
 
+@needs_checkout
+@pytest.mark.parametrize("path", sorted(PACKAGE.glob("*.pyx")), ids=lambda path: path.name)
+def test_module_needs_no_gil(path):
+    """A free-threaded Python gets its GIL back, with a warning, when it imports a module that does not say so."""
+    directives = [line for line in path.read_text().splitlines() if line.startswith("# cython: ")]
+    assert "freethreading_compatible=True" in " ".join(directives)
+
+
 @pytest.mark.parametrize("path", sorted(PACKAGE.glob("*.py")), ids=lambda path: path.name)
 def test_no_other_list_of_functions(path):
     """A function's name in quotes belongs to the table and to its formulas alone; dask.py has some, for chunks."""
