@@ -15,6 +15,7 @@ import nox
 BACKENDS = {"pure", "baseline", "x86_64_v3", "x86_64_v4"}
 QUICK = [f"tests/test_{name}.py" for name in ("backends", "threads", "scalar", "docs")]
 LOOPS = [f"tests/test_{name}.py" for name in ("backends", "threads", "ufunc", "rows")]
+NUMPY = [f"tests/test_{name}.py" for name in ("backends", "docs", "ufunc", "bfloat16")]
 # Every warning of two compilers but -Wtype-limits, of the formula of relu as it is for unsigned integers. -Wshadow,
 # -Wcast-qual and -Wconversion are not for what Cython writes, or NumPy's headers.
 WARNINGS = "-Werror -Wall -Wextra -Wvla -Wpointer-arith -Wwrite-strings -Wformat=2 -Wno-type-limits"
@@ -160,7 +161,7 @@ def oldest(session):
     build(session, "--no-build-isolation")
     (numpy,) = (bound for bound in bounds if bound.startswith("numpy"))
     config = expect(session, python="3.10", numpy=f"{numpy.partition('>=')[2]}.0", skipped=[], openmp=True)
-    test(session, config["kernels"], "tests")
+    test(session, config["kernels"], *NUMPY)
 
 
 @nox.session(python=["3.13", "3.14"])
@@ -171,7 +172,7 @@ def newest(session):
     if re.search("^(numpy|Cython) ", outdated, re.M):
         session.error(outdated)
     config = expect(session, skipped=[], openmp=True)
-    test(session, config["kernels"], *LOOPS)
+    test(session, config["kernels"], *NUMPY)
 
 
 @nox.session

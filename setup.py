@@ -28,6 +28,7 @@ FLAGS = {
         ["-funroll-loops"],
         ["-frename-registers"],
         ["-fschedule-insns", "-fsched-pressure"],
+        ["-fno-slp-vectorize"],  # clang: pairs the polynomials of one number's gelu, and then rounds unlike the arrays
         ["-Wno-unused-function"],
     ],
     "msvc": [["/O2"], ["/fp:contract"]],
