@@ -880,7 +880,7 @@ cdef inline floating normal_tail(floating a, floating *divisor) noexcept nogil:
 
 cdef inline floating gelu_finish(floating x, floating a, floating t, floating scale) noexcept nogil:
     cdef floating q = 0, p = normal_tail(a, &q)
-    cdef floating linear = <floating>-0.0 if <floating>-0.0 > x else x      # clang takes "x < 0" for "x <= 0" here
+    cdef floating linear = <floating>-0.0 if a > x else x      # x < 0, but clang takes that for x <= 0
     return linear - exp_finish(t, scale * (a * <floating>0.5 + a * p)) / (q * exp_unit(x))
 
 cdef inline floating gelu_argument(floating x, floating bound) noexcept nogil:
