@@ -3,7 +3,7 @@ PYTHON ?= python3
 COMPILED := $(wildcard fastsig/*.pyx fastsig/*.px*) setup.py pyproject.toml
 PIP = bin/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-integrations exhaustive bench docs lint generate clean
+.PHONY: demo test test-integrations matrix exhaustive bench docs lint generate clean
 
 demo: .venv/.installed
 	.venv/bin/python examples/logistic_regression.py
@@ -14,6 +14,10 @@ test: .venv/.installed
 # With the packages that fastsig is used with: pandas, dask, scikit-learn, Keras and others, over a gigabyte of them.
 test-integrations: .venv/.installed .venv-integrations/.installed
 	.venv-integrations/bin/pytest -q tests/integrations
+
+# Other Pythons, NumPys and compilers, those that are here: an hour; `make matrix ARGS="-s clang oldest"` is some of it.
+matrix: .venv-nox/.installed
+	PATH="$$PATH:$(subst $() ,:,$(wildcard $(HOME)/.pyenv/versions/*/bin))" .venv-nox/bin/nox $(ARGS)
 
 # Every float32 there is, through every elementwise function: some minutes each.
 exhaustive: .venv/.installed
@@ -67,5 +71,10 @@ generate: .venv/.installed
 	.venv-lint/$(PIP) ruff cython-lint mypy typing_extensions numpy
 	touch $@
 
+.venv-nox/.installed: Makefile
+	$(PYTHON) -m venv .venv-nox
+	.venv-nox/$(PIP) nox
+	touch $@
+
 clean:
-	rm -rf .venv .venv-bench .venv-docs .venv-integrations .venv-lint build dist *.egg-info fastsig/*.so docs/_build docs/functions docs/made
+	rm -rf .venv .venv-bench .venv-docs .venv-integrations .venv-lint .venv-nox .nox build dist *.egg-info fastsig/*.so docs/_build docs/functions docs/made

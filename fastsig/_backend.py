@@ -6,6 +6,8 @@ The ufuncs are attributes of this module, too: pickle stores a ufunc as the plac
 import contextlib
 import importlib
 import os
+import struct
+from importlib.machinery import EXTENSION_SUFFIXES
 
 from ._catalog import TABLE, expanded
 from ._docs import docstring, gradient_docstring
@@ -22,11 +24,27 @@ def _fallback():
     return importlib.import_module(f"{__package__}._fallback")  # only now: it is not needed beside compiled kernels
 
 
+def _refuse_cut_short(name):
+    """Linux's loader does not look whether all of a library is there: what a full disk has cut off is a crash."""
+    for suffix in EXTENSION_SUFFIXES:
+        with contextlib.suppress(FileNotFoundError), open(f"{os.path.dirname(__file__)}/{name}{suffix}", "rb") as file:
+            head, size = file.read(64), file.seek(0, os.SEEK_END)
+            if head[:6] != b"\x7fELF\x02\x01" or len(head) < 64:  # 64 bits, little-endian
+                continue
+            table, each, count = struct.unpack_from("<32xQ14xHH", head)
+            file.seek(table)
+            segments = file.read(each * count).ljust(each * count, b"\xff")
+            ends = [sum(struct.unpack_from("<8xQ16xQ", segments, i * each)) for i in range(count)]  # place + length
+            if max(ends, default=0) > size:
+                raise ImportError(f"{file.name} is cut short")
+
+
 def _import(name):
     """A compiled module and None, or None and why it cannot be had."""
     try:
+        _refuse_cut_short(name)
         return importlib.import_module(f"{__package__}.{name}"), None
-    except (ImportError, OSError) as error:  # a missing module, a missing library, a file that is no library
+    except Exception as error:  # a missing module or library, a file that is no library, one of another version
         return None, f"{name}: {error}"
 
 

@@ -304,7 +304,8 @@ PXD_NOTE = """# from fastsig.cython_api cimport sigmoid
 from cython cimport floating
 
 """
-PYX_NOTE = '''"""The elementwise functions for Cython: `from fastsig.cython_api cimport sigmoid`. See cython_api.pxd."""
+PYX_NOTE = '''# cython: language_level=3, freethreading_compatible=True
+"""The elementwise functions for Cython: `from fastsig.cython_api cimport sigmoid`. See cython_api.pxd."""
 
 from fastsig._backend import kernels
 

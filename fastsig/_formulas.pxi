@@ -901,7 +901,8 @@ cdef inline floating normal_tail(floating a, floating *divisor) noexcept nogil:
         return p + a8 * (0.00010673024612468673 + a * 6.988275292337941e-06 + a2 * 2.2465769861992964e-07)
 
 cdef inline floating gelu_finish(floating x, floating a, floating t, floating scale) noexcept nogil:
-    cdef floating q = 0, p = normal_tail(a, &q), linear = <floating>-0.0 if x < 0 else x
+    cdef floating q = 0, p = normal_tail(a, &q)
+    cdef floating linear = <floating>-0.0 if a > x else x      # x < 0, but clang takes that for x <= 0
     return linear - exp_finish(t, scale * (a * <floating>0.5 + a * p)) / (q * exp_unit(x))
 
 cdef inline floating gelu_argument(floating x, floating bound) noexcept nogil:

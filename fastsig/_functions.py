@@ -277,7 +277,7 @@ def _reduction_gradient(row):
         order = kwargs.get("order", "K")
         result = slope(x, axes[0] if len(axes) == 1 else axes, out=target, where=where, dtype=wide, order=order)
         with np.errstate(all="ignore"):
-            grad = (grad if where is True else np.where(where, grad, 0)).astype(wide, copy=False)
+            grad = (grad if where is True else np.where(where, grad, grad.dtype.type(0))).astype(wide, copy=False)
             target = out if given else np.asarray(result)
             np.multiply(result, grad, out=target, casting="unsafe")
             return out if given else target.astype(dtype, copy=False)[()]
@@ -297,7 +297,7 @@ def _weighted(x, b, axes, where, dtype):
     """log(abs(sum(b * exp(x)))) over axes, and the sum's sign. Weights of 0 keep what has them out of the sum."""
     with np.errstate(all="ignore"):
         part = (b != 0) & where
-        x, b = np.where(part, x, -np.inf).astype(float), np.where(part, b, 0).astype(float)
+        x, b = np.where(part, x.astype(float), -np.inf), np.where(part, b.astype(float), 0)
         top = np.clip(x.max(axes, keepdims=True, initial=-np.inf), np.finfo(float).min, np.finfo(float).max)
         main = np.where(x == top, b, 0).sum(axes)
         # An infinite weight outweighs whatever is more than exp(-inf).

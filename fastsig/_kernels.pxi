@@ -230,7 +230,7 @@ cdef Loop new_loop(Kernel kernel, bint is_double, defaults=()):
     cdef Loop loop
     cdef int k
     loop.nin, loop.operands = kernel.nin, kernel.nin - len(defaults)
-    loop.load, loop.store, loop.load_all = NULL, NULL, False
+    loop.cost, loop.kernel, loop.load, loop.store, loop.load_all = 0, NULL, NULL, NULL, False
     for k in range(loop.operands, loop.nin):
         value = defaults[k - loop.operands]
         loop.defaults[k] = full_block(<double>value) if is_double else full_block(<float>value)

@@ -1,4 +1,5 @@
 # Made by `make generate` from the table in _catalog.py.
+# cython: language_level=3, freethreading_compatible=True
 """The elementwise functions for Cython: `from fastsig.cython_api cimport sigmoid`. See cython_api.pxd."""
 
 from fastsig._backend import kernels

@@ -196,6 +196,14 @@ def test_kernels_have_the_rows_and_no_others():
         assert sorted(registered) == sorted(name + suffix for name in UFUNCS)
 
 
+@needs_checkout
+@pytest.mark.parametrize("path", sorted(PACKAGE.glob("*.pyx")), ids=lambda path: path.name)
+def test_module_needs_no_gil(path):
+    """A free-threaded Python gets its GIL back, with a warning, when it imports a module that does not say so."""
+    directives = [line for line in path.read_text().splitlines() if line.startswith("# cython: ")]
+    assert "freethreading_compatible=True" in " ".join(directives)
+
+
 @pytest.mark.parametrize("path", sorted(PACKAGE.glob("*.py")), ids=lambda path: path.name)
 def test_no_other_list_of_functions(path):
     """A function's name in quotes belongs to the table and to its formulas alone; dask.py has some, for chunks."""
@@ -467,6 +475,66 @@ def test_garbage_for_the_best_set(python, tmp_path):
     assert f"_kernels_{best}: " in shown.stdout
     pinned = python("import fastsig", folder=tmp_path, FASTSIG_ISA=best)
     assert f"ImportError: FASTSIG_ISA='{best}'" in pinned.stderr
+
+
+def cut(part):
+    return lambda path: path.write_bytes(path.read_bytes()[: int(path.stat().st_size * part)])
+
+
+def of_another_architecture(path):
+    data = bytearray(path.read_bytes())
+    data[18:20] = b"\xb7\x00" if data[18:20] == b"\x3e\x00" else b"\x3e\x00"  # AArch64, x86-64
+    path.write_bytes(data)
+
+
+def without_its_library(path):
+    """OpenMP's runtime and the C library get names of the same length, which nobody has."""
+    data, found = re.subn(rb"\0lib(?=g?omp[-.]|c\.)", rb"\0non", path.read_bytes())
+    assert found
+    path.write_bytes(data)
+
+
+def of_another_version(path):
+    """What Cython raises where two of our modules come from different versions of fastsig."""
+    path.unlink()
+    path.with_name(path.name.partition(".")[0] + ".py").write_text('raise TypeError("C function has wrong signature")')
+
+
+def of_another_python(path):
+    path.rename(path.with_name(path.name.partition(".")[0] + ".cpython-39-x86_64-linux-gnu.so"))
+
+
+BREAKAGES = {  # and what the reason has to say, whichever C library says it
+    "missing": (lambda path: path.unlink(), "No module named"),
+    "empty": (cut(0), ".so"),
+    "its head alone": (cut(0.002), "is cut short"),
+    "half of it": (cut(0.5), "is cut short"),
+    "nine tenths of it": (cut(0.9), "is cut short"),
+    "of another architecture": (of_another_architecture, ".so"),
+    "of another Python": (of_another_python, "No module named"),
+    "without its library": (without_its_library, "non"),
+    "of another version": (of_another_version, "wrong signature"),
+}
+
+
+@needs_compiled
+@pytest.mark.skipif(sys.platform != "linux", reason="about ELF")
+@pytest.mark.parametrize("module", ["_threads", "_cpu", "the best kernels"])
+@pytest.mark.parametrize("breakage", BREAKAGES)
+def test_broken_module(python, tmp_path, breakage, module):
+    """What can be had without it is taken, and the reason is told; the process does not crash."""
+    package = copied(tmp_path, "_threads", "_cpu", *(f"_kernels_{backend}" for backend in runnable))
+    whole = config(python(WORKS, folder=tmp_path))
+    assert (whole["kernels"], whole["skipped"]) == (runnable[-1], [])
+    rest = ["pure Python", *runnable[:-1]] if module == "the best kernels" else ["pure Python"]
+    module = module.replace("the best kernels", f"_kernels_{runnable[-1]}")
+    make_broken, words = BREAKAGES[breakage]
+    (path,) = package.glob(f"{module}.*")
+    make_broken(path)
+    facts = config(python(WORKS, folder=tmp_path))
+    assert facts["kernels"] == rest[-1]
+    (reason,) = facts["skipped"]
+    assert reason.startswith(f"{module}: ") and words in reason
 
 
 def test_numpy_is_the_only_dependency(python):

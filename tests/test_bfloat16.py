@@ -1,6 +1,7 @@
 """bfloat16, which is a dtype of ml_dtypes: in and out, computed in float32, rounded once, and without that package."""
 
 import itertools
+import sys
 import warnings
 
 import numpy as np
@@ -266,6 +267,18 @@ def test_axis_and_mask(fs, row, axis):
         getattr(fs, row.name)(x, axis=axis, where=mask.astype(int))
     narrow = getattr(fs, row.name)(wide(x), axis=axis, dtype=BFLOAT16, where=mask)
     assert_close(fs, narrow, getattr(fs, row.name)(x, axis=axis, where=mask))
+
+
+def test_no_reference_is_lost(fs):
+    """NumPy before 2.1.2 drops one to its uint8 where a bfloat16 array meets a Python integer: in the end, a crash."""
+    x, mask, uint8 = np.ones((3, 4), BFLOAT16), np.ones((3, 4), bool), type(np.dtype(np.uint8))
+    before = sys.getrefcount(uint8)
+    for _ in range(50):
+        fs.logsumexp(x, axis=-1, b=x, where=mask)
+        for row in ROWS + REDUCTIONS:
+            getattr(fs, row.name)(x, axis=-1, where=mask)
+            getattr(fs.backward, row.name)(x if row.kind == "rows" else x[:, 0], x, axis=-1, where=mask)
+    assert sys.getrefcount(uint8) > before - 50
 
 
 @pytest.mark.parametrize("row", ROWS + REDUCTIONS, ids=lambda row: row.name)
