@@ -3,7 +3,7 @@ PYTHON ?= python3
 COMPILED := $(wildcard fastsig/*.pyx fastsig/*.px*) setup.py pyproject.toml
 PIP = bin/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-integrations exhaustive bench docs lint generate clean
+.PHONY: demo test test-integrations exhaustive sanitize bench docs lint generate clean
 
 demo: .venv/.installed
 	.venv/bin/python examples/logistic_regression.py
@@ -18,6 +18,17 @@ test-integrations: .venv/.installed .venv-integrations/.installed
 # Every float32 there is, through every elementwise function: some minutes each.
 exhaustive: .venv/.installed
 	.venv/bin/python tests/exhaustive.py
+
+# What watches memory and threads, an hour of it: AddressSanitizer and UndefinedBehaviorSanitizer, ThreadSanitizer,
+# valgrind, and a million calls of every kind for what they leave behind. Needs gcc, clang with libomp, and valgrind.
+UNWATCHED = --deselect tests/test_faults.py::test_out_of_memory
+sanitize: .venv/.installed .venv-address/.installed .venv-thread/.installed
+	LD_PRELOAD=$$(gcc -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 \
+		UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 .venv-address/bin/pytest -q $(UNWATCHED)
+	LD_PRELOAD=$$(clang -print-file-name=libclang_rt.tsan-x86_64.so) \
+		.venv-thread/bin/pytest -q tests/test_threads.py tests/test_faults.py
+	FASTSIG_ISA=x86_64_v3 PYTHONMALLOC=malloc valgrind .venv/bin/python tests/calls.py
+	FASTSIG_LEAK_CALLS=1000000 .venv/bin/pytest -q tests/test_faults.py -k leaks
 
 # The race against PyTorch, ONNX Runtime, JAX and others; `make bench ARGS=--quick` takes two minutes.
 bench: .venv-bench/.installed
@@ -51,6 +62,17 @@ generate: .venv/.installed
 		--constraint bench/requirements.txt --editable ".[integrations,test]"
 	touch $@
 
+# A build of its own, and all symbols kept.
+.venv-address/.installed: CC = gcc -fsanitize=address,undefined -fno-omit-frame-pointer
+.venv-thread/.installed: CC = clang -fsanitize=thread -shared-libsan
+.venv-address/.installed .venv-thread/.installed: $(COMPILED)
+	$(PYTHON) -m venv $(@D)
+	mkdir -p build
+	printf '[build]\nbuild_base = build/$(@D)\n' > build/$(@D).cfg
+	CC="$(CC)" CFLAGS=-g DIST_EXTRA_CONFIG=$(CURDIR)/build/$(@D).cfg FASTSIG_REQUIRE_EXTENSION=1 \
+		$(@D)/$(PIP) --force-reinstall ".[test]"
+	touch $@
+
 .venv-bench/.installed: $(COMPILED) $(wildcard fastsig/*.py) bench/requirements.txt
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/$(PIP) -r bench/requirements.txt
@@ -68,4 +90,4 @@ generate: .venv/.installed
 	touch $@
 
 clean:
-	rm -rf .venv .venv-bench .venv-docs .venv-integrations .venv-lint build dist *.egg-info fastsig/*.so docs/_build docs/functions docs/made
+	rm -rf .venv .venv-address .venv-bench .venv-docs .venv-integrations .venv-lint .venv-thread build dist *.egg-info fastsig/*.so docs/_build docs/functions docs/made

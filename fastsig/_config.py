@@ -47,7 +47,7 @@ def _quota(folder):
 
 
 def _cgroup_quota():
-    """CPUs that the quotas of this process's cgroup, a service's perhaps, and of those around it, a container's, allow."""
+    """CPUs that the quotas of this process's cgroup, perhaps a service's, and of those around it allow, or infinity."""
     try:
         lines = _read("/proc/self/cgroup").splitlines()
     except OSError:

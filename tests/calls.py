@@ -65,3 +65,13 @@ def same(got, expected):
     return len(got) == len(expected) and all(
         a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes() for a, b in zip(got, expected)
     )
+
+
+if __name__ == "__main__":  # for tools that watch a program
+    import fastsig
+
+    fastsig.set_num_threads(2)
+    for shape in ((1, 1), (3, 40), (70, 5), (20, 600), (40, 2000)):
+        for dtype in ("float16", "float32", "float64"):
+            for call in calls(fastsig, shape, dtype).values():
+                call()

@@ -1,4 +1,4 @@
-"""What can go wrong around a call: no memory, no threads, signals, forks, the interpreter's end, and many calls at once."""
+"""What can go wrong around a call: no memory, no threads, signals, forks, the interpreter's end, many calls at once."""
 
 import contextlib
 import multiprocessing
@@ -141,9 +141,8 @@ assert ends == {0, 1}, ends
 
 @each_face
 def test_keyboard_interrupt(passes, pure):
-    """It comes when the call in progress is done, or between the steps of one that has several; the next one is right."""
+    """It comes when the call in progress is done, or between the steps of one that has several; the next is right."""
     code = """
-import contextlib
 fastsig.set_num_threads(2)
 threads = fastsig.get_num_threads()
 work = calls(fastsig, (400, 300))
