@@ -6,9 +6,9 @@ import numpy as np
 from fastsig._catalog import TABLE, expanded
 
 
-def calls(package, shape, dtype="float32"):
+def calls(package, shape, dtype="float32", seed=0):
     """{name: a function without arguments that gives a list of arrays, the same ones at every call}."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     x, grad, weights = (rng.normal(0, 9, shape).astype(dtype) for _ in range(3))
     mask, whole = rng.random(shape) < 0.7, rng.integers(-9, 9, shape)
     found = {}
@@ -58,6 +58,10 @@ def calls(package, shape, dtype="float32"):
                 add(f"{name} weights", function, x, axis, weights, return_sign=True, keepdims=True)
                 add(f"{name} backward", gradient, 2.0, x, axis)
     return found
+
+
+def results(work):
+    return {name: call() for name, call in work.items()}
 
 
 def same(got, expected):

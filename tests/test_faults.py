@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from calls import calls, same
+from calls import calls, results, same
 
 from fastsig._catalog import TABLE
 
@@ -23,7 +23,7 @@ IMPORTS = f"""
 import os, signal, sys, threading, time
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 import numpy as np, fastsig
-from calls import calls, same
+from calls import calls, results, same
 """
 
 
@@ -62,7 +62,7 @@ def test_out_of_memory(passes, pure):
     """With a little more memory at every attempt, a call raises MemoryError until it has enough, and then is right."""
     code = """
 work = calls(fastsig, (200, 150))
-expected = {name: call() for name, call in work.items()}
+expected = results(work)
 failed = 0
 for name, call in work.items():
     for attempt in range(1000):
@@ -151,7 +151,7 @@ def test_keyboard_interrupt(passes, pure):
 fastsig.set_num_threads(2)
 threads = fastsig.get_num_threads()
 work = calls(fastsig, (400, 300))
-expected = {name: call() for name, call in work.items()}
+expected = results(work)
 for name, call in list(work.items())[::3]:
     timer = threading.Timer(0.002, signal.raise_signal, [signal.SIGINT])
     try:
@@ -170,17 +170,16 @@ assert fastsig.get_num_threads() == threads
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers on this system")
 @each_face
 def test_signal_handler(passes, pure):
-    """A handler calls the functions while the program does."""
+    """A handler calls the function that it interrupts, on other data."""
     code = """
 fastsig.set_num_threads(2)
-work = calls(fastsig, (200, 150))
-expected = {name: call() for name, call in work.items()}
-names, handled, wrong = list(work), 0, []
+work, others = (calls(fastsig, (200, 150), seed=seed) for seed in (0, 1))
+expected, other_results = results(work), results(others)
+handled, wrong = 0, []
 def handle(number, frame):
     global handled
     handled += 1
-    name = names[handled * 7 % len(names)]
-    if not same(work[name](), expected[name]):
+    if not same(others[name](), other_results[name]):
         wrong.append(name)
 signal.signal(signal.SIGALRM, handle)
 while handled < 100:
@@ -196,25 +195,30 @@ assert not wrong
 # -------------------------------------------------------------------------------- threads of Python
 
 
-def at_once(threads, work, expected):
-    """All calls in many Python threads at the same time, in each from another one on."""
-    start, names, failures = threading.Barrier(threads), list(work), []
+def at_once(threads, works, expected):
+    """All calls in many Python threads, of other data in each, four of them at the same one at the same time."""
+    start, failures, interval = threading.Barrier(threads), [], sys.getswitchinterval()
 
     def run(i):
+        work, names = works[i % len(works)], list(works[0])
         start.wait()
         for k in range(len(names)):
-            name = names[(k + i * len(names) // threads) % len(names)]
+            name = names[(k + i // 4 * 4 * len(names) // threads) % len(names)]
             try:
-                if not same(work[name](), expected[name]):
+                if not same(work[name](), expected[i % len(works)][name]):
                     failures.append(name)
             except BaseException as error:
                 failures.append((name, error))
 
     workers = [threading.Thread(target=run, args=[i]) for i in range(threads)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    sys.setswitchinterval(1e-5)
+    try:
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+    finally:
+        sys.setswitchinterval(interval)
     assert not failures
 
 
@@ -222,8 +226,8 @@ def at_once(threads, work, expected):
 def test_sixteen_threads(fs, shape):
     if fs._backend.threads is None and shape != (3, 8):
         pytest.skip("the fallback has no large calls")
-    work = calls(fs, shape)
-    at_once(16, work, {name: call() for name, call in work.items()})
+    works = [calls(fs, shape, seed=seed) for seed in range(3)]
+    at_once(16, works, [results(work) for work in works])
 
 
 def test_first_calls_from_sixteen_threads(passes):
@@ -238,7 +242,7 @@ for shape, dtype in (((300, 200), "float32"), ((3, 8), ml_dtypes.bfloat16)):
     class Expected(dict):
         def __missing__(self, name):  # whoever comes first
             return first.setdefault(name, work[name]())
-    at_once(16, work, Expected())
+    at_once(16, [work], [Expected()])
     assert first.keys() == work.keys()
 """
     passes(IMPORTS + code)
@@ -297,7 +301,7 @@ def test_fork_during_a_call(passes):
     code = """
 fastsig.set_num_threads(2)
 work = calls(fastsig, (300, 200))
-expected = {name: call() for name, call in work.items()}
+expected = results(work)
 stop, begun = threading.Event(), threading.Barrier(3)
 def run():
     begun.wait()
@@ -339,7 +343,7 @@ def test_processes_of_processes(python, tmp_path, method):
 import multiprocessing
 fastsig.set_num_threads(2)
 work = calls(fastsig, (300, 200))
-expected = {{name: call() for name, call in work.items()}}
+expected = results(work)
 
 def generation(n):
     assert all(same(call(), expected[name]) for name, call in work.items())
