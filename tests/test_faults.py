@@ -316,6 +316,7 @@ pids = []
 for _ in range(8):
     pid = os.fork()
     if not pid:
+        signal.alarm(50)  # lest a child that hangs stays when its parent is ended
         code = 1
         try:
             if all(same(call(), expected[name]) for name, call in work.items()) and fastsig.get_num_threads() == 1:
@@ -346,6 +347,7 @@ work = calls(fastsig, (300, 200))
 expected = results(work)
 
 def generation(n):
+    getattr(signal, "alarm", int)(50)  # lest one that hangs stays when its parent is ended
     assert all(same(call(), expected[name]) for name, call in work.items())
     if n:
         child = multiprocessing.get_context({method!r}).Process(target=generation, args=[n - 1])
