@@ -73,7 +73,8 @@ class Build(build_ext):
         openmp = next((pair for pair in OPENMP[self.kind] if self.compiles(*pair, source=main)), ([], []))
         if not openmp[0]:
             print("fastsig: this compiler has no OpenMP; building for one thread.", file=sys.stderr)
-        strip = ["-s"] if self.kind == "unix" and self.compiles([], ["-s"]) else []
+        symbols = "-g" in os.environ.get("CFLAGS", "").split()  # who asks for them keeps them
+        strip = ["-s"] if self.kind == "unix" and not symbols and self.compiles([], ["-s"]) else []
         for ext in list(self.extensions):
             march = MARCH[self.kind].get(ext.name.removeprefix(KERNELS))
             if march and not self.compiles([march]):

@@ -34,16 +34,32 @@ def _read(path):
         return file.read()
 
 
-def _cgroup_quota():
-    """CPUs that a container's quota allows, or infinity."""
-    try:
-        quota, period = _read("/sys/fs/cgroup/cpu.max").split()  # version 2
-    except (OSError, ValueError):
+def _quota(folder):
+    """CPUs that the quota of one cgroup, of version 2 or 1, allows, or infinity."""
+    for names in (["cpu.max"], ["cpu.cfs_quota_us", "cpu.cfs_period_us"]):
         try:
-            quota, period = (_read(f"/sys/fs/cgroup/cpu/cpu.cfs_{name}_us") for name in ("quota", "period"))
-        except OSError:
-            return math.inf
-    return math.inf if quota.strip() in {"max", "-1"} else int(quota) / int(period)
+            quota, period = map(int, " ".join(_read(f"{folder}/{name}") for name in names).split())
+        except (OSError, ValueError):  # there is no such file, or it says "max"
+            continue
+        if quota > 0 and period > 0:
+            return quota / period
+    return math.inf
+
+
+def _cgroup_quota():
+    """CPUs that the quotas of this process's cgroup, perhaps a service's, and of those around it allow, or infinity."""
+    try:
+        lines = _read("/proc/self/cgroup").splitlines()
+    except OSError:
+        lines = []
+    folders = {"/sys/fs/cgroup", "/sys/fs/cgroup/cpu"}  # all that a container sees of its own, under another name
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if "cpu" in controllers.split(",") or not controllers:
+            parts = path.strip("/").split("/")
+            root = "/sys/fs/cgroup/cpu" if controllers else "/sys/fs/cgroup"
+            folders.update("/".join([root, *parts[:n]]) for n in range(1, len(parts) + 1))
+    return min(map(_quota, folders))
 
 
 def _default_threads():

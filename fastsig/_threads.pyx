@@ -33,6 +33,7 @@ cdef extern from *:
     #include <sched.h>
     typedef struct {                                /* one for each Python thread */
         double awake_until;
+        int size;                                   /* threads that the runtime has for it */
         int version;                                /* of `others` */
         cpu_set_t others;                           /* where its workers run */
     } Team;
@@ -52,7 +53,7 @@ cdef extern from *:
         if (sched_setaffinity(0, sizeof team->others, &team->others) == 0) version = team->version;
     }
     #else
-    typedef struct { double awake_until; } Team;
+    typedef struct { double awake_until; int size; } Team;
     static void part_team(Team *team) { (void)team; }
     static void join_team(Team *team) { (void)team; }
     #endif
@@ -60,11 +61,34 @@ cdef extern from *:
 
     #if HAS_OPENMP && !defined(_WIN32)
     #include <pthread.h>
+    #include <stdlib.h>
     /* libgomp's workers do not survive a fork: a parallel region in the child would wait for them for ever. */
     static void in_child(void) { forked = 1; in_use = 0; }
     static void watch_forks(void) { pthread_atfork(NULL, NULL, in_child); }
+
+    /* Runtimes end the process where a thread cannot be started, for want of memory or by a limit on their number. So
+       before one is asked for a larger team: could all its workers be started? One more than that, as a thread that has
+       just ended may still count. */
+    static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+    static void *pass_gate(void *unused) {
+        pthread_mutex_lock(&gate);
+        pthread_mutex_unlock(&gate);
+        return unused;
+    }
+    static int can_start(int n) {
+        pthread_t *threads = (pthread_t *)malloc(n * sizeof(pthread_t));
+        int started = 0, i;
+        if (!threads) return 0;
+        pthread_mutex_lock(&gate);                  /* they are all there at the same time */
+        while (started < n && pthread_create(&threads[started], NULL, pass_gate, NULL) == 0) started++;
+        pthread_mutex_unlock(&gate);
+        for (i = 0; i < started; i++) pthread_join(threads[i], NULL);
+        free(threads);
+        return started == n;
+    }
     #else
     static void watch_forks(void) {}
+    static int can_start(int n) { (void)n; return 1; }
     #endif
     """
     int omp_get_max_threads() noexcept nogil
@@ -74,11 +98,13 @@ cdef extern from *:
     int limit, forked, local_limit, keep_apart
     ctypedef struct CTeam "Team":
         double awake_until
+        int size
     CTeam own_team
     void part_team(CTeam *team) noexcept nogil
     void c_join_team "join_team" (CTeam *team) noexcept nogil
     const int HAS_OPENMP
     void watch_forks() noexcept nogil
+    bint can_start(int n) noexcept nogil
 
 cdef double AWAKE_S = 0.002             # workers that have had nothing to do for longer sleep, and so does their CPU:
 cdef double ASLEEP_NS = 200_000         # then it takes more work before waking them pays
@@ -113,8 +139,11 @@ cdef int acquire_threads(double nanoseconds, void **team) noexcept nogil:
         return 0
     own_team.awake_until = now + AWAKE_S
     granted = max(1, n - <int>fetch_add(&in_use, n))
+    if granted > own_team.size and granted > 1 and not can_start(granted):
+        granted = 1
     fetch_add(&in_use, granted - n)
     if granted > 1:
+        own_team.size = granted
         part_team(&own_team)
         team[0] = &own_team
     return granted

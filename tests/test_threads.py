@@ -164,6 +164,10 @@ def test_gil_is_released(compiled, row):
 PRINT = "import fastsig; print(fastsig.get_num_threads())"
 
 
+def has_libgomp():
+    return sys.platform == "linux" and "libgomp" in Path("/proc/self/maps").read_text()
+
+
 def test_environment(python, default):
     if not default.get_config()["openmp"]:
         pytest.skip("built without OpenMP")
@@ -177,6 +181,94 @@ def test_environment(python, default):
     ):
         done = python(PRINT, **environment)
         assert done.stdout.strip() == expected, (environment, done.stderr)
+
+
+@pytest.mark.parametrize("value", ["1", "2", "100", "2,3", "2,x", "0", "-1", "1e3", "many", "9" * 30, ""])
+def test_whatever_openmp_is_told(python, default, value):
+    """A number or a list of numbers counts; all else is as if it were not there, whatever the runtime says to it."""
+    if not default.get_config()["openmp"]:
+        pytest.skip("built without OpenMP")
+    first = value.split(",")[0]
+    counts = first in {"1", "2", "100"}
+    if not (counts and value.replace(",", "").isdecimal()) and not has_libgomp():
+        pytest.skip("LLVM's runtime hangs or ends the program, whatever that is")
+    code = """
+import numpy as np, fastsig
+x = np.random.default_rng(0).normal(0, 9, (1000, 2000)).astype("float32")
+for function in fastsig.sigmoid, fastsig.softmax:
+    got = function(x)
+    with fastsig.num_threads(1):
+        assert (got == function(x)).all()
+"""
+    done, usual = python(code + PRINT, OMP_NUM_THREADS=value), python(PRINT).stdout
+    assert done.stdout == (f"{first}\n" if counts else usual), done.stderr
+
+
+class Files(dict):
+    """What _config._read finds instead of the system's."""
+
+    def __missing__(self, path):
+        raise FileNotFoundError(path)
+
+
+V2, V1 = "/sys/fs/cgroup", "/sys/fs/cgroup/cpu"
+SERVICE = "12:cpu,cpuacct:/docker/0:1\n3:cpuset:/docker\n0::/system.slice/app.service\n"
+
+
+def version_1(folder, quota, period=100000):
+    return {f"{folder}/cpu.cfs_quota_us": f"{quota}\n", f"{folder}/cpu.cfs_period_us": f"{period}\n"}
+
+
+@pytest.mark.parametrize(
+    ("own", "files", "threads"),
+    [
+        ("0::/\n", {f"{V2}/cpu.max": "50000 100000\n"}, 1),  # half a CPU
+        ("0::/\n", {f"{V2}/cpu.max": "350000 100000\n"}, 3),
+        ("0::/\n", {f"{V2}/cpu.max": "max 100000\n"}, 8),
+        ("0::/\n", {f"{V2}/cpu.max": "1600000 100000\n"}, 8),
+        ("0::/\n", {f"{V2}/cpu.max": "garbage"}, 8),
+        ("0::/\n", {f"{V2}/cpu.max": "50000 0"}, 8),
+        ("4:cpu:/\n", version_1(V1, 250000), 2),
+        ("4:cpu:/\n", version_1(V1, -1), 8),
+        ("4:cpu:/\n", version_1(V1, ""), 8),
+        (SERVICE, {f"{V2}/system.slice/app.service/cpu.max": "50000 100000\n"}, 1),  # systemd's CPUQuota=50%
+        (SERVICE, {f"{V2}/system.slice/cpu.max": "400000 100000", f"{V2}/cpu.max": "max 100000"}, 4),  # of all services
+        (SERVICE, version_1(f"{V1}/docker/0:1", 300000), 3),
+        (SERVICE, version_1(f"{V1}/docker", 300000) | version_1(f"{V1}/docker/0:1", 500000), 3),
+        (SERVICE, version_1(V1, 200000), 2),  # a container sees its own as the outermost
+        (None, {f"{V2}/cpu.max": "50000 100000\n"}, 1),  # no /proc
+        (None, {}, 8),
+    ],
+)
+def test_cgroup_quota(default, monkeypatch, own, files, threads):
+    files = Files(files if own is None else files | {"/proc/self/cgroup": own})
+    monkeypatch.setattr(default._config, "_read", files.__getitem__)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
+    for variable in ("FASTSIG_NUM_THREADS", "OMP_NUM_THREADS"):
+        monkeypatch.delenv(variable, raising=False)
+    assert default._config._default_threads() == threads
+
+
+def test_cgroup_of_half_a_cpu(python, default):
+    """A real one, where we may make it."""
+    if not default.get_config()["openmp"]:
+        pytest.skip("built without OpenMP")
+    version_2 = os.path.exists(f"{V2}/cgroup.controllers")
+    folder = Path(V2 if version_2 else V1, f"fastsig-test-{os.getpid()}")
+    try:
+        folder.mkdir()
+    except OSError as error:
+        pytest.skip(f"no cgroup can be made here: {error}")
+    try:
+        quota, text = ("cpu.max", "50000 100000") if version_2 else ("cpu.cfs_quota_us", "50000")
+        try:
+            (folder / quota).write_text(text)
+        except OSError as error:
+            pytest.skip(f"no quota can be set here: {error}")
+        join = f"open({str(folder / 'cgroup.procs')!r}, 'w').write('0'); "
+        assert python("import os; " + join + PRINT).stdout == "1\n"
+    finally:
+        folder.rmdir()
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this system")
@@ -210,7 +302,7 @@ def test_threads_that_are_started(python, default):
     if not default.get_config()["openmp"]:
         pytest.skip("built without OpenMP")
     code = """
-import os, numpy as np, fastsig
+import os, time, numpy as np, fastsig
 count = lambda: len(os.listdir("/proc/self/task"))
 x, rows, start = np.zeros(1_000_000, "float32"), np.zeros((1000, 1000), "float32"), count()
 seen = []
@@ -218,6 +310,10 @@ for n, x in ((3, x[:1000]), (1, x), (3, x), (2, x), (3, x)):
     fastsig.set_num_threads(n)
     fastsig.sigmoid(x)
     fastsig.softmax(rows[: len(x) // 1000])
+    for _ in range(100):
+        if count() - start < n:
+            break
+        time.sleep(0.05)  # a thread that has ended is there for another moment
     seen.append(count() - start)
 print(*seen)
 """
@@ -349,7 +445,7 @@ fastsig.show_config()
 
 @pytest.mark.skipif(sys.platform != "linux", reason="sees what is loaded in /proc")
 def test_says_when_libgomp_was_loaded_before(default, python):
-    if not default.get_config()["openmp"] or "libgomp" not in Path("/proc/self/maps").read_text():
+    if not default.get_config()["openmp"] or not has_libgomp():
         pytest.skip("about libgomp")
     assert python(LATE, "first", "ours").stdout.startswith("True")
     assert "another package loaded libgomp first" in python(LATE, "first", "ours").stdout

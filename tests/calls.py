@@ -1,0 +1,81 @@
+"""Every function in every way to call it that has code of its own, for tests that care how a call ends rather than
+what it computes. Needs no other package than NumPy, so that a new interpreter can import it."""
+
+import numpy as np
+
+from fastsig._catalog import TABLE, expanded
+
+
+def calls(package, shape, dtype="float32", seed=0):
+    """{name: a function without arguments that gives a list of arrays, the same ones at every call}."""
+    rng = np.random.default_rng(seed)
+    x, grad, weights = (rng.normal(0, 9, shape).astype(dtype) for _ in range(3))
+    mask, whole = rng.random(shape) < 0.7, rng.integers(-9, 9, shape)
+    found = {}
+
+    def add(name, function, *arguments, **keywords):
+        def call():
+            result = function(*arguments, **keywords)
+            return list(result) if isinstance(result, tuple) else [np.asarray(result)]
+
+        found[name] = call
+
+    def add_into(name, function, *arguments, **keywords):
+        def call():
+            out = np.full_like(x, 77)
+            function(*arguments, out=out, **keywords)
+            return [out]
+
+        found[name] = call
+
+    for row in TABLE:
+        function, gradient = getattr(package, row.name), getattr(package.backward, row.name)
+        if row.kind == "elementwise":
+            for name, variant in expanded(row):
+                word = {variant.choice.name: variant.choice.default} if variant.choice else {}
+                add(name, function, x, **word)
+                add(f"{name} strided", function, x[:, ::2], **word)
+                add(f"{name} integers", function, whole, **word)
+                add_into(f"{name} into", function, x, **word)
+                add_into(f"{name} masked", function, x, where=mask, **word)
+                add(f"{name} backward", gradient, grad, x, **word)
+                number = getattr(package.scalar, row.name)
+                add(f"{name} scalar", lambda f=number, word=word: [f(value, **word) for value in (-1.5, 0.25, 7)])
+            if row.parameters:
+                parameters = [np.full(shape[-1], parameter.default, dtype) for parameter in row.parameters]
+                add(f"{row.name} parameters", function, x, *parameters)
+                add(f"{row.name} parameters backward", gradient, grad, x, *parameters)
+            continue
+        for axis in (-1, 0, None, (1, 0)):
+            name = f"{row.name} {axis}"
+            add(name, function, x, axis)
+            add(f"{name} where", function, x, axis, where=mask)
+            if row.kind == "rows":
+                add_into(f"{name} into", function, x, axis)
+                add(f"{name} backward", gradient, grad, x, axis)
+                add(f"{name} backward where", gradient, grad, x, axis, where=mask)
+            else:
+                add(f"{name} weights", function, x, axis, weights, return_sign=True, keepdims=True)
+                add(f"{name} backward", gradient, 2.0, x, axis)
+    return found
+
+
+def results(work):
+    return {name: call() for name, call in work.items()}
+
+
+def same(got, expected):
+    """To the bit, NaNs included."""
+    return len(got) == len(expected) and all(
+        a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes() for a, b in zip(got, expected)
+    )
+
+
+if __name__ == "__main__":  # for tools that watch a program
+    import fastsig
+
+    fastsig.set_num_threads(2)
+    for shape in ((1, 1), (3, 40), (70, 5), (20, 600), (40, 2000)):
+        for dtype in ("float16", "float32", "float64"):
+            for call in calls(fastsig, shape, dtype).values():
+                call()

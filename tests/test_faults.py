@@ -1,0 +1,441 @@
+"""What can go wrong around a call: no memory, no threads, signals, forks, the interpreter's end, many calls at once."""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from calls import calls, results, same
+
+from fastsig._catalog import TABLE
+
+forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+linux = pytest.mark.skipif(sys.platform != "linux", reason="about Linux")
+each_face = pytest.mark.parametrize("pure", "01", ids=["compiled", "pure"])
+
+
+IMPORTS = f"""
+import os, signal, sys, threading, time
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+import numpy as np, fastsig
+from calls import calls, results, same
+"""
+
+
+@pytest.fixture
+def passes(python):
+    """Code that runs to its end in a new interpreter and leaves nothing on stderr."""
+
+    def check(code, **environment):
+        done = python(code + "\nprint('passed')", **environment)
+        assert done.stderr == ""
+        assert (done.returncode, done.stdout) == (0, "passed\n")
+
+    return check
+
+
+# -------------------------------------------------------------------------------- memory
+
+LIMITS = """
+import os, resource, time
+def limit(spare):  # how much more address space there may be
+    pages = int(open("/proc/self/statm").read().split()[0])
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + spare, resource.RLIM_INFINITY))
+def no_limit():
+    resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
+def threads(expected):  # one that has ended is there for another moment
+    for _ in range(100):
+        if len(os.listdir("/proc/self/task")) == expected:
+            return True
+        time.sleep(0.05)
+"""
+
+
+@linux
+@each_face
+def test_out_of_memory(passes, pure):
+    """With a little more memory at every attempt, a call raises MemoryError until it has enough, and then is right."""
+    code = """
+work = calls(fastsig, (200, 150))
+expected = results(work)
+failed = 0
+for name, call in work.items():
+    for attempt in range(1000):
+        limit(attempt * 120_000)
+        try:
+            got = call()
+        except MemoryError:
+            got = None
+            failed += 1
+        finally:
+            no_limit()
+        if got:
+            break
+    assert same(got, expected[name]), name
+assert failed > len(work)
+"""
+    # Else what has been freed is in reserve.
+    passes(IMPORTS + LIMITS + code, FASTSIG_PURE_PYTHON=pure, MALLOC_MMAP_THRESHOLD_="50000")
+
+
+@linux
+@pytest.mark.parametrize("what", ["memory", "number"])
+def test_threads_that_cannot_be_started(passes, default, what):
+    """OpenMP's runtimes end the process. fastsig does without, and starts them as soon as it can."""
+    if not default.get_config()["openmp"]:
+        pytest.skip("built without OpenMP")
+    restrict = "limit(200_000)"
+    if what == "number":
+        no_privilege = "os.setresuid(*[54321] * 3)\n" if os.getuid() == 0 else ""
+        restrict = no_privilege + "resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))"
+    code = f"""
+fastsig.set_num_threads(4)
+x = np.random.default_rng(0).normal(0, 9, (2000, 1000)).astype("float32")
+functions = fastsig.sigmoid, fastsig.softmax, lambda x, out: fastsig.backward.log_softmax(x, x, out=out)
+with fastsig.num_threads(1):
+    expected = [function(x, out=np.empty_like(x)) for function in functions]
+outs = [np.empty_like(x) for function in functions]
+{restrict}
+for function, out in zip(functions, outs):
+    function(x, out=out)
+assert threads(1)
+no_limit()
+assert same(outs, expected)
+if {what == "memory"}:
+    fastsig.sigmoid(x, out=outs[0])
+    assert threads(4)
+    assert same(outs, expected)
+"""
+    passes(IMPORTS + LIMITS + code, OPENBLAS_NUM_THREADS="1")
+
+
+@linux
+@forks
+@each_face
+def test_import_out_of_memory(passes, pure):
+    """MemoryError, or a module that says why it cannot be loaded: never a crash."""
+    code = """
+import numpy
+ends = set()
+for spare in range(0, 9_000_000, 150_000):
+    pid = os.fork()
+    if not pid:
+        code = 2
+        try:
+            limit(spare)
+            import fastsig
+            no_limit()
+            code = 0 if fastsig.sigmoid(0.0) == 0.5 else 3
+        except (MemoryError, ImportError):
+            code = 1
+        finally:
+            os._exit(code)
+    ends.add(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+assert ends == {0, 1}, ends
+"""
+    passes(LIMITS + code, FASTSIG_PURE_PYTHON=pure)
+
+
+# -------------------------------------------------------------------------------- signals
+
+
+@each_face
+def test_keyboard_interrupt(passes, pure):
+    """It comes when the call in progress is done, or between the steps of one that has several; the next is right."""
+    code = """
+fastsig.set_num_threads(2)
+threads = fastsig.get_num_threads()
+work = calls(fastsig, (400, 300))
+expected = results(work)
+for name, call in list(work.items())[::3]:
+    timer = threading.Timer(0.002, signal.raise_signal, [signal.SIGINT])
+    try:
+        timer.start()
+        while True:
+            call()
+    except KeyboardInterrupt:
+        pass
+    timer.join()
+    assert same(call(), expected[name]), name
+assert fastsig.get_num_threads() == threads
+"""
+    passes(IMPORTS + code, FASTSIG_PURE_PYTHON=pure)
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers on this system")
+@each_face
+def test_signal_handler(passes, pure):
+    """A handler calls the function that it interrupts, on other data."""
+    code = """
+fastsig.set_num_threads(2)
+work, others = (calls(fastsig, (200, 150), seed=seed) for seed in (0, 1))
+expected, other_results = results(work), results(others)
+handled, wrong = 0, []
+def handle(number, frame):
+    global handled
+    handled += 1
+    if not same(others[name](), other_results[name]):
+        wrong.append(name)
+signal.signal(signal.SIGALRM, handle)
+while handled < 100:
+    for name, call in work.items():
+        signal.setitimer(signal.ITIMER_REAL, 0.0002)
+        assert same(call(), expected[name]), name
+signal.setitimer(signal.ITIMER_REAL, 0)
+assert not wrong
+"""
+    passes(IMPORTS + code, FASTSIG_PURE_PYTHON=pure)
+
+
+# -------------------------------------------------------------------------------- threads of Python
+
+
+def at_once(threads, works, expected):
+    """All calls in many Python threads, of other data in each, four of them at the same one at the same time."""
+    start, failures, interval = threading.Barrier(threads), [], sys.getswitchinterval()
+
+    def run(i):
+        work, names = works[i % len(works)], list(works[0])
+        start.wait()
+        for k in range(len(names)):
+            name = names[(k + i // 4 * 4 * len(names) // threads) % len(names)]
+            try:
+                if not same(work[name](), expected[i % len(works)][name]):
+                    failures.append(name)
+            except BaseException as error:
+                failures.append((name, error))
+
+    workers = [threading.Thread(target=run, args=[i]) for i in range(threads)]
+    sys.setswitchinterval(1e-5)
+    try:
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert not failures
+
+
+@pytest.mark.parametrize("shape", [(3, 8), (300, 200)], ids=str)
+def test_sixteen_threads(fs, shape):
+    if fs._backend.threads is None and shape != (3, 8):
+        pytest.skip("the fallback has no large calls")
+    works = [calls(fs, shape, seed=seed) for seed in range(3)]
+    at_once(16, works, [results(work) for work in works])
+
+
+def test_first_calls_from_sixteen_threads(passes):
+    """Not from the main one. Those of bfloat16, too, which NumPy is told of at the first call."""
+    pytest.importorskip("ml_dtypes")
+    code = """
+import ml_dtypes
+from test_faults import at_once
+fastsig.set_num_threads(2)
+for shape, dtype in (((300, 200), "float32"), ((3, 8), ml_dtypes.bfloat16)):
+    work, first = calls(fastsig, shape, dtype), {}
+    class Expected(dict):
+        def __missing__(self, name):  # whoever comes first
+            return first.setdefault(name, work[name]())
+    at_once(16, [work], [Expected()])
+    assert first.keys() == work.keys()
+"""
+    passes(IMPORTS + code)
+
+
+@each_face
+def test_exit_during_a_call(passes, pure):
+    """The interpreter ends while daemon threads are inside calls."""
+    code = """
+fastsig.set_num_threads(2)
+work = calls(fastsig, (900, 500))
+begun = threading.Barrier(4)
+def run(i):
+    begun.wait()
+    while True:
+        for call in list(work.values())[i * 20 :]:
+            call()
+for i in range(3):
+    threading.Thread(target=run, args=[i], daemon=True).start()
+begun.wait()
+time.sleep(0.05)
+"""
+    for _ in range(3):
+        passes(IMPORTS + code, FASTSIG_PURE_PYTHON=pure)
+
+
+def test_subinterpreters(passes):
+    """NumPy refuses, and fastsig with it; the interpreter that has both goes on."""
+    code = '''
+try:
+    import _interpreters as interpreters  # since 3.13
+except ImportError:
+    import _xxsubinterpreters as interpreters
+tried = """
+try:
+    import fastsig
+except ImportError as error:
+    assert "numpy" in str(error) or "load module" in str(error), error
+else:
+    raise SystemError("imported")
+"""
+other = interpreters.create()
+assert interpreters.run_string(other, tried) is None
+interpreters.destroy(other)
+assert fastsig.sigmoid(0.0) == 0.5
+'''
+    passes(IMPORTS + code)
+
+
+# -------------------------------------------------------------------------------- other processes
+
+
+@forks
+def test_fork_during_a_call(passes):
+    """A child has one thread, whatever its parent's others were doing."""
+    code = """
+fastsig.set_num_threads(2)
+work = calls(fastsig, (300, 200))
+expected = results(work)
+stop, begun = threading.Event(), threading.Barrier(3)
+def run():
+    begun.wait()
+    while not stop.is_set():
+        for call in work.values():
+            call()
+others = [threading.Thread(target=run) for _ in range(2)]
+for other in others:
+    other.start()
+begun.wait()
+pids = []
+for _ in range(8):
+    pid = os.fork()
+    if not pid:
+        signal.alarm(50)  # lest a child that hangs stays when its parent is ended
+        code = 1
+        try:
+            if all(same(call(), expected[name]) for name, call in work.items()) and fastsig.get_num_threads() == 1:
+                code = 0
+        finally:
+            os._exit(code)
+    pids.append(pid)
+ends = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
+stop.set()
+for other in others:
+    other.join()
+assert ends == [0] * 8, ends
+"""
+    passes(IMPORTS + code, PYTHONWARNINGS="ignore::DeprecationWarning")  # of forks in programs that have threads
+
+
+METHODS = multiprocessing.get_all_start_methods()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_processes_of_processes(python, tmp_path, method):
+    """Children, grandchildren and their children, started in every way after threads have run."""
+    script = tmp_path / "script.py"
+    script.write_text(f"""{IMPORTS}
+import multiprocessing
+fastsig.set_num_threads(2)
+work = calls(fastsig, (300, 200))
+expected = results(work)
+
+def generation(n):
+    getattr(signal, "alarm", int)(50)  # lest one that hangs stays when its parent is ended
+    assert all(same(call(), expected[name]) for name, call in work.items())
+    if n:
+        child = multiprocessing.get_context({method!r}).Process(target=generation, args=[n - 1])
+        child.start()
+        child.join()
+        assert child.exitcode == 0
+
+if __name__ == "__main__":
+    generation(3)
+    print("passed")
+""")
+    code = "import runpy, sys; sys.argv = [sys.argv[1]]; runpy.run_path(sys.argv[0], run_name='__main__')"
+    done = python(code, str(script))
+    assert done.stdout == "passed\n", done.stderr
+
+
+# -------------------------------------------------------------------------------- leaks
+
+
+@linux
+def test_leaks(passes):
+    """Many calls of each kind, and many that fail, take no memory and no references with them.
+
+    FASTSIG_LEAK_CALLS says how many of each kind."""
+    count = int(os.environ.get("FASTSIG_LEAK_CALLS", "20000"))
+    code = f"""
+import gc, itertools, tracemalloc
+from test_faults import failing
+def resident():
+    gc.collect()
+    return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+def run(work, count):
+    for call in itertools.islice(itertools.cycle(work), count):
+        call()
+kinds = {{"fail": failing(fastsig)}}
+for name, call in calls(fastsig, (3, 4)).items():
+    words = set(name.split()) & {{"scalar", "backward", "weights"}}
+    kinds.setdefault(words.pop() if words else "softmax" if "softmax" in name else "others", []).append(call)
+shared = [type(np.dtype(char)) for char in "efd?lD"] + [np.dtype("f"), np.ndarray, TypeError, ValueError, np.ma.masked]
+shared += [*fastsig._backend.ufuncs.values(), fastsig.softmax]
+for kind, work in kinds.items():
+    run(work, 3 * len(work) + 1000)
+    references, before = [sys.getrefcount(x) for x in shared], resident()
+    run(work, {count})
+    grown = resident() - before
+    assert grown < 400_000, (kind, grown)
+    more = [sys.getrefcount(x) - n for x, n in zip(shared, references)]
+    assert max(more) < 50, (kind, more)
+    tracemalloc.start()
+    run(work, 3 * len(work))
+    before = tracemalloc.get_traced_memory()[0]
+    run(work, {count} // 10)
+    gc.collect()
+    grown = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    assert grown < 5000, (kind, grown)
+"""
+    passes(IMPORTS + code, timeout=60 + count / 1000)
+
+
+def failing(package):
+    """Calls that fail, each in another way."""
+    x, refused = np.zeros((3, 4), "float32"), []
+    for row in TABLE:
+        function, gradient = getattr(package, row.name), getattr(package.backward, row.name)
+        refused += [
+            lambda f=function: f(x.astype(complex)),
+            lambda f=function: f("text"),
+            lambda f=function: f(np.array([None])),
+            lambda f=function: f(x, out=np.zeros((2, 2), "float32")),
+            lambda f=function: f(x, out=np.zeros((3, 4), int)),
+            lambda f=function: f(x, out=x.copy(), where=np.zeros(7, bool)),
+            lambda f=function: f(x, unknown=1),
+            lambda f=function: f(),
+            lambda g=gradient: g(x, x.astype("longdouble")),
+            lambda g=gradient: g(np.zeros((5, 7)), np.zeros((5, 6))),
+        ]
+        if row.kind == "elementwise":
+            number = getattr(package.scalar, row.name)
+            refused += [lambda f=number: f("text"), lambda f=number: f(1j), lambda f=number: f()]
+        else:
+            refused += [lambda f=function: f(x, 2), lambda f=function: f(x, 1.5), lambda f=function: f(x, (0, 0))]
+
+    def caught(call):
+        def fails():
+            with contextlib.suppress(TypeError, ValueError):
+                raise SystemError(f"no error, but {call()}")
+
+        return fails
+
+    return [caught(call) for call in refused]
