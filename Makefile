@@ -3,7 +3,7 @@ PYTHON ?= python3
 COMPILED := $(wildcard fastsig/*.pyx fastsig/*.px*) setup.py pyproject.toml
 PIP = bin/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-integrations matrix exhaustive bench docs lint generate sanitize clean
+.PHONY: demo test test-integrations matrix exhaustive bench docs lint generate sanitize fuzz bench-compare instructions clean
 
 demo: .venv/.installed
 	.venv/bin/python examples/logistic_regression.py
@@ -36,10 +36,22 @@ sanitize: .venv/.installed .venv-address/.installed .venv-thread/.installed
 		TSAN_OPTIONS="ignore_noninstrumented_modules=1 halt_on_error=1" .venv-thread/bin/pytest -q $(LOAD_TESTS)
 	FASTSIG_ISA=x86_64_v3 PYTHONMALLOC=malloc valgrind -q --error-exitcode=1 .venv/bin/python tests/calls.py
 	FASTSIG_LEAK_CALLS=1000000 .venv/bin/pytest -q tests/test_faults.py -k leaks
+# Calls at random, against what NumPy does with the same arguments and the table's truth: an hour, or MINUTES.
+MINUTES = 60
+fuzz: .venv/.installed
+	.venv/bin/python tests/fuzz.py --minutes $(MINUTES) $(ARGS)
 
 # The race against PyTorch, ONNX Runtime, JAX and others; `make bench ARGS=--quick` takes two minutes.
 bench: .venv-bench/.installed
 	.venv-bench/bin/python bench/race.py $(ARGS)
+
+# This build against another's times: BASE is a commit, which is built for it, or a JSON file of an earlier race.
+bench-compare: .venv/.installed
+	.venv/bin/python bench/compare.py $(BASE) $(ARGS)
+
+# Instructions an element, counted by valgrind, against those in bench/instructions.json; ARGS=--store renews it.
+instructions: .venv/.installed
+	.venv/bin/python bench/instructions.py $(ARGS)
 
 # The site: docs/_build/html/index.html. Any warning is an error.
 docs: .venv-docs/.installed

@@ -393,6 +393,8 @@ class Copy(Contender):
 
 CONTENDERS = {
     "fastsig": Fastsig,
+    "base": Fastsig,  # another build of it, twice: compare.py
+    "again": Fastsig,
     "torch": Torch,
     "onnxruntime": OnnxRuntime,
     "jax": Jax,
@@ -402,7 +404,8 @@ CONTENDERS = {
     "numpy": NumPy,
     "copy": Copy,
 }
-DISTRIBUTIONS = {name: name for name in CONTENDERS if name not in ("fastsig", "copy")} | {"mkl": "mkl_umath"}
+OTHERS = [name for name, contender in CONTENDERS.items() if contender not in (Fastsig, Copy)]
+DISTRIBUTIONS = {name: name for name in OTHERS} | {"mkl": "mkl_umath"}
 PEERS = tuple(DISTRIBUTIONS)
 
 

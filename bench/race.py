@@ -95,7 +95,7 @@ class PeerError(Exception):
 class Worker:
     """A contender's process."""
 
-    def __init__(self, contender, threads, pinned=True):
+    def __init__(self, contender, threads, pinned=True, python=sys.executable):
         self.threads = threads
         environment = dict(os.environ)
         if threads != "default":
@@ -104,7 +104,7 @@ class Worker:
         # Open until stop().
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115
         self.process = subprocess.Popen(
-            [sys.executable, peers.__file__, contender, str(threads), "pinned" if pinned else ""],
+            [python, peers.__file__, contender, str(threads), "pinned" if pinned else ""],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.errors,
@@ -165,8 +165,9 @@ class Worker:
 class Field:
     """The contenders at the start: those that could be imported, each in its process."""
 
-    def __init__(self, say):
+    def __init__(self, say, pythons=None):
         self.say = say
+        self.pythons = pythons or {}  # name: another interpreter than this
         self.absent = {}  # name: why
         self.said = set()
 
@@ -183,7 +184,11 @@ class Field:
     @contextlib.contextmanager
     def workers(self, names, threads, pinned=True):
         """name: worker, of those that start; all stopped at the end."""
-        started = {name: Worker(name, threads, pinned) for name in names if name not in self.absent}
+        started = {
+            name: Worker(name, threads, pinned, self.pythons.get(name, sys.executable))
+            for name in names
+            if name not in self.absent
+        }
         running = {}
         try:
             for name, worker in started.items():

@@ -477,8 +477,8 @@ class Ufunc:
         exact = [loop for loop in loops if loop.startswith(chars)]
         fits = (loop for loop in exact + loops if all(map(np.can_cast, votes, map(_dtype, loop.partition("-")[0]))))
         loop = next(fits, loops[-1])
-        for i, (have, takes, follows) in enumerate(zip(dtypes, loop, weak)):
-            if not follows:
+        for i, (have, takes) in enumerate(zip(dtypes, loop)):
+            if self.nin == 1 or type(inputs[i]) not in (int, float):  # a number beside others can be cast to all
                 self._check_cast(f"input {i}" if self.nin > 1 else "input", have, _dtype(takes), casting)
         return _dtype(loop[-1])
 

@@ -191,6 +191,8 @@ cdef int promote(object ufunc, DType **given, DType **signature, DType **wanted)
         floats = beside_bfloat16(bfloat16, loops.bfloat16_types, loops.equals, nin, given, signature)
     elif loops.equals:
         floats = common_float(loops.bfloat16_types, nin, given, signature)
+    elif given[0] != NULL and (<object>given[0]).type is int:   # NumPy would take the first loop of integers
+        floats = signature[nin] if signature[nin] != NULL else <DType *>float64
     for i in range(nin + 1):
         wanted[i] = floats if floats != NULL and loops.bfloat16_types[i] == "E" else given[i]
     if wanted[0] == NULL:

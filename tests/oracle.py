@@ -168,6 +168,22 @@ def along(row, x, axis=-1, where=True, dtype=np.longdouble):
     return np.where(where, back(result), hole(row))
 
 
+def tolerated(row, x, axis=-1, where=True):
+    """How far off a function over axes may be, by entry, in ULP of the type that is computed in; a reduction's are of
+    the larger of maximum and result. Rounding x - max by half a unit changes its exponential by |x - max| units at
+    most; the rest is max_ulp."""
+    flat, back = _flat(np.where(where, np.asarray(x, np.longdouble), -np.inf), axis)
+    with np.errstate(all="ignore"):
+        distance = (flat.max(-1, keepdims=True, initial=-np.inf) - flat).astype(float)
+    if row.kind == "reduction" or row.name.startswith("log_"):
+        # The logarithm of 1 + rest feels that only where it is small: at the maximum, through the second largest.
+        second = np.sort(distance, -1)[..., 1:2] if flat.shape[-1] > 1 else 0
+        distance = np.where(distance == 0, second, 0)
+    distance = np.where(np.isfinite(distance), distance, 0)
+    reduced = distance.max(-1, initial=0) if row.kind == "reduction" else back(distance)
+    return row.max_ulp[np.asarray(x).dtype == np.float64] + reduced
+
+
 def _softmax_gradient(grad, y):
     product = grad * y
     total, size = (each.sum(-1, keepdims=True) for each in (product, np.abs(product)))
@@ -195,6 +211,20 @@ def gradient_along(row, grad, operand, axis=-1, where=True, dtype=np.longdouble)
     (grad, _), (operand, back) = _flat(np.where(where, grad, 0), axis), _flat(np.where(where, operand, nothing), axis)
     with np.errstate(all="ignore"):
         return [np.where(where, back(each), 0) for each in GRADIENTS[row.name](grad, operand)]
+
+
+def gradient_tolerated(row, grad, operand, axis=-1, where=True):
+    """What the gradient of a function over axes may be off, by entry, and in the units of which magnitude."""
+    _, scale = gradient_along(row, grad, operand, axis, where)
+    operand = np.broadcast_to(operand, scale.shape)
+    bound = row.gradient.max_ulp[operand.dtype == np.float64]
+    if row.gradient.operand == "x":  # as in softmax: half a unit of rounding in x - max
+        slope = row._replace(kind="rows", name=row.gradient.slope, max_ulp=(0, 0))
+        bound = bound + tolerated(slope, operand, axis, where)
+        # A subnormal softmax has errors of its own units, which grad_output multiplies.
+        tiny = np.longdouble(np.finfo(np.result_type(operand, np.float32)).tiny)
+        scale = np.maximum(scale, np.abs(np.where(where, grad, 0)) * tiny)
+    return bound, scale
 
 
 def _spacing(exponent, info):

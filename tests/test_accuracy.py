@@ -21,6 +21,7 @@ from oracle import (
     numbers,
     reference,
     to_mpf,
+    tolerated,
     ulp_error,
     ulp_error_exact,
     unit,
@@ -206,16 +207,6 @@ LENGTHS = (1, 2, 3, 5, 10, 16, 17, 33, 100, 513, 1000, 5000)
 def logits(n, scale, dtype, rows=None):
     rng = np.random.default_rng([n, int(scale)])
     return rng.normal(0, scale, (rows or max(4, 4000 // n), n)).astype(dtype)
-
-
-def tolerated(row, x):
-    """ULP. Rounding x - max by half a unit changes its exponential by |x - max| units at most; the rest is max_ulp."""
-    distance = x.max(-1, keepdims=True) - x.astype(np.float64)
-    if row.name.startswith("log_"):
-        # The logarithm of 1 + rest feels that only where it is small: at the maximum, through the second largest.
-        second = np.sort(distance, -1)[..., 1:2] if x.shape[-1] > 1 else 0
-        distance = np.where(distance == 0, second, 0)
-    return row.max_ulp[x.dtype == np.float64] + distance
 
 
 @each_rows

@@ -29,6 +29,7 @@ from oracle import (
     finite,
     function,
     gradient_along,
+    gradient_tolerated,
     hard,
     label,
     numbers,
@@ -440,15 +441,8 @@ def stretched(row, grad, axis):
 
 def assert_within_bound(row, got, grad, operand, axis=-1, where=True):
     """max_ulp at the result's magnitude without cancellation; half a unit for the rounding of a 16-bit result."""
-    truth, scale = gradient_along(row, grad, operand, axis, where)
-    bound = row.gradient.max_ulp[got.dtype == np.float64]
-    if row.gradient.operand == "x":  # as in softmax: half a unit of rounding in x - max
-        kept = np.where(where, operand, -inf).astype(float)
-        with np.errstate(invalid="ignore"):
-            distance = kept.max(axis, keepdims=True) - kept
-        bound = bound + np.where(np.isfinite(distance), distance, 0)
-        # A subnormal softmax has errors of its own units, which grad_output multiplies.
-        scale = np.maximum(scale, np.abs(np.where(where, grad, 0)) * np.longdouble(np.finfo(got.dtype).tiny))
+    truth, _ = gradient_along(row, grad, operand, axis, where)
+    bound, scale = gradient_tolerated(row, grad, operand, axis, where)
     bound = bound if got.dtype.itemsize > 2 else 0.5 + bound / 2**9
     errors = ulp_error(got, truth, scale)
     assert (errors <= bound).all(), (errors.max(), np.argmax(errors - bound))

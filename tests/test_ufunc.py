@@ -177,6 +177,29 @@ def test_parameters_follow_nep_50(fs, row):
 
 
 @each_with_parameters
+def test_python_integers_beside_parameters(fs, row):
+    """Of all sizes, whatever the parameter is: float64, as in an array."""
+    function, name = getattr(fs, row.name), row.parameters[0].name
+    values = [
+        2,
+        0.5,
+        np.float16(0.5),
+        np.float32([0.5, 2]),
+        np.array([0.5, 2]),
+        *(np.dtype(c).type(1) for c in INTEGERS),
+    ]
+    for number, value in itertools.product([5, -1, 127, 128, 255, -129, 70_000, 2**31, -(2**63), 2**63], values):
+        got = function(number, **{name: value})
+        assert got.dtype == np.float64
+        assert_same(fs, got, function(np.float64(number), **{name: np.asarray(value, np.float64)}))
+        assert function(number, **{name: value}, dtype="float32").dtype == np.float32
+    for narrow in (0.5, 2, np.float16(0.5), np.float32(0.5)):
+        assert function(3, **{name: narrow}, dtype="float32", casting="safe").dtype == np.float32
+    with pytest.raises(TypeError, match="'safe'"):
+        function(3, **{name: np.float64(0.5)}, dtype="float32", casting="safe")
+
+
+@each_with_parameters
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_parameters_broadcast(fs, row, dtype):
     """Arrays of parameters of every shape and in every layout (PReLU)."""
