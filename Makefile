@@ -100,4 +100,4 @@ $(WHEELS)/.installed: Makefile
 	touch $@
 
 clean:
-	rm -rf .venv .venv-bench .venv-docs .venv-integrations .venv-lint build dist *.egg-info fastsig/*.so docs/_build docs/functions docs/made
+	rm -rf .venv .venv-bench .venv-docs .venv-integrations .venv-lint .venv-wheels-* build dist *.egg-info fastsig/*.so docs/_build docs/functions docs/made
