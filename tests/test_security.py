@@ -1,15 +1,14 @@
 """What SECURITY.md promises, by Python's own audit events: nothing is written, sent, started or loaded."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
 
-# What importing modules and making functions raises; reading files is told from writing below.
-IMPORTING = {
-    "builtins.id", "code.__new__", "compile", "exec", "import", "marshal.loads", "object.__delattr__",
-    "object.__getattr__", "object.__setattr__", "open", "os.listdir", "os.scandir", "sys._getframe",
-}  # fmt: skip
+# What importing modules and making functions raises, "sys._getframe" for one; reading files is told from writing below.
+PYTHON = {"builtins", "code", "compile", "exec", "import", "marshal", "object", "open", "sys"}
+LOOKING = {"os.listdir", "os.scandir"}
 SPINNING = {"os.putenv", "os.unsetenv"}  # GOMP_SPINCOUNT, while libgomp is loaded
 
 WATCH = """
@@ -61,12 +60,17 @@ print(json.dumps(watched(lambda: main(["apply", "sigmoid", sys.argv[1], "-o", sy
 """
 
 
+def beyond_python(events):
+    return {event for event, _ in events if event.partition(".")[0] not in PYTHON} - LOOKING
+
+
 @pytest.mark.parametrize("pure", "01")
 def test_import_reads_and_calls_do_nothing(python, pure):
     done = python(WATCH + EVERYTHING, FASTSIG_PURE_PYTHON=pure)
     assert done.returncode == 0, done.stderr
     importing, calling = json.loads(done.stdout)
-    assert {"import", "open"} <= {event for event, _ in importing} <= IMPORTING | SPINNING
+    assert ["open", "/sys/fs/cgroup/cpu.max"] in importing or sys.platform != "linux"  # so events are seen
+    assert beyond_python(importing) <= SPINNING
     assert {name for event, name in importing if event in SPINNING} <= {"b'GOMP_SPINCOUNT'"}
     assert calling == []
 
@@ -80,7 +84,8 @@ def test_command_line_writes_its_output_alone(python, tmp_path):
     done = python(WATCH + APPLY, str(source), str(target))
     assert done.returncode == 0, done.stderr
     events = json.loads(done.stdout)
-    assert {event for event, _ in events} <= IMPORTING | {"writes", "mmap.__new__", "os.rename"}
+    tqdm = {"_thread.start_joinable_thread", "_thread.start_new_thread"}  # its clock
+    assert beyond_python(events) - tqdm == {"writes", "mmap.__new__", "os.rename"}
     written = [name for event, name in events if event == "writes"]
     assert len(written) == 1 and written[0].startswith(str(target.parent / ".fastsig-"))
     assert [name for event, name in events if event == "os.rename"] == written
