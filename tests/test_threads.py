@@ -1,11 +1,11 @@
 """How many threads, who decides, and that nothing but the time depends on it."""
 
 import os
+import re
 import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -432,10 +432,11 @@ print([os.sched_getaffinity(int(tid)) - {cpu} for tid in os.listdir("/proc/self/
     assert "{" not in done.stdout.replace("set()", ""), done.stdout
 
 
+LIBGOMP = "from fastsig import _backend; print(*_backend._libgomp())"
 LATE = """
 import ctypes, os, sys
 if "first" in sys.argv:
-    ctypes.CDLL("libgomp.so.1")
+    ctypes.CDLL(sys.argv[1])
 import fastsig
 assert "GOMP_SPINCOUNT" not in os.environ or "ours" not in sys.argv
 print(fastsig.get_config()["late"])
@@ -443,12 +444,32 @@ fastsig.show_config()
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="sees what is loaded in /proc")
-def test_says_when_libgomp_was_loaded_before(default, python):
-    if not default.get_config()["openmp"] or not has_libgomp():
+@pytest.fixture
+def libgomp(default, python):
+    """The libgomp that fastsig runs on: the system's, or a wheel's copy of it."""
+    if not default.get_config()["openmp"] or "libgomp" not in python(LIBGOMP).stdout:
         pytest.skip("about libgomp")
-    assert python(LATE, "first", "ours").stdout.startswith("True")
-    assert "another package loaded libgomp first" in python(LATE, "first", "ours").stdout
+    return python(LIBGOMP).stdout.strip()
+
+
+def test_says_when_libgomp_was_loaded_before(python, libgomp):
+    assert python(LATE, libgomp, "first", "ours").stdout.startswith("True")
+    assert "another package loaded libgomp first" in python(LATE, libgomp, "first", "ours").stdout
     for arguments, environment in ((["ours"], {}), (["first"], {"GOMP_SPINCOUNT": "5000"})):
-        run = python(LATE, *arguments, **environment)
+        run = python(LATE, libgomp, *arguments, **environment)
         assert run.stdout.startswith("False") and "another package" not in run.stdout, run.stderr
+
+
+def test_another_libgomp_does_not_matter(python, libgomp):
+    """A wheel's copy reads its settings when fastsig loads it, whatever the system's has done before."""
+    run = python(LATE, "libgomp.so.1", "first", "ours")
+    if "libgomp.so" in libgomp or "OSError" in run.stderr:
+        pytest.skip("there is one libgomp")
+    assert run.stdout.startswith("False"), run.stderr
+
+
+def test_idle_threads_spin_shortly(python, libgomp):
+    """In libgomp's own words."""
+    for environment, spins in (({}, "1000"), ({"GOMP_SPINCOUNT": "5000"}, "5000")):
+        run = python("import fastsig", OMP_DISPLAY_ENV="VERBOSE", **environment)
+        assert re.findall(r"GOMP_SPINCOUNT = '(\d+)'", run.stderr) == [spins], run.stderr
