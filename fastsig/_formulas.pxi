@@ -121,24 +121,16 @@ cdef inline bint uniform(const floating **x, int k) noexcept nogil:
 
 # ---------------------------------------------------------------------------------------------- shared stages
 
-cdef inline floating clamp(floating x, floating low, floating high) noexcept nogil:
-    """x into [low, high], low < 0 < high; NaN stays NaN.
-
-    float32 compares bit patterns as integers, which vectorises to two min instructions: shifting all patterns by
-    0x7fffff moves the NaNs of both signs outside of the two ranges that are cut. AVX2 lacks 64-bit integer min.
-    """
-    cdef uint32_t u, lowest
-    cdef int32_t i, highest
+cdef inline floating hidden(floating x) noexcept nogil:
     if floating is float:
-        u = float_bits(x) + <uint32_t>0x7fffff
-        lowest = float_bits(low) + <uint32_t>0x7fffff
-        i = <int32_t>(u if u < lowest else lowest)
-        highest = <int32_t>(float_bits(high) + <uint32_t>0x7fffff)
-        i = i if i < highest else highest
-        return bits_float(<uint32_t>i - <uint32_t>0x7fffff)
+        return hidden_float(x)
     else:
-        x = low if x < low else x
-        return high if x > high else x
+        return hidden_double(x)
+
+cdef inline floating clamp(floating x, floating low, floating high) noexcept nogil:
+    """x into [low, high], which are hidden() or come from outside; a NaN in x, and no other, stays."""
+    x = low if low > x else x
+    return high if high < x else x
 
 cdef inline floating magnitude(floating x) noexcept nogil:
     if floating is float:
@@ -266,11 +258,22 @@ cdef inline floating sigmoid_exponential(floating x, floating *scale) noexcept n
     else:
         return exp_reduce(-x, -300, scale)
 
-cdef inline floating sigmoid_reduce(floating x, floating *scale) noexcept nogil:
+cdef inline floating sigmoid_low(const floating *_) noexcept nogil:
+    """From where on downwards sigmoid rounds to 0."""
     if floating is float:
-        return sigmoid_exponential(clamp(x, <float>-104.0, <float>40.0), scale)
+        return hidden_float(<float>-104.0)
     else:
-        return sigmoid_exponential(clamp(x, -746.0, 50.0), scale)
+        return hidden_double(-746.0)
+
+cdef inline floating sigmoid_high(const floating *_) noexcept nogil:
+    """From where on it rounds to 1."""
+    if floating is float:
+        return hidden_float(<float>40.0)
+    else:
+        return hidden_double(50.0)
+
+cdef inline floating sigmoid_reduce(floating x, floating low, floating high, floating *scale) noexcept nogil:
+    return sigmoid_exponential(clamp(x, low, high), scale)
 
 cdef inline floating sigmoid_finish(floating t, floating scale) noexcept nogil:
     cdef floating unit = sigmoid_unit(t), p = expm1_poly(t), larger, smaller, sum, divisor, rest, y
@@ -287,16 +290,17 @@ cdef inline floating sigmoid_finish(floating t, floating scale) noexcept nogil:
         return unit * (y + y * ((1.0 - y * divisor) - y * rest))
 
 cdef floating sigmoid(floating x) noexcept nogil:
-    cdef floating scale = 0, t = sigmoid_reduce(x, &scale)
+    cdef floating scale = 0, t = sigmoid_reduce(x, sigmoid_low(&x), sigmoid_high(&x), &scale)
     return sigmoid_finish(t, scale)
 
 cdef void sigmoid_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef floating[BLOCK] t
     cdef floating[BLOCK] scale
     cdef const floating *a = x[0]
+    cdef floating low = sigmoid_low(a), high = sigmoid_high(a)
     cdef npy_intp i
     for i in range(whole(n, y)):
-        t[i] = sigmoid_reduce(a[i], &scale[i])
+        t[i] = sigmoid_reduce(a[i], low, high, &scale[i])
     for i in range(whole(n, y)):
         y[i] = sigmoid_finish(t[i], scale[i])
 
@@ -480,14 +484,9 @@ elementwise("relu6", 1, 0.2, <void *>relu6_block[float], <void *>relu6_block[dou
             <void *>relu6[float], <void *>relu6[double])
 
 
-cdef inline floating clip(floating x, floating min_val, floating max_val) noexcept nogil:
-    """NaN comes through from x alone."""
-    x = min_val if min_val > x else x
-    return max_val if max_val < x else x
-
 cdef inline floating hard_tanh(floating x, floating min_val, floating max_val) noexcept nogil:
     """NaN comes through from all three, as from np.clip."""
-    x = clip(x, min_val, max_val)
+    x = clamp(x, min_val, max_val)
     x = min_val if min_val != min_val else x
     return max_val if max_val != max_val else x
 
@@ -501,7 +500,7 @@ cdef void hard_tanh_block(const floating **x, floating *y, npy_intp n) noexcept 
         low, high = min_val[0], max_val[0]
         nan = low if low != low else high if high != high else <floating>-0.0
         for i in range(whole(n, y)):
-            y[i] = clip(a[i], low, high) + nan
+            y[i] = clamp(a[i], low, high) + nan
     else:
         for i in range(whole(n, y)):
             y[i] = hard_tanh(a[i], min_val[i], max_val[i])
@@ -518,34 +517,37 @@ cdef inline floating sixth(floating x) noexcept nogil:
     else:
         return sixth_double(x)
 
-cdef inline floating hard_sigmoid(floating x) noexcept nogil:
-    x = x + <floating>3.0
-    x = <floating>0.0 if x < 0 else x
-    x = <floating>6.0 if x > 6 else x
-    return sixth(x)
+cdef inline floating hard_gate(floating x, floating zero, floating six) noexcept nogil:
+    """The bounds are hidden, too, lest the compiler finish the arithmetic for each of them apart."""
+    return sixth(clamp(x + <floating>3.0, zero, six))
+
+cdef floating hard_sigmoid(floating x) noexcept nogil:
+    return hard_gate(x, hidden(<floating>0.0), hidden(<floating>6.0))
 
 cdef void hard_sigmoid_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef const floating *a = x[0]
+    cdef floating zero = hidden(<floating>0.0), six = hidden(<floating>6.0)
     cdef npy_intp i
     for i in range(whole(n, y)):
-        y[i] = hard_sigmoid(a[i])
+        y[i] = hard_gate(a[i], zero, six)
 
 elementwise("hard_sigmoid", 1, 0.2, <void *>hard_sigmoid_block[float], <void *>hard_sigmoid_block[double],
             <void *>hard_sigmoid[float], <void *>hard_sigmoid[double])
 
 
-cdef inline floating hard_swish(floating x) noexcept nogil:
-    cdef floating gate
-    x = <floating>-3.0 if x < -3 else x             # so that -inf gives -3 * 0 = -0.0
-    gate = x + <floating>3.0
-    gate = <floating>6.0 if gate > 6 else gate
-    return x * sixth(gate)
+cdef inline floating hard_swish_gated(floating x, floating least, floating zero, floating six) noexcept nogil:
+    x = least if least > x else x                   # -3: so that -inf gives -3 * 0 = -0.0
+    return x * hard_gate(x, zero, six)
+
+cdef floating hard_swish(floating x) noexcept nogil:
+    return hard_swish_gated(x, hidden(<floating>-3.0), hidden(<floating>0.0), hidden(<floating>6.0))
 
 cdef void hard_swish_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef const floating *a = x[0]
+    cdef floating least = hidden(<floating>-3.0), zero = hidden(<floating>0.0), six = hidden(<floating>6.0)
     cdef npy_intp i
     for i in range(whole(n, y)):
-        y[i] = hard_swish(a[i])
+        y[i] = hard_swish_gated(a[i], least, zero, six)
 
 elementwise("hard_swish", 1, 0.2, <void *>hard_swish_block[float], <void *>hard_swish_block[double],
             <void *>hard_swish[float], <void *>hard_swish[double])
@@ -553,16 +555,26 @@ elementwise("hard_swish", 1, 0.2, <void *>hard_swish_block[float], <void *>hard_
 
 # ---------------------------------------------------------------------------------------------- softsign
 
-cdef inline floating softsign(floating x) noexcept nogil:
-    """Clamped where it has long been 1, lest it be inf / inf."""
-    x = clamp(x, <floating>-1e30, <floating>1e30)
+cdef inline floating softsign_far(const floating *_) noexcept nogil:
+    """Where it has long been 1: beyond, it would be inf / inf."""
+    if floating is float:
+        return hidden_float(<float>1e30)
+    else:
+        return hidden_double(1e30)
+
+cdef inline floating softsign_clamped(floating x, floating far) noexcept nogil:
+    x = clamp(x, -far, far)
     return x / (<floating>1.0 + magnitude(x))
+
+cdef floating softsign(floating x) noexcept nogil:
+    return softsign_clamped(x, softsign_far(&x))
 
 cdef void softsign_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef const floating *a = x[0]
+    cdef floating far = softsign_far(a)
     cdef npy_intp i
     for i in range(whole(n, y)):
-        y[i] = softsign(a[i])
+        y[i] = softsign_clamped(a[i], far)
 
 elementwise("softsign", 1, 0.25, <void *>softsign_block[float], <void *>softsign_block[double],
             <void *>softsign[float], <void *>softsign[double])

@@ -350,11 +350,12 @@ elementwise("celu_backward", 3, 0.7, <void *>celu_backward_block[float], <void *
 # ---------------------------------------------------------------------------------------------- softplus, log_sigmoid
 # softplus' = sigmoid(beta x) and log_sigmoid' = sigmoid(-x).
 
-cdef inline floating softplus_slope_reduce(floating x, floating beta, floating *scale) noexcept nogil:
+cdef inline floating softplus_slope_reduce(floating x, floating beta, floating low, floating high,
+                                           floating *scale) noexcept nogil:
     """sigmoid_reduce(x beta) with what the product lost."""
     cdef floating z = x * beta, rest = rounded_off(x, beta, z)
     rest = rest if magnitude(rest) < 1 else <floating>0.0       # not if the product is clamped
-    return sigmoid_reduce(z, scale) - rest
+    return sigmoid_reduce(z, low, high, scale) - rest
 
 cdef void softplus_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef floating[BLOCK] t
@@ -362,9 +363,10 @@ cdef void softplus_backward_block(const floating **x, floating *y, npy_intp n) n
     cdef const floating *g = x[0]
     cdef const floating *a = x[1]
     cdef const floating *beta = x[2]
+    cdef floating low = sigmoid_low(a), high = sigmoid_high(a)
     cdef npy_intp i
     for i in range(whole(n, y)):
-        t[i] = softplus_slope_reduce(a[i], beta[i], &scale[i])
+        t[i] = softplus_slope_reduce(a[i], beta[i], low, high, &scale[i])
     for i in range(whole(n, y)):
         y[i] = g[i] * sigmoid_finish(t[i], scale[i])
 
@@ -376,9 +378,10 @@ cdef void log_sigmoid_backward_block(const floating **x, floating *y, npy_intp n
     cdef floating[BLOCK] scale
     cdef const floating *g = x[0]
     cdef const floating *a = x[1]
+    cdef floating low = sigmoid_low(a), high = sigmoid_high(a)
     cdef npy_intp i
     for i in range(whole(n, y)):
-        t[i] = sigmoid_reduce(-a[i], &scale[i])
+        t[i] = sigmoid_reduce(-a[i], low, high, &scale[i])
     for i in range(whole(n, y)):
         y[i] = g[i] * sigmoid_finish(t[i], scale[i])
 
