@@ -295,7 +295,7 @@ cdef void short_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLo
 
 cdef inline floating exp_total(const floating *x, floating m, floating *y, npy_intp n, bint rest) noexcept nogil:
     """exp(x - m), of up to a block, to y, which may be x; returns their sum."""
-    cdef floating[2 * LANES] tail
+    cdef floating[LANES] tail
     cdef npy_intp whole = n & ~<npy_intp>(LANES - 1)
     if whole == n:
         scaled_exp_block(x, m, y, n)
