@@ -73,7 +73,7 @@ case " $* " in *" {flag} "*) echo "unknown option {flag}" >&2; exit 1;; esac
 exec {compiler(session, name)} "$@"
 """)
     script.chmod(0o755)
-    return str(script)
+    return str(script.resolve())
 
 
 @nox.session(python=["3.10", "3.11", "3.12", "3.13", "3.14", "3.13t", "3.14t"])
