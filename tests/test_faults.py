@@ -398,12 +398,13 @@ for kind, work in kinds.items():
     assert max(more) < 50, (kind, more)
     tracemalloc.start()
     run(work, 3 * len(work))
+    gc.collect()
     before = tracemalloc.get_traced_memory()[0]
     run(work, {count} // 10)
     gc.collect()
     grown = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
-    assert grown < 5000, (kind, grown)
+    assert grown < 40_000, (kind, grown)  # CPython's lists of free objects
 """
     passes(IMPORTS + code, timeout=60 + count / 1000)
 
