@@ -814,33 +814,29 @@ def parse():
 def main():
     arguments = parse()
     faulthandler.enable()
-    backends = [
-        name for name in arguments.backend if not (why := why_not(name)[0]) or print(f"{name} is left out: {why}")
-    ]
-    packages = {name: imported_on(name) for name in backends}
+    absent = {name: why for name in arguments.backend if (why := why_not(name)[0])}
+    packages = {name: imported_on(name) for name in arguments.backend if name not in absent}
     end = time.monotonic() + 60 * arguments.minutes
-    counts = {(name, backend): 0 for name in arguments.function for backend in backends}
+    counts = {(name, backend): 0 for name in arguments.function for backend in packages}
     findings = []
     seeds = itertools.count(time.time_ns() // 10**9) if arguments.seed is None else [arguments.seed]
     for seed, (name, backend) in ((seed, key) for seed in seeds for key in counts):
         if time.monotonic() > end and arguments.seed is None:
             break
+        if (name, backend) == next(iter(counts)):
+            print(f"seed {seed}: {sum(counts.values()):,} calls, {len(findings)} findings", flush=True)
         done, found = fuzz(packages[backend], name, arguments.examples, seed)
         counts[name, backend] += done
         if found:
             command = f"--seed {seed} --examples {arguments.examples} --function {name} --backend {backend}"
             findings.append(f"{command}: {repr(found).splitlines()[0]}")
             print(f"python tests/fuzz.py {command}", *traceback.format_exception(found), sep="\n", flush=True)
-    report(counts, backends, findings)
-    return 1 if findings else 0
-
-
-def report(counts, backends, findings):
-    """How many calls there were, and what was found."""
-    print(f"{'calls':<28}" + "".join(f"{backend:>12}" for backend in backends))
-    for name in dict.fromkeys(name for name, _ in counts):
-        print(f"{name:<28}" + "".join(f"{counts[name, backend]:>12,}" for backend in backends))
+    print(f"{'calls':<28}" + "".join(f"{backend:>12}" for backend in packages))
+    for name in arguments.function:
+        print(f"{name:<28}" + "".join(f"{counts[name, backend]:>12,}" for backend in packages))
     print(f"{sum(counts.values()):,} calls, {len(findings)} findings", *findings, sep="\n")
+    print(*(f"without {name}: {why}" for name, why in absent.items()), sep="\n")
+    return 1 if findings else 0
 
 
 if __name__ == "__main__":
