@@ -64,9 +64,9 @@ def _over_axes(name):
             operands = _broadcast(name, operands, axis)
         shape = np.shape(operands[0])  # an object of no shape, such as an xarray.Dataset, says so itself
         if where is not True:
-            where = np.broadcast_to(where, shape)
-            if "dtype" in kwargs:  # a gufunc would ask it of the mask, too
-                dtype = kwargs.pop("dtype")
+            where = _mask(where, shape)
+            dtype = kwargs.pop("dtype", None)
+            if dtype is not None:  # a gufunc would ask it of the mask, too
                 kwargs["signature"] = (*[dtype] * len(operands), bool, dtype)
         if type(axis) is not int or not shape:
             axes = _axes(name, axis, len(shape))
@@ -78,6 +78,14 @@ def _over_axes(name):
         return masked(*operands, where, axis=axis, out=out, **kwargs)
 
     return call
+
+
+def _mask(where, shape):
+    """where= of this shape. A list may be of numbers, as in NumPy's ufuncs, and as an empty one is."""
+    where = np.broadcast_to(np.array(where, bool) if isinstance(where, (list, tuple)) else where, shape)
+    if where.dtype != bool:
+        raise TypeError(f"where must be of bools, not of {where.dtype}")
+    return where
 
 
 def _broadcast(name, operands, axis):
@@ -108,8 +116,7 @@ def _flattened(call, ufunc, operands, axes, out, where, kwargs):
     operands, where = [flat(x) for x in operands], where if where is True else flat(where)
     if ufunc.signature.endswith("()"):  # the result lies along the other axes
         return call(operands, -1, out, where, kwargs)
-    if isinstance(out, tuple) and len(out) == 1:
-        (out,) = out
+    (out,) = out if isinstance(out, tuple) else (out,)
     if out is None or out is ...:
         result = call(operands, -1, None, where, kwargs).reshape(moved_shape).transpose(back)
         if kwargs.get("order", "K") != "K":
@@ -233,12 +240,13 @@ def _reduction(row):
                 raise ValueError(f"{row.name}: out has shape {out.shape}, the result has {shape}")
             target = out.squeeze(axes) if keepdims else out
         if b is not None:
-            result, sign = _weighted(x, b, axes, np.broadcast_to(where, x.shape), dtype)
+            result, sign = _weighted(x, b, axes, _mask(where, x.shape), dtype)
             result = result if return_sign else np.where(sign < 0, np.asarray(np.nan, dtype), result)
-            result = np.positive(result, out=target, casting=kwargs.get("casting", "same_kind"))
         else:
-            result = call((x,), axes[0] if len(axes) == 1 else axes, target, where, kwargs)
+            result = call((x,), axes[0] if len(axes) == 1 else axes, None if return_sign else target, where, kwargs)
             sign = np.where(np.isnan(result), result, result > -np.inf).astype(result.dtype) if return_sign else None
+        if b is not None or return_sign:  # of which `out` may hold less than the sign depends on
+            result = np.positive(result, out=target, casting=kwargs.get("casting", "same_kind"))
         if keepdims:
             result, sign = np.expand_dims(result, axes), sign if sign is None else np.expand_dims(sign, axes)
         result = out if isinstance(out, np.ndarray) else result

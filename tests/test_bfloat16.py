@@ -315,6 +315,18 @@ def test_gradients_along_an_axis(fs, row, shape):
                 gradient(grad, operand, axis, where=wrong)
 
 
+@each_rows
+def test_no_dtype_beside_a_mask(fs, row):
+    """dtype=None is as good as none, also where dtypes differ."""
+    mask = np.array([True, False, True])
+    for dtypes in itertools.product((BFLOAT16, np.float32, np.float64), repeat=2):
+        pair = [np.ones(3, dtype) for dtype in dtypes]
+        got = getattr(fs.backward, row.name)(*pair, where=mask, dtype=None)  # first: NumPy remembers what it found
+        expected = getattr(fs.backward, row.name)(*pair, where=mask)
+        assert got.dtype == expected.dtype == np.result_type(*pair)
+        np.testing.assert_array_equal(wide(got), wide(expected))
+
+
 @each_row
 def test_threads(compiled, row):
     """The same bits on any number of threads, and large calls do use them."""

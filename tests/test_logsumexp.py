@@ -268,6 +268,16 @@ def test_out(fs, axis, keepdims, options):
             logsumexp(out=wrong)
 
 
+@pytest.mark.parametrize("b", [None, 1])
+def test_sign_does_not_depend_on_out(fs, b):
+    """Which may be of a dtype in which the result is infinite."""
+    x, out = np.array([[-1e6, -1e6], [1.0, 2.0], [-inf, -inf]]), np.zeros(3, np.float16)
+    with np.errstate(over="ignore"):  # the cast is NumPy's own
+        got, sign = fs.logsumexp(x, 1, b, return_sign=True, out=out)
+    assert got is out and out[0] == -inf
+    np.testing.assert_array_equal(sign, np.array([1.0, 1.0, 0.0]), strict=True)
+
+
 def test_out_may_overlap(fs):
     x = normal((5, 5))
     expected = fs.logsumexp(x, 1)

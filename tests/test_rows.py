@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.special
 from layouts import EMPTY, GUARD, LAYOUTS, assert_same, assert_same_bits, place
-from oracle import ROWS, along, hole
+from oracle import REDUCTIONS, ROWS, along, hole
 
 each_rows = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 each_real = pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -256,6 +256,22 @@ def test_special_masks(fs, row, dtype, n):
     assert np.isnan(got[3]).all()
 
 
+@pytest.mark.parametrize("row", ROWS + REDUCTIONS, ids=lambda row: row.name)
+def test_mask_from_a_list(fs, row):
+    """Which a ufunc takes to be of bools, also if it is empty; not so an array of numbers."""
+    function, x = getattr(fs, row.name), np.array([1.0, 2.0, 3.0])
+    for mask in ([True, False, True], (1, 0, 1), [0.5, 0.0, 2]):
+        for axis in (-1, None):
+            assert_same(fs, function(x, axis, where=mask), function(x, axis, where=np.array(mask, bool)))
+        np.testing.assert_array_equal(np.add(x, 1, where=mask, out=np.zeros(3)), np.where(mask, x + 1, 0))
+        with pytest.raises(TypeError):
+            function(x, where=np.array(mask, float))
+    assert function(x[:0], -1, where=[]).shape == function(x[:0], -1).shape
+    assert fs.logsumexp(x[:0], -1, b=2, where=[]) == -np.inf
+    with pytest.raises(TypeError):
+        fs.logsumexp(x, b=x, where=np.array([1, 0, 1]))
+
+
 @each_rows
 @each_real
 def test_mask_equals_leaving_out(fs, row, dtype):
@@ -350,8 +366,9 @@ def test_out_over_several_axes(fs, row):
     """The same rules as over one axis, also where `out` cannot be written through a view."""
     function, x = getattr(fs, row.name), np.arange(6.0).reshape(2, 3)
     for wrong in (x.tolist(), "a", False, (), (x, x)):
-        with pytest.raises((TypeError, ValueError)):
-            function(x, axis=None, out=wrong)
+        for axis in (None, -1):
+            with pytest.raises(ValueError if isinstance(wrong, tuple) else TypeError):
+                function(x, axis=axis, out=wrong)
     for axis in ((0, 1), (1, 0)):
         out = np.full((2, 3), 7.0, np.float32)
         with pytest.raises(TypeError):
