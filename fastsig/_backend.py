@@ -66,7 +66,7 @@ def _short_spin():
     """
     ours = not SPIN_SETTINGS & os.environ.keys()
     if ours:
-        os.environ["GOMP_SPINCOUNT"] = "1000"
+        os.environ["GOMP_SPINCOUNT"] = "4000"
     try:
         yield
     finally:
