@@ -159,8 +159,8 @@ cdef void release_threads(int n) noexcept nogil:
 
 
 # A call's work is shared in equal, contiguous parts, the same ones in each call: what a thread reads and writes stays
-# in its own CPU's cache. They are taken in chunks, and a thread that is done with its own part goes on with the others':
-# a worker that wakes up late finds less left to do.
+# in its own CPU's cache. They are taken in chunks, and a thread that is done with its own part goes on with those of
+# the others: a worker that wakes up late finds less left to do.
 
 cdef int share_out(Share *shares, int threads, long long begin, long long end, long long unit) noexcept nogil:
     """[begin, end) in parts that begin at multiples of `unit` from there; returns how many."""
