@@ -7,8 +7,8 @@ Every function of the table and its gradient, float32 and float64, one thread, o
 than there; --store writes that file anew. The counts are the compiler's as much as the source's: with another one than
 the file names, the differences are shown, but are no error.
 
-Calls are counted from one call of getppid() to the next, at which callgrind writes down its counts. As many calls again
-as before, without those, is what the calls alone take.
+Calls are counted from one call of getppid() to the next, at which callgrind writes down its counts. Twice as many
+calls, less those, is what the calls alone take.
 """
 
 import argparse
@@ -65,11 +65,12 @@ def make_calls():
     for name, call, size in cells():
         few = max(1, 2 * ELEMENTS // size)
         elements[name] = few * size
-        for count in (1, few, 2 * few):
-            os.getppid()
+        call()  # to warm up
+        os.getppid()
+        for count in (few, 2 * few):
             for _ in range(count):
                 call()
-    os.getppid()
+            os.getppid()
     print(json.dumps(elements))
 
 
@@ -86,10 +87,10 @@ def count(kernels):
         def total(dump):
             return int(re.search(r"^(?:summary|totals): (\d+)", Path(folder, f"out.{dump}").read_text(), re.M)[1])
 
-        # Dump 1 is what comes before all cells, and the first of a cell's three is of a call to warm up.
+        # Of the three dumps of a cell, counted from 1, the first is what prepares it.
         elements = json.loads(done.stdout.splitlines()[-1])
         return {
-            name: round((total(3 * i + 4) - total(3 * i + 3)) / n, 3) for i, (name, n) in enumerate(elements.items())
+            name: round((total(3 * i + 3) - total(3 * i + 2)) / n, 3) for i, (name, n) in enumerate(elements.items())
         }
 
 

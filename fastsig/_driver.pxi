@@ -20,6 +20,7 @@ cdef extern from *:
 
 cdef enum:
     CACHED = 500_000        # bytes of an operand that may well be in the cache
+    CHUNK_NS = 5_000        # what a thread of a team takes at a time
 
 ctypedef fused word:
     uint8_t
@@ -163,9 +164,12 @@ cdef inline void spread(word *block, npy_intp n) noexcept nogil:
     for j in range(n):
         block[j] = first
 
-cdef void run(char **args, npy_intp begin, npy_intp end, const npy_intp *steps, const Loop *loop,
+cdef void run(char **args, npy_intp begin, npy_intp end, const npy_intp *steps, const Loop *loop, bint far,
               word *_) noexcept nogil:
-    """Elements [begin, end) in blocks. Never writes to args or steps: NumPy's where= driver uses them again."""
+    """Elements [begin, end) in blocks. `far`: of so many that most come from memory, not from a cache.
+
+    Never writes to args or steps: NumPy's where= driver uses them again.
+    """
     cdef Block[MAX_IN] blocks
     cdef Block result
     cdef const void *x[2 * MAX_IN]          # the operands, and again those that are uniform
@@ -177,7 +181,7 @@ cdef void run(char **args, npy_intp begin, npy_intp end, const npy_intp *steps, 
     cdef npy_intp most = head_of(out + begin * out_step, end - begin, out_step, loop, _) or BLOCK
     cdef int k
     # While a kernel computes, the next block can come from memory; one that does little waits for memory anyway.
-    cdef bint ahead = (end - begin) * <npy_intp>sizeof(word) > CACHED and loop.cost > 0.07 * sizeof(word)
+    cdef bint ahead = far and loop.cost > 0.07 * sizeof(word)
     for k in range(loop.nin):
         load[k] = loop.load if k == 0 or loop.load_all else NULL
         x[k] = &blocks[k] if k < loop.operands else loop.defaults[k]
@@ -216,16 +220,17 @@ cdef void run(char **args, npy_intp begin, npy_intp end, const npy_intp *steps, 
             scatter(<word *>&result, out + i * out_step, out_step, n, loop.store)
         i += n
 
-cdef inline npy_intp chunk_of(npy_intp n, int threads, npy_intp unit) noexcept nogil:
-    """How many of n things a thread takes at a time, a multiple of `unit`."""
-    return max(unit, (n // (threads * 8) + unit - 1) // unit * unit)
+cdef inline npy_intp chunk_of(npy_intp n, int threads, double ns, npy_intp unit) noexcept nogil:
+    """How many of n things, of so many nanoseconds each, a thread takes at a time, a multiple of `unit`: few enough
+    that none has long to wait for another one's last."""
+    return max(unit, (min(n // (threads * 8), <npy_intp>(CHUNK_NS / ns)) + unit - 1) // unit * unit)
 
 cdef void run_shares(char **args, npy_intp head, npy_intp chunk, const npy_intp *steps, const Loop *loop,
-                     Share *shares, int count, int thread, word *_) noexcept nogil:
+                     Share *shares, int count, int thread, bint far, word *_) noexcept nogil:
     """What one thread of a team does; the first piece begins with the head."""
     cdef Share piece
     while take(shares, count, thread, chunk, &piece):
-        run(args, piece.next if piece.next > head else 0, piece.end, steps, loop, _)
+        run(args, piece.next if piece.next > head else 0, piece.end, steps, loop, far, _)
 
 cdef void drive(word **args, const npy_intp *dims, const npy_intp *steps, void *data) noexcept nogil:
     """A ufunc's inner loop, on several threads when they pay."""
@@ -235,14 +240,15 @@ cdef void drive(word **args, const npy_intp *dims, const npy_intp *steps, void *
     cdef Share[MAX_SHARES] shares
     cdef void *team = NULL
     cdef int count, thread, threads = acquire_threads(n * loop.cost, &team) if n * loop.cost > PARALLEL_NS else 0
+    cdef bint far = n * <npy_intp>sizeof(word) > CACHED
     if threads > 1:
         head = head_of(operands[loop.operands], n, steps[loop.operands], loop, args[0])
-        chunk = max(chunk_of(n, threads, BLOCK), <npy_intp>(8 * BLOCK))
+        chunk = chunk_of(n, threads, loop.cost, 8 * BLOCK)
         count = share_out(shares, threads, head, n, BLOCK)
         for thread in prange(threads, num_threads=threads, schedule="static", chunksize=1):
             join_team(team)
-            run_shares(operands, head, chunk, steps, loop, shares, count, thread, args[0])
+            run_shares(operands, head, chunk, steps, loop, shares, count, thread, far, args[0])
     else:
-        run(operands, 0, n, steps, loop, args[0])
+        run(operands, 0, n, steps, loop, far, args[0])
     release_threads(threads)
     clear_fp_flags()

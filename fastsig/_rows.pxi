@@ -38,6 +38,7 @@ cdef struct Layout:         # one call's operands; strides in bytes, [row, eleme
     const char *mask        # or NULL
     char *y
     npy_intp n
+    bint far                # so many rows that most come from memory, not from a cache
     npy_intp[2] x_step
     npy_intp[2] grad_step
     npy_intp[2] mask_step
@@ -84,14 +85,27 @@ cdef inline void max_halves(floating *lanes, npy_intp half) noexcept nogil:
     for j in range(half):
         lanes[j] = lanes[half + j] if lanes[half + j] > lanes[j] else lanes[j]
 
+cdef inline floating higher(floating a, floating b) noexcept nogil:
+    return a if a > b else b
+
 cdef inline floating maximum(const floating *x, npy_intp n) noexcept nogil:
     """The maximum. Explicit lanes, as a plain reduction stays scalar; the last ones overlap.
 
     A NaN may win or be ignored: it comes back through the sum.
     """
-    cdef floating[2 * LANES] lanes
+    cdef floating[4 * LANES] lanes
     cdef npy_intp i, j
-    if n >= 2 * LANES:
+    if n >= 16 * LANES:
+        for j in range(4 * LANES):
+            lanes[j] = x[j]
+        i = 4 * LANES
+        while i < n:
+            i = min(i, n - 4 * LANES)
+            for j in range(4 * LANES):
+                lanes[j] = x[i + j] if x[i + j] > lanes[j] else lanes[j]
+            i += 4 * LANES
+        max_halves(lanes, 32)
+    elif n >= 2 * LANES:
         for j in range(2 * LANES):
             lanes[j] = x[j]
         i = 2 * LANES
@@ -120,12 +134,13 @@ cdef inline void add_halves(floating *lanes, npy_intp half) noexcept nogil:
     for j in range(half):
         lanes[j] += lanes[half + j]
 
-cdef inline void fold(floating *lanes) noexcept nogil:
-    """The sum of LANES partial sums to the first. Constant trip counts become straight vector code."""
+cdef inline floating fold(floating *lanes) noexcept nogil:
+    """The sum of LANES partial sums. Constant trip counts become straight vector code."""
     add_halves(lanes, 8)
     add_halves(lanes, 4)
     add_halves(lanes, 2)
     add_halves(lanes, 1)
+    return lanes[0]
 
 cdef inline floating without_units(floating e) noexcept nogil:
     return <floating>0 if e == exp_unit(e) else e
@@ -142,8 +157,7 @@ cdef inline floating total_with(const floating *e, npy_intp whole, const floatin
             lanes[j] += without_units(e[i + j]) if rest else e[i + j]
     for j in range(LANES):
         lanes[j] += without_units(tail[j]) if rest else tail[j]
-    fold(lanes)
-    return lanes[0]
+    return fold(lanes)
 
 cdef inline floating total(const floating *e, npy_intp n, bint rest) noexcept nogil:
     """Likewise of n, a multiple of LANES."""
@@ -255,7 +269,7 @@ cdef void short_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLo
     cdef const floating *x
     cdef floating *y
     cdef floating m
-    cdef bint ahead = at.x_step[1] == sizeof(floating) and (end - begin) * n * <npy_intp>sizeof(floating) > CACHED
+    cdef bint ahead = at.far and at.x_step[1] == sizeof(floating)
     while row < end:
         rows = min(most, end - row)
         for r in range(rows):
@@ -268,12 +282,14 @@ cdef void short_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLo
                 if not loop.reduces and at.y_step[1] == sizeof(floating):
                     fetch(at.y + (row + r) * at.y_step[0], n * sizeof(floating))
         scaled_exp_block(z, <floating>0, e, rows * width)
+        for r in range(rows):
+            norm[r] = total(e + r * width, width, False)
         dominated = 0
         for r in range(rows):
-            m = total(e + r * width, width, False)
-            norm[r] = normaliser(m, m, exp_unit(m), loop.logarithm)
-            dominated_row[dominated] = r            # kept by the next line; a branch here would be mispredicted
-            dominated += needs_rest(m, exp_unit(m))
+            if loop.logarithm:
+                dominated_row[dominated] = r            # kept by the next line; a branch here would be mispredicted
+                dominated += needs_rest(norm[r], exp_unit(m))
+            norm[r] = normaliser(norm[r], norm[r], exp_unit(m), loop.logarithm)
         if loop.logarithm:
             for r in range(dominated):
                 norm[dominated_row[r]] = total(e + dominated_row[r] * width, width, True) / exp_unit(m)
@@ -315,31 +331,36 @@ cdef void long_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoo
     cdef npy_intp row, i, j, n
     cdef const floating *x
     cdef floating *y
-    cdef floating m, factor
+    cdef floating m, factor, next = -INFINITY
     cdef double sum, rest
     # The exponentials wait in the output if it can hold them; so does a logarithm's x - m, unless x is still near.
     cdef bint keep = (target(at, 0, 0, e, loop.store) != e and not loop.reduces
                       and not (loop.logarithm and at.n * <npy_intp>sizeof(floating) < NEAR))
-    cdef bint ahead = at.x_step[1] == sizeof(floating) and (end - begin) * at.n * <npy_intp>sizeof(floating) > CACHED
+    cdef bint beside = at.n * <npy_intp>sizeof(floating) < 65536
+    cdef bint ahead = at.far and at.x_step[1] == sizeof(floating)
     for row in range(begin, end):
-        m = -INFINITY
-        for i from 0 <= i < at.n by BLOCK:
-            n = min(<npy_intp>BLOCK, at.n - i)
-            factor = maximum(read(at, row, i, n, z, loop.load), n)
-            m = factor if factor > m else m
-        if ahead and row + 1 < end:
-            fetch(at.x + (row + 1) * at.x_step[0], min(at.n, <npy_intp>(2 * BLOCK)) * sizeof(floating))
+        m = next
+        if row == begin or not beside:
+            m = -INFINITY
+            for i from 0 <= i < at.n by BLOCK:
+                n = min(<npy_intp>BLOCK, at.n - i)
+                m = higher(maximum(read(at, row, i, n, z, loop.load), n), m)
+        next = -INFINITY
         sum = rest = 0
         for i from 0 <= i < at.n by BLOCK:
             n = min(<npy_intp>BLOCK, at.n - i)
             x = read(at, row, i, n, z, loop.load)
             y = target(at, row, i, e, loop.store) if keep else e
+            if ahead and beside and row + 1 < end:
+                fetch(at.x + (row + 1) * at.x_step[0] + i * sizeof(floating), n * sizeof(floating))
             if keep and loop.logarithm:
                 for j in range(n):
                     y[j] = x[j] - m
                 sum += exp_total(y, <floating>0, e, n, False)
             else:
                 sum += exp_total(x, m, y, n, False)
+            if beside and row + 1 < end:                       # memory is read while the exponentials are computed
+                next = higher(maximum(read(at, row + 1, i, n, z, loop.load), n), next)
         if loop.logarithm and needs_rest(sum, exp_unit(m)):
             for i from 0 <= i < at.n by BLOCK:
                 n = min(<npy_intp>BLOCK, at.n - i)
@@ -594,8 +615,7 @@ cdef inline floating gradient_total(const floating *grad, const floating *y, npy
                 lanes[j] += grad[i + j] * y[i + j]
         for j in range(LANES):
             lanes[j] += last_grad[j] * last_y[j]
-    fold(lanes)
-    return lanes[0]
+    return fold(lanes)
 
 cdef inline const floating *read_gradient(const Layout *at, const char *p, const npy_intp *step, npy_intp row,
                                           npy_intp i, npy_intp n, floating *block, Load load) noexcept nogil:
@@ -766,7 +786,7 @@ cdef void share_rows(const Layout *at, npy_intp rows, const RowLoop *loop, float
         threads = acquire_threads(rows * at.n * loop.cost, &team)
     if threads > 1:
         unit = WIDE if across_rows(at, rows, loop, _) else 1
-        chunk = chunk_of(rows, threads, unit)
+        chunk = chunk_of(rows, threads, at.n * loop.cost, unit)
         count = share_out(shares, threads, 0, rows, unit)
         for thread in prange(threads, num_threads=threads, schedule="static", chunksize=1):
             join_team(team)
@@ -782,6 +802,7 @@ cdef void drive_rows(floating **args, const npy_intp *dims, const npy_intp *step
     cdef int x = 1 if loop.gradient else 0, mask = x + 1, y = mask + (1 if loop.masked else 0), nargs = y + 1
     cdef Layout at
     at.n = dims[1]
+    at.far = dims[0] * dims[1] * <npy_intp>sizeof(floating) > CACHED
     at.grad, at.x, at.y = <const char *>args[0], <const char *>args[x], <char *>args[y]
     at.mask = NULL
     if loop.masked:
