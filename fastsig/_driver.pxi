@@ -20,7 +20,7 @@ cdef extern from *:
 
 cdef enum:
     CACHED = 500_000        # bytes of an operand that may well be in the cache
-    CHUNK_NS = 5_000        # what a thread of a team takes at a time
+    CHUNK_NS = 25_000        # what a thread of a team takes at a time
 
 ctypedef fused word:
     uint8_t
@@ -164,9 +164,9 @@ cdef inline void spread(word *block, npy_intp n) noexcept nogil:
     for j in range(n):
         block[j] = first
 
-cdef void run(char **args, npy_intp begin, npy_intp end, const npy_intp *steps, const Loop *loop, bint far,
+cdef void run(char **args, npy_intp begin, npy_intp end, const npy_intp *steps, const Loop *loop, npy_intp far,
               word *_) noexcept nogil:
-    """Elements [begin, end) in blocks. `far`: of so many that most come from memory, not from a cache.
+    """Elements [begin, end) in blocks. `far`: of how many, if of so many that most come from memory, not from a cache.
 
     Never writes to args or steps: NumPy's where= driver uses them again.
     """
@@ -181,7 +181,7 @@ cdef void run(char **args, npy_intp begin, npy_intp end, const npy_intp *steps, 
     cdef npy_intp most = head_of(out + begin * out_step, end - begin, out_step, loop, _) or BLOCK
     cdef int k
     # While a kernel computes, the next block can come from memory; one that does little waits for memory anyway.
-    cdef bint ahead = far and loop.cost > 0.07 * sizeof(word)
+    cdef npy_intp ahead = far if loop.cost > 0.07 * sizeof(word) else 0
     for k in range(loop.nin):
         load[k] = loop.load if k == 0 or loop.load_all else NULL
         x[k] = &blocks[k] if k < loop.operands else loop.defaults[k]
@@ -211,7 +211,7 @@ cdef void run(char **args, npy_intp begin, npy_intp end, const npy_intp *steps, 
                     for j in range(n, padded):
                         block[j] = 0
                 x[k] = block
-            if ahead and i + n + BLOCK <= end and steps[k] == sizeof(word):
+            if i + n + BLOCK <= ahead and steps[k] == sizeof(word):
                 fetch(source + n * steps[k], BLOCK * sizeof(word))
         if n == padded and loop.store == NULL and out_step == sizeof(word):
             loop.kernel(x, out + i * out_step, n)
@@ -226,7 +226,7 @@ cdef inline npy_intp chunk_of(npy_intp n, int threads, double ns, npy_intp unit)
     return max(unit, (min(n // (threads * 8), <npy_intp>(CHUNK_NS / ns)) + unit - 1) // unit * unit)
 
 cdef void run_shares(char **args, npy_intp head, npy_intp chunk, const npy_intp *steps, const Loop *loop,
-                     Share *shares, int count, int thread, bint far, word *_) noexcept nogil:
+                     Share *shares, int count, int thread, npy_intp far, word *_) noexcept nogil:
     """What one thread of a team does; the first piece begins with the head."""
     cdef Share piece
     while take(shares, count, thread, chunk, &piece):
@@ -240,7 +240,7 @@ cdef void drive(word **args, const npy_intp *dims, const npy_intp *steps, void *
     cdef Share[MAX_SHARES] shares
     cdef void *team = NULL
     cdef int count, thread, threads = acquire_threads(n * loop.cost, &team) if n * loop.cost > PARALLEL_NS else 0
-    cdef bint far = n * <npy_intp>sizeof(word) > CACHED
+    cdef npy_intp far = n if n * <npy_intp>sizeof(word) > CACHED else 0
     if threads > 1:
         head = head_of(operands[loop.operands], n, steps[loop.operands], loop, args[0])
         chunk = chunk_of(n, threads, loop.cost, 8 * BLOCK)

@@ -263,15 +263,16 @@ cdef void short_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLo
     cdef floating[BLOCK] top
     cdef floating[BLOCK] norm
     cdef npy_intp[BLOCK] dominated_row
-    cdef npy_intp n = at.n, row = begin, rows, r, dominated, width = whole_lanes(n)
+    cdef npy_intp n = at.n, row = begin, rows, lanes, r, dominated, width = whole_lanes(n)
     # As few as pay, to leave the nearest cache to input and output; a logarithm pays for many rows at once.
     cdef npy_intp most = BLOCK * (SPAN if loop.reduces else 2 if loop.logarithm else 1) // width
     cdef const floating *x
     cdef floating *y
-    cdef floating m
+    cdef floating m, unit = exp_unit(<floating>0)
     cdef bint ahead = at.far and at.x_step[1] == sizeof(floating)
     while row < end:
         rows = min(most, end - row)
+        lanes = whole_lanes(rows)
         for r in range(rows):
             x = read(at, row + r, 0, n, spare + r * width, loop.load)
             m = maximum(x, n)
@@ -284,17 +285,20 @@ cdef void short_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLo
         scaled_exp_block(z, <floating>0, e, rows * width)
         for r in range(rows):
             norm[r] = total(e + r * width, width, False)
-        dominated = 0
-        for r in range(rows):
-            if loop.logarithm:
-                dominated_row[dominated] = r            # kept by the next line; a branch here would be mispredicted
-                dominated += needs_rest(norm[r], exp_unit(m))
-            norm[r] = normaliser(norm[r], norm[r], exp_unit(m), loop.logarithm)
+        pad(norm, rows, lanes)
         if loop.logarithm:
+            dominated = 0
+            for r in range(rows):
+                dominated_row[dominated] = r        # kept by the next line; a branch here would be mispredicted
+                dominated += needs_rest(norm[r], unit)
+            for r in range(lanes):
+                norm[r] = (norm[r] - unit) / unit   # exact, or rounded once
             for r in range(dominated):
-                norm[dominated_row[r]] = total(e + dominated_row[r] * width, width, True) / exp_unit(m)
-            pad(norm, rows, whole_lanes(rows))
-            log1p_block(norm, norm, whole_lanes(rows))
+                norm[dominated_row[r]] = total(e + dominated_row[r] * width, width, True) / unit
+            log1p_block(norm, norm, lanes)
+        else:
+            for r in range(lanes):
+                norm[r] = <floating>1 / norm[r]
         if loop.reduces:
             write_sums(at, row, rows, top, norm, loop)
             row += rows
@@ -322,6 +326,14 @@ cdef inline floating exp_total(const floating *x, floating m, floating *y, npy_i
     memcpy(y + whole, tail, (n - whole) * sizeof(floating))
     return total_with(y, whole, tail, rest)
 
+cdef inline floating row_maximum(const Layout *at, npy_intp row, floating *block, Load load) noexcept nogil:
+    cdef floating m = -INFINITY
+    cdef npy_intp i, n
+    for i from 0 <= i < at.n by BLOCK:
+        n = min(<npy_intp>BLOCK, at.n - i)
+        m = higher(maximum(read(at, row, i, n, block, load), n), m)
+    return m
+
 cdef void long_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
     cdef Block z_block
     cdef Block e_block
@@ -336,22 +348,19 @@ cdef void long_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoo
     # The exponentials wait in the output if it can hold them; so does a logarithm's x - m, unless x is still near.
     cdef bint keep = (target(at, 0, 0, e, loop.store) != e and not loop.reduces
                       and not (loop.logarithm and at.n * <npy_intp>sizeof(floating) < NEAR))
+    # Of rows that the caches hold, the next one's maximum is found, which reads memory, while this one's exponentials
+    # are computed.
     cdef bint beside = at.n * <npy_intp>sizeof(floating) < 65536
-    cdef bint ahead = at.far and at.x_step[1] == sizeof(floating)
+    cdef bint ahead = beside and at.far and at.x_step[1] == sizeof(floating)
     for row in range(begin, end):
-        m = next
-        if row == begin or not beside:
-            m = -INFINITY
-            for i from 0 <= i < at.n by BLOCK:
-                n = min(<npy_intp>BLOCK, at.n - i)
-                m = higher(maximum(read(at, row, i, n, z, loop.load), n), m)
+        m = next if beside and row > begin else row_maximum(at, row, z, loop.load)
         next = -INFINITY
         sum = rest = 0
         for i from 0 <= i < at.n by BLOCK:
             n = min(<npy_intp>BLOCK, at.n - i)
             x = read(at, row, i, n, z, loop.load)
             y = target(at, row, i, e, loop.store) if keep else e
-            if ahead and beside and row + 1 < end:
+            if ahead and row + 1 < end:
                 fetch(at.x + (row + 1) * at.x_step[0] + i * sizeof(floating), n * sizeof(floating))
             if keep and loop.logarithm:
                 for j in range(n):
@@ -359,7 +368,7 @@ cdef void long_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoo
                 sum += exp_total(y, <floating>0, e, n, False)
             else:
                 sum += exp_total(x, m, y, n, False)
-            if beside and row + 1 < end:                       # memory is read while the exponentials are computed
+            if beside and row + 1 < end:
                 next = higher(maximum(read(at, row + 1, i, n, z, loop.load), n), next)
         if loop.logarithm and needs_rest(sum, exp_unit(m)):
             for i from 0 <= i < at.n by BLOCK:
