@@ -231,8 +231,8 @@ elementwise("gelu_tanh_backward", 2, 1.0, <void *>gelu_tanh_backward_block[float
 # Phi(x) + x phi(x) is E R for x < 0 and 1 - E R above, with a = |x|, E = exp(-a^2/2) and R = P(a)/Q(a) - a/sqrt(2 pi).
 
 cdef inline floating gelu_slope(floating x, floating a, floating t, floating scale) noexcept nogil:
-    cdef floating q = 0, p = normal_tail(a, &q), unit = exp_unit_inverse(x)
-    cdef floating below = exp_finish(t, scale * ((<floating>0.5 + p) / q - a * <floating>0.39894228040143268)) * unit
+    cdef floating q = 0, p = normal_tail(a, <floating>0.5, <floating>1, &q), unit = exp_unit_inverse(x)
+    cdef floating below = exp_finish(t, scale * (p / q - a * <floating>0.39894228040143268)) * unit
     return below if x < 0 else <floating>1.0 - below
 
 cdef void gelu_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
@@ -240,12 +240,12 @@ cdef void gelu_backward_block(const floating **x, floating *y, npy_intp n) noexc
     cdef floating[BLOCK] scale
     cdef const floating *g = x[0]
     cdef const floating *a = x[1]
-    cdef floating bound = gelu_bound(g)
+    cdef floating lowest = -gelu_bound(g)
     cdef npy_intp i
     for i in range(whole(n, y)):
-        t[i] = density_reduce(gelu_argument(a[i], bound), &scale[i])
+        t[i] = density_reduce(bounded_magnitude(a[i], lowest), &scale[i])
     for i in range(whole(n, y)):
-        y[i] = g[i] * gelu_slope(a[i], gelu_argument(a[i], bound), t[i], scale[i])
+        y[i] = g[i] * gelu_slope(a[i], bounded_magnitude(a[i], lowest), t[i], scale[i])
 
 elementwise("gelu_backward", 2, 1.0, <void *>gelu_backward_block[float], <void *>gelu_backward_block[double],
             NULL, NULL)
