@@ -223,7 +223,7 @@ cdef void run(char **args, npy_intp begin, npy_intp end, const npy_intp *steps, 
 cdef inline npy_intp chunk_of(npy_intp n, int threads, double ns, npy_intp unit) noexcept nogil:
     """How many of n things, of so many nanoseconds each, a thread takes at a time, a multiple of `unit`: few enough
     that none has long to wait for another one's last."""
-    return max(unit, (min(n // (threads * 8), <npy_intp>(CHUNK_NS / ns)) + unit - 1) // unit * unit)
+    return max(unit, (min(n // threads + 1, <npy_intp>(CHUNK_NS / ns)) + unit - 1) // unit * unit)
 
 cdef void run_shares(char **args, npy_intp head, npy_intp chunk, const npy_intp *steps, const Loop *loop,
                      Share *shares, int count, int thread, npy_intp far, word *_) noexcept nogil:

@@ -36,11 +36,16 @@ cdef extern from *:
         int size;                                   /* threads that the runtime has for it */
         int version;                                /* of `others` */
         cpu_set_t others;                           /* where its workers run */
+        int cpu;                                    /* the caller's, when that was last found out */
+        double found_out;
     } Team;
-    static void part_team(Team *team) {
+    static void part_team(Team *team, double now) {
         cpu_set_t others;
         int cpu = keep_apart ? sched_getcpu() : -1;
-        if (cpu < 0 || sched_getaffinity(0, sizeof others, &others)) return;
+        if (cpu < 0 || (cpu == team->cpu && now < team->found_out + 0.001)) return;     /* no system call each time */
+        if (sched_getaffinity(0, sizeof others, &others)) return;
+        team->cpu = cpu;
+        team->found_out = now;
         CPU_CLR(cpu, &others);
         if (CPU_COUNT(&others) == 0) CPU_SET(cpu, &others);
         if (team->version && CPU_EQUAL(&others, &team->others)) return;
@@ -54,7 +59,7 @@ cdef extern from *:
     }
     #else
     typedef struct { double awake_until; int size; } Team;
-    static void part_team(Team *team) { (void)team; }
+    static void part_team(Team *team, double now) { (void)team; (void)now; }
     static void join_team(Team *team) { (void)team; }
     #endif
     static THREAD_LOCAL Team own_team;
@@ -100,7 +105,7 @@ cdef extern from *:
         double awake_until
         int size
     CTeam own_team
-    void part_team(CTeam *team) noexcept nogil
+    void part_team(CTeam *team, double now) noexcept nogil
     void c_join_team "join_team" (CTeam *team) noexcept nogil
     const int HAS_OPENMP
     void watch_forks() noexcept nogil
@@ -144,7 +149,7 @@ cdef int acquire_threads(double nanoseconds, void **team) noexcept nogil:
     fetch_add(&in_use, granted - n)
     if granted > 1:
         own_team.size = granted
-        part_team(&own_team)
+        part_team(&own_team, now)
         team[0] = &own_team
     return granted
 
