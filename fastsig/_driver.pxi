@@ -19,6 +19,7 @@ cdef extern from *:
     void prefetch(const char *p) noexcept nogil
 
 cdef enum:
+    STRIP = 1024            # bytes of an operand that a kernel is given if it takes its time
     CACHED = 500_000        # bytes of an operand that may well be in the cache
     CHUNK_NS = 25_000        # what a thread of a team takes at a time
 
@@ -178,10 +179,13 @@ cdef void run(char **args, npy_intp begin, npy_intp end, const npy_intp *steps, 
     cdef char *out = args[loop.operands]
     cdef const char *source
     cdef npy_intp i = begin, n, padded, j, out_step = steps[loop.operands], lanes = VECTOR // sizeof(word)
-    cdef npy_intp most = head_of(out + begin * out_step, end - begin, out_step, loop, _) or BLOCK
+    cdef npy_intp most, ahead = 0, strip = BLOCK
     cdef int k
-    # While a kernel computes, the next block can come from memory; one that does little waits for memory anyway.
-    cdef npy_intp ahead = far if loop.cost > 0.07 * sizeof(word) else 0
+    # While a kernel computes, the next block can come from memory, and in small ones one stage's divisions overlap with
+    # the next block's first stage; a kernel that does little waits for memory anyway.
+    if loop.cost > 0.07 * sizeof(word):
+        strip, ahead = STRIP // sizeof(word), far
+    most = head_of(out + begin * out_step, end - begin, out_step, loop, _) or strip
     for k in range(loop.nin):
         load[k] = loop.load if k == 0 or loop.load_all else NULL
         x[k] = &blocks[k] if k < loop.operands else loop.defaults[k]
@@ -192,7 +196,7 @@ cdef void run(char **args, npy_intp begin, npy_intp end, const npy_intp *steps, 
             spread(block, min(<npy_intp>BLOCK, (end - begin + lanes - 1) & ~(lanes - 1)))
     while i < end:
         n = min(most, end - i)
-        most = BLOCK
+        most = strip
         if n > lanes:
             n = n & ~(lanes - 1)
         padded = (n + lanes - 1) & ~(lanes - 1)
@@ -211,8 +215,8 @@ cdef void run(char **args, npy_intp begin, npy_intp end, const npy_intp *steps, 
                     for j in range(n, padded):
                         block[j] = 0
                 x[k] = block
-            if i + n + BLOCK <= ahead and steps[k] == sizeof(word):
-                fetch(source + n * steps[k], BLOCK * sizeof(word))
+            if i + n + strip <= ahead and steps[k] == sizeof(word):
+                fetch(source + n * steps[k], STRIP)
         if n == padded and loop.store == NULL and out_step == sizeof(word):
             loop.kernel(x, out + i * out_step, n)
         else:

@@ -2,7 +2,8 @@
 
 A stage is plain branch-free arithmetic that the compiler vectorises; no libm call stands in a loop. A block kernel runs
 the stages of one function one after another over at most BLOCK elements, through stack arrays that stay in L1: shorter
-loops schedule better than one long one. For a single number the same stages are composed in a plain function, NAME.
+loops schedule better than one long one, except where the one has work to do while the other's divisions take their time
+(tanh, gelu). For a single number the same stages are composed in a plain function, NAME.
 `elementwise(...)` under them hands both over.
 
 The idea common to all exponentials: z = n ln2 + t with n an integer and |t| <= ln2/2, found by adding a constant so
@@ -344,7 +345,11 @@ cdef inline floating tanh_reduce(floating x, floating bound, floating *scale) no
     else:
         x = magnitude(x)
         x = bound if bound < x else x
-        return 0.5 * exp_reduce(x + x, 0, scale)
+        n = x * 2.8853900817779268147 + 6755399441056767.0      # 1.5 * 2^52 + 1023
+        scale[0] = bits_double(double_bits(n) << 52)
+        n = n - 6755399441056767.0
+        x = x - n * 3.46573590184561910595e-01
+        return x - n * 9.54107464635293850010e-11
 
 cdef inline floating tanh_finish(floating x, floating u, floating scale) noexcept nogil:
     cdef floating z = u * u, v, c, d, less = <floating>1.0 - scale, more = <floating>1.0 + scale
@@ -365,20 +370,12 @@ cdef floating tanh(floating x) noexcept nogil:
     return tanh_finish(x, u, scale)
 
 cdef void tanh_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
-    cdef floating[BLOCK] t
-    cdef floating[BLOCK] scale
     cdef const floating *a = x[0]
-    cdef floating bound = tanh_bound(a), u, s = 0
+    cdef floating bound = tanh_bound(a), u, scale = 0
     cdef npy_intp i
-    if floating is float:                   # short enough for one loop, which is faster then
-        for i in range(whole(n, y)):
-            u = tanh_reduce(a[i], bound, &s)
-            y[i] = tanh_finish(a[i], u, s)
-    else:
-        for i in range(whole(n, y)):
-            t[i] = tanh_reduce(a[i], bound, &scale[i])
-        for i in range(whole(n, y)):
-            y[i] = tanh_finish(a[i], t[i], scale[i])
+    for i in range(whole(n, y)):
+        u = tanh_reduce(a[i], bound, &scale)
+        y[i] = tanh_finish(a[i], u, scale)
 
 elementwise("tanh", 1, 0.4, <void *>tanh_block[float], <void *>tanh_block[double],
             <void *>tanh[float], <void *>tanh[double])
@@ -480,15 +477,15 @@ cdef void log1p_block(const floating *u, floating *y, npy_intp n) noexcept nogil
 # ---------------------------------------------------------------------------------------------- piecewise linear
 # All written so that NaN, for which every comparison is false, passes through.
 
-cdef inline floating relu6(floating x) noexcept nogil:
-    x = <floating>0.0 if x < 0 else x
-    return <floating>6.0 if x > 6 else x
+cdef floating relu6(floating x) noexcept nogil:
+    return clamp(x, hidden(<floating>0.0), hidden(<floating>6.0))
 
 cdef void relu6_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef const floating *a = x[0]
+    cdef floating zero = hidden(<floating>0.0), six = hidden(<floating>6.0)
     cdef npy_intp i
     for i in range(whole(n, y)):
-        y[i] = relu6(a[i])
+        y[i] = clamp(a[i], zero, six)
 
 elementwise("relu6", 1, 0.2, <void *>relu6_block[float], <void *>relu6_block[double],
             <void *>relu6[float], <void *>relu6[double])
@@ -508,9 +505,13 @@ cdef void hard_tanh_block(const floating **x, floating *y, npy_intp n) noexcept 
     cdef npy_intp i
     if uniform(x, 1) and uniform(x, 2):
         low, high = min_val[0], max_val[0]
-        nan = low if low != low else high if high != high else <floating>-0.0
-        for i in range(whole(n, y)):
-            y[i] = clamp(a[i], low, high) + nan
+        nan = low if low != low else high
+        if nan != nan:
+            for i in range(whole(n, y)):
+                y[i] = nan
+        else:
+            for i in range(whole(n, y)):
+                y[i] = clamp(a[i], low, high)
     else:
         for i in range(whole(n, y)):
             y[i] = hard_tanh(a[i], min_val[i], max_val[i])
@@ -959,17 +960,13 @@ cdef floating gelu(floating x) noexcept nogil:
     return gelu_finish(x, negative_zero(&x), a, t, scale)
 
 cdef void gelu_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
-    cdef floating[BLOCK] magnitudes
-    cdef floating[BLOCK] t
-    cdef floating[BLOCK] scale
     cdef const floating *a = x[0]
-    cdef floating bound = gelu_bound(a), low = negative_zero(a)
+    cdef floating bound = gelu_bound(a), low = negative_zero(a), m, t, scale = 0
     cdef npy_intp i
     for i in range(whole(n, y)):
-        magnitudes[i] = gelu_argument(a[i], bound)
-        t[i] = density_reduce(magnitudes[i], &scale[i])
-    for i in range(whole(n, y)):
-        y[i] = gelu_finish(a[i], low, magnitudes[i], t[i], scale[i])
+        m = gelu_argument(a[i], bound)
+        t = density_reduce(m, &scale)
+        y[i] = gelu_finish(a[i], low, m, t, scale)
 
 elementwise("gelu", 1, 0.9, <void *>gelu_block[float], <void *>gelu_block[double],
             <void *>gelu[float], <void *>gelu[double])
