@@ -320,11 +320,12 @@ elementwise("sigmoid", 1, 0.4, <void *>sigmoid_block[float], <void *>sigmoid_blo
 
 
 # ---------------------------------------------------------------------------------------------- tanh
-# With x = n ln2/2 + u, s = 2^n and C = u / tanh(u), an even function: exp(2x) = s (C + u) / (C - u), and
-# tanh(x) = ((s - 1) C + (s + 1) u) / ((s + 1) C + (s - 1) u). Near 0, where s = 1, that is u / C: nothing cancels.
-# For -x the same numbers come with other signs and another power of two: odd to the bit.
-# float64, in which not every CPU can fuse, takes |x| and N / (N + 2 (C - u)) with N = (s - 1)(C - u) + 2 s u, where
-# 2 s u is exact: the numerator's rounding all but cancels.
+# Of |x|, and the sign of x: odd to the bit. float32: exp(-2|x|) = s (1 + p), and tanh(|x|) = N / (2 - N) with
+# N = (1 - s) - s p. s is a power of two, so N, the divisor and the quotient are each rounded once: nothing cancels, and
+# with FMA, tanh never falls.
+# float64, in which not every CPU can fuse: with x = n ln2/2 + u, s = 2^n and C = u / tanh(u), an even function,
+# exp(2x) = s (C + u) / (C - u), and tanh(x) = N / (N + 2 (C - u)) with N = (s - 1)(C - u) + 2 s u, where 2 s u is
+# exact: the numerator's rounding all but cancels.
 
 cdef inline floating tanh_bound(const floating *_) noexcept nogil:
     """From where on tanh rounds to 1."""
@@ -334,34 +335,36 @@ cdef inline floating tanh_bound(const floating *_) noexcept nogil:
         return hidden_double(20.0)
 
 cdef inline floating tanh_reduce(floating x, floating bound, floating *scale) noexcept nogil:
-    """exp_reduce(2x) / 2 of x clamped; float32 takes ln2 in one part, as tanh is flat where n is large."""
+    """u = -|x| - n ln2/2, float32's ln2 in one part, as tanh is flat where n is large, and 2s; float64 for |x|, and s."""
     cdef floating n
     if floating is float:
-        x = -bound if -bound > x else x
-        x = bound if bound < x else x
-        n = x * <float>2.88539008 + <float>(12582912 + 127)
+        x = bits_float(float_bits(clamp(x, -bound, bound)) | <uint32_t>0x80000000)
+        n = x * <float>2.88539008 + <float>(12582912 + 127 + 1)
         scale[0] = bits_float(float_bits(n) << 23)
-        return fused_float(n - <float>(12582912 + 127), <float>-0.34657359, x)
+        return fused_float(n - <float>(12582912 + 127 + 1), <float>-0.34657359, x)
     else:
         x = magnitude(x)
         x = bound if bound < x else x
-        n = x * 2.8853900817779268147 + 6755399441056767.0      # 1.5 * 2^52 + 1023
+        n = x * 2.8853900817779268 + <double>(6755399441055744.0 + 1023)
         scale[0] = bits_double(double_bits(n) << 52)
-        n = n - 6755399441056767.0
+        n = n - <double>(6755399441055744.0 + 1023)
         x = x - n * 3.46573590184561910595e-01
         return x - n * 9.54107464635293850010e-11
 
 cdef inline floating tanh_finish(floating x, floating u, floating scale) noexcept nogil:
-    cdef floating z = u * u, v, c, d, less = <floating>1.0 - scale, more = <floating>1.0 + scale
+    cdef floating z = u * u, v, c, d
     if floating is float:
-        c = <float>1.0 + z * (<float>0.333332329988479616 + z * <float>-0.0221267249435192)
-        return fused_float(-less, c, more * u) / fused_float(more, c, -less * u)
+        c = <float>0.99999996 + u * <float>0.66666171
+        d = <float>0.33333763 + u * <float>0.13386635 + z * <float>0.044423992
+        d = (<float>1.0 - <float>0.5 * scale) - scale * (u + z * (c + z * d))
+        d = d / (<float>2.0 - d)
+        return bits_float(float_bits(d) | (float_bits(x) & <uint32_t>0x80000000))
     else:
         v = z * z
         c = 0.33333333333333104 + z * -0.02222222222133947
         d = 0.0021164019982286442 + z * -0.0002116330410696762
         c = 1.0 + (z * (c + v * (d + v * 2.1175497336984434e-05)) - u)
-        d = (scale + scale) * u - less * c
+        d = (scale + scale) * u - (1.0 - scale) * c
         d = d / (d + (c + c))
         return bits_double(double_bits(d) | (double_bits(x) & <uint64_t>0x8000000000000000))
 

@@ -37,7 +37,7 @@ except ModuleNotFoundError:
 CHUNK = 2**13  # the temporary arrays stay in the cache
 CHUNKS = 2**32 // CHUNK
 SAMPLE = 5000  # float64 points in one piece of work
-NEVER_FALL = {"sigmoid", "softplus", "log_sigmoid"}  # they increase, and so do the results, or stay
+NEVER_FALL = {"sigmoid", "tanh", "softplus", "log_sigmoid"}  # they increase, and so do the results, or stay
 
 
 class Result(NamedTuple):
