@@ -9,7 +9,8 @@ an earlier race (race.py --json, or this program's): the times are then of anoth
 ratio       time of the base / time of this build: below 1, this build is the slower
 
 A cell that is slower than both of the base's processes by more than the tolerance is raced again, and again; if it
-still is, by the least of all times, it counts as a regression. There is exit code 1 if there are any.
+still is, by the least of all times, it counts as a regression. There is exit code 1 if there are any, or if this build
+cannot do a cell, as its values are wrong.
 """
 
 import argparse
@@ -68,6 +69,8 @@ def compared(tasks, field, stored, arguments):
                 for _ in range(1 + AGAIN):
                     for name, ns in race.run_cell(workers, task, arguments, field)[0].items():
                         least[name] = min(ns, least.get(name, ns))
+                    if OURS not in least:
+                        sys.exit(f"This build cannot do {report.label(task)}.")
                     if len(least) == 1 or not slower(least, arguments.tolerance):
                         break
                 if OURS in least and len(least) > 1:

@@ -528,7 +528,8 @@ def test_broken_module(python, tmp_path, breakage, module):
     """What can be had without it is taken, and the reason is told; the process does not crash."""
     package = copied(tmp_path, "_threads", "_cpu", *(f"_kernels_{backend}" for backend in runnable))
     whole = config(python(WORKS, folder=tmp_path))
-    assert (whole["kernels"], whole["skipped"]) == (runnable[-1], [])
+    assert whole["kernels"] == runnable[-1]
+    assert all("No module named" in why for why in whole["skipped"])  # what an old compiler left out
     rest = ["pure Python", *runnable[:-1]] if module == "the best kernels" else ["pure Python"]
     module = module.replace("the best kernels", f"_kernels_{runnable[-1]}")
     make_broken, words = BREAKAGES[breakage]
@@ -536,7 +537,7 @@ def test_broken_module(python, tmp_path, breakage, module):
     make_broken(path)
     facts = config(python(WORKS, folder=tmp_path))
     assert facts["kernels"] == rest[-1]
-    (reason,) = facts["skipped"]
+    (reason,) = set(facts["skipped"]) - set(whole["skipped"])
     assert reason.startswith(f"{module}: ") and words in reason
 
 
