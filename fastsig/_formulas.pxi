@@ -335,7 +335,7 @@ cdef inline floating tanh_bound(const floating *_) noexcept nogil:
         return hidden_double(20.0)
 
 cdef inline floating tanh_reduce(floating x, floating bound, floating *scale) noexcept nogil:
-    """u = -|x| - n ln2/2, float32's ln2 in one part, tanh being flat where n is large, and 2s; float64 for |x|, and s."""
+    """u = -|x| - n ln2/2, float32's ln2 in one part, tanh being flat there, and 2s; float64: for |x|, and s."""
     cdef floating n
     if floating is float:
         x = bits_float(float_bits(clamp(x, -bound, bound)) | <uint32_t>0x80000000)
