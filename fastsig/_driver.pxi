@@ -148,7 +148,7 @@ cdef inline void scatter(const number *block, char *p, npy_intp stride, npy_intp
 cdef inline npy_intp head_of(const char *out, npy_intp n, npy_intp step, const Loop *loop, word *_) noexcept nogil:
     """How many elements of a long call come before `out` reaches a whole vector in memory. They make the first block:
     vectors that straddle cache lines would take longer in all others."""
-    if n < 8 * BLOCK or step != sizeof(word) or loop.store != NULL:
+    if n < 4 * BLOCK or step != sizeof(word) or loop.store != NULL:
         return 0
     return <npy_intp>(-<size_t>out & (VECTOR - 1)) // <npy_intp>sizeof(word)
 
@@ -247,7 +247,7 @@ cdef void drive(word **args, const npy_intp *dims, const npy_intp *steps, void *
     cdef npy_intp far = n if n * <npy_intp>sizeof(word) > CACHED else 0
     if threads > 1:
         head = head_of(operands[loop.operands], n, steps[loop.operands], loop, args[0])
-        chunk = chunk_of(n, threads, loop.cost, 8 * BLOCK)
+        chunk = chunk_of(n, threads, loop.cost, 4 * BLOCK)
         count = share_out(shares, threads, head, n, BLOCK)
         for thread in prange(threads, num_threads=threads, schedule="static", chunksize=1):
             join_team(team)

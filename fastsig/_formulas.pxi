@@ -55,9 +55,9 @@ cdef extern from *:
 
     /* Memory for a block of any type, laid out for whole vectors. */
     #if defined(_MSC_VER)
-    typedef struct { __declspec(align(64)) char bytes[512 * 8]; } Block;
+    typedef struct { __declspec(align(64)) char bytes[1024 * 8]; } Block;
     #else
-    typedef struct { char bytes[512 * 8] __attribute__((aligned(64))); } Block;
+    typedef struct { char bytes[1024 * 8] __attribute__((aligned(64))); } Block;
     #endif
     """
     ctypedef struct Block:
@@ -74,7 +74,7 @@ cdef extern from *:
     double bits_double(uint64_t) noexcept nogil
 
 cdef enum:
-    BLOCK = 512     # the most elements a block kernel is given: its stage buffers stay in L1
+    BLOCK = 1024    # the most elements a block kernel is given: its stage buffers stay in L1
     VECTOR = 64     # bytes: blocks are padded to whole vectors, so no element ever passes through scalar remainder code
     MAX_IN = 4      # the most inputs of an elementwise function
 

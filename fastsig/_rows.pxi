@@ -9,16 +9,17 @@ A row is one vector along the axis; it may lie anywhere, with any stride. Four w
 - long_lanes:   many rows side by side in memory (axis 0 of a C-ordered matrix): lanes are rows again, streamed
 
 All four add a row's terms in the same order (`total` and `fold`: element i goes to lane i mod LANES, lanes are folded
-in halves, blocks of BLOCK elements are added in double), so a row's bits depend neither on where it lies nor on its
+in halves, blocks of SEGMENT elements are added in double), so a row's bits depend neither on where it lies nor on its
 neighbours. The gradients, gradient_rows and gradient_lanes, keep that order, too.
 The pointer `_` at the end of a signature only tells Cython the type.
 """
 from libc.math cimport INFINITY
 
 cdef enum:
+    SEGMENT = 512       # elements of a row that are added up at once
     LANES = 16          # partial sums of a row
     WIDE = 64           # rows side by side in the lane variants
-    STEPS = 8           # elements of each that pass through exp together: WIDE * STEPS == BLOCK
+    STEPS = 8           # elements of each that pass through exp together: WIDE * STEPS == SEGMENT
     SPAN = 4            # blocks of short rows that pass through exp together, at the most
     NEAR = 6000         # bytes of a row that stays in the nearest cache
     SHORT = 16          # rows of up to so many elements are transposed, if there are enough of them
@@ -190,12 +191,12 @@ cdef inline floating *target(const Layout *at, npy_intp row, npy_intp i, floatin
 
 cdef floating of_special_row(const Layout *at, npy_intp row, const RowLoop *loop, floating nan) noexcept nogil:
     """logsumexp of a row that gave NaN, as it is all -inf, or holds inf or NaN."""
-    cdef floating[BLOCK] z
+    cdef floating[SEGMENT] z
     cdef const floating *x
     cdef floating m = -INFINITY
     cdef npy_intp i, j, n
-    for i from 0 <= i < at.n by BLOCK:
-        n = min(<npy_intp>BLOCK, at.n - i)
+    for i from 0 <= i < at.n by SEGMENT:
+        n = min(<npy_intp>SEGMENT, at.n - i)
         x = read(at, row, i, n, z, loop.load)
         for j in range(n):
             if x[j] != x[j]:
@@ -260,12 +261,12 @@ cdef void short_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLo
     cdef floating *z = <floating *>&z_blocks
     cdef floating *spare = <floating *>&spare_blocks
     cdef floating *e = spare if loop.logarithm else z
-    cdef floating[BLOCK] top
-    cdef floating[BLOCK] norm
-    cdef npy_intp[BLOCK] dominated_row
+    cdef floating[SEGMENT] top
+    cdef floating[SEGMENT] norm
+    cdef npy_intp[SEGMENT] dominated_row
     cdef npy_intp n = at.n, row = begin, rows, lanes, r, dominated, width = whole_lanes(n)
     # As few as pay, to leave the nearest cache to input and output; a logarithm pays for many rows at once.
-    cdef npy_intp most = BLOCK * (SPAN if loop.reduces else 2 if loop.logarithm else 1) // width
+    cdef npy_intp most = SEGMENT * (SPAN if loop.reduces else 2 if loop.logarithm else 1) // width
     cdef const floating *x
     cdef floating *y
     cdef floating m, unit = exp_unit(<floating>0)
@@ -329,8 +330,8 @@ cdef inline floating exp_total(const floating *x, floating m, floating *y, npy_i
 cdef inline floating row_maximum(const Layout *at, npy_intp row, floating *block, Load load) noexcept nogil:
     cdef floating m = -INFINITY
     cdef npy_intp i, n
-    for i from 0 <= i < at.n by BLOCK:
-        n = min(<npy_intp>BLOCK, at.n - i)
+    for i from 0 <= i < at.n by SEGMENT:
+        n = min(<npy_intp>SEGMENT, at.n - i)
         m = higher(maximum(read(at, row, i, n, block, load), n), m)
     return m
 
@@ -356,8 +357,8 @@ cdef void long_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoo
         m = next if beside and row > begin else row_maximum(at, row, z, loop.load)
         next = -INFINITY
         sum = rest = 0
-        for i from 0 <= i < at.n by BLOCK:
-            n = min(<npy_intp>BLOCK, at.n - i)
+        for i from 0 <= i < at.n by SEGMENT:
+            n = min(<npy_intp>SEGMENT, at.n - i)
             x = read(at, row, i, n, z, loop.load)
             y = target(at, row, i, e, loop.store) if keep else e
             if ahead and row + 1 < end:
@@ -371,8 +372,8 @@ cdef void long_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoo
             if beside and row + 1 < end:
                 next = higher(maximum(read(at, row + 1, i, n, z, loop.load), n), next)
         if loop.logarithm and needs_rest(sum, exp_unit(m)):
-            for i from 0 <= i < at.n by BLOCK:
-                n = min(<npy_intp>BLOCK, at.n - i)
+            for i from 0 <= i < at.n by SEGMENT:
+                n = min(<npy_intp>SEGMENT, at.n - i)
                 if keep:
                     rest += exp_total(target(at, row, i, e, loop.store), <floating>0, e, n, True)
                 else:
@@ -394,8 +395,8 @@ cdef void long_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoo
                 for i in range(at.n):
                     y[i] = y[i] * factor
             continue
-        for i from 0 <= i < at.n by BLOCK:
-            n = min(<npy_intp>BLOCK, at.n - i)
+        for i from 0 <= i < at.n by SEGMENT:
+            n = min(<npy_intp>SEGMENT, at.n - i)
             x = read(at, row, i, n, z, loop.load)
             y = target(at, row, i, e, loop.store)
             if loop.logarithm:
@@ -519,8 +520,8 @@ cdef inline void shifted_lanes(const Layout *at, npy_intp row, npy_intp i, npy_i
         pad(z + j * WIDE, w, WIDE)
 
 cdef void long_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
-    cdef floating[BLOCK] z
-    cdef floating[BLOCK] e
+    cdef floating[SEGMENT] z
+    cdef floating[SEGMENT] e
     cdef floating[LANES * WIDE] sums
     cdef floating[LANES * WIDE] rests
     cdef floating[WIDE] m
@@ -539,11 +540,11 @@ cdef void long_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowLo
             rest[k] = 0
         for i in range(at.n):
             lanes_maximum(read_lanes(at, row, i, w, z, loop.load), w, m)
-        for block from 0 <= block < at.n by BLOCK:
+        for block from 0 <= block < at.n by SEGMENT:
             pad(sums, 0, LANES * WIDE)
             if loop.logarithm:
                 pad(rests, 0, LANES * WIDE)
-            for i from block <= i < min(block + BLOCK, at.n) by STEPS:
+            for i from block <= i < min(block + SEGMENT, at.n) by STEPS:
                 steps = min(<npy_intp>STEPS, at.n - i)
                 shifted_lanes(at, row, i, steps, w, m, z, loop.load)
                 scaled_exp_block(z, <floating>0, e, steps * WIDE)
@@ -638,9 +639,9 @@ cdef inline const floating *read_gradient(const Layout *at, const char *p, const
 cdef void gradient_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop,
                         floating *_) noexcept nogil:
     """Vector lanes along a row."""
-    cdef floating[LANES + BLOCK] grad_block
-    cdef floating[LANES + BLOCK] y_block
-    cdef floating[BLOCK] e
+    cdef floating[LANES + SEGMENT] grad_block
+    cdef floating[LANES + SEGMENT] y_block
+    cdef floating[SEGMENT] e
     cdef const floating *grad = NULL
     cdef const floating *y = NULL
     cdef floating *result
@@ -651,15 +652,15 @@ cdef void gradient_rows(const Layout *at, npy_intp begin, npy_intp end, const Ro
     pad(y_block, 0, LANES)
     for row in range(begin, end):
         sum = 0
-        for i from 0 <= i < at.n by BLOCK:
-            n = min(<npy_intp>BLOCK, at.n - i)
+        for i from 0 <= i < at.n by SEGMENT:
+            n = min(<npy_intp>SEGMENT, at.n - i)
             grad = read_gradient(at, at.grad, at.grad_step, row, i, n, grad_block, loop.load)
             y = read_gradient(at, at.x, at.x_step, row, i, n, y_block, loop.load)
             sum += gradient_total(grad, y, n, loop.logarithm)
         rounded = <floating>sum
-        for i from 0 <= i < at.n by BLOCK:
-            n = min(<npy_intp>BLOCK, at.n - i)
-            if at.n > BLOCK:
+        for i from 0 <= i < at.n by SEGMENT:
+            n = min(<npy_intp>SEGMENT, at.n - i)
+            if at.n > SEGMENT:
                 grad = read_gradient(at, at.grad, at.grad_step, row, i, n, grad_block, loop.load)
                 y = read_gradient(at, at.x, at.x_step, row, i, n, y_block, loop.load)
             result = target(at, row, i, e, loop.store)
@@ -718,7 +719,7 @@ cdef void gradient_lanes(const Layout *at, npy_intp begin, npy_intp end, const R
                 else:
                     for k in range(w):
                         partial[k] += grad[k] * y[k]
-            if (i + steps) % BLOCK == 0 or i + steps == at.n:
+            if (i + steps) % SEGMENT == 0 or i + steps == at.n:
                 lanes_fold(sums, lanes, sum)
                 pad(sums, 0, lanes * WIDE)
         for k in range(WIDE):
@@ -773,7 +774,7 @@ cdef void run_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop
             long_lanes(at, begin, end, loop, _)
     elif loop.gradient:
         gradient_rows(at, begin, end, loop, _)
-    elif at.n <= BLOCK:
+    elif at.n <= SEGMENT:
         short_rows(at, begin, end, loop, _)
     else:
         long_rows(at, begin, end, loop, _)
