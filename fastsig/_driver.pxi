@@ -19,9 +19,9 @@ cdef extern from *:
     void prefetch(const char *p) noexcept nogil
 
 cdef enum:
-    STRIP = 1024            # bytes of an operand that a kernel is given if it takes its time
+    STRIP = 1024            # bytes of an operand, not over BLOCK, that a kernel is given if it takes its time
     CACHED = 500_000        # bytes of an operand that may well be in the cache
-    CHUNK_NS = 25_000        # what a thread of a team takes at a time
+    CHUNK_NS = 25_000       # what a thread of a team takes at a time
 
 ctypedef fused word:
     uint8_t
