@@ -500,6 +500,8 @@ class Ufunc:
 
     def _apply(self, arrays: list[np.ndarray], dtype: np.dtype, options: dict) -> Any:
         """Compute and hand over; NumPy sees to where=, order=, broadcasting into out= and 0-d results."""
+        if options.get("order") in ("A", "a"):  # asks the operands, not what is computed of them
+            options["order"] = "F" if all(array.flags.f_contiguous for array in arrays) else "C"
         return np.positive(self._compute(arrays, dtype, "K"), **options)
 
     def _compute(self, arrays: list[np.ndarray], dtype: np.dtype, order: Any) -> np.ndarray:

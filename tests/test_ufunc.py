@@ -320,7 +320,8 @@ def test_casting(fs, row):
 
 @each_row
 def test_order(fs, row):
-    for x in (matrix(), np.asfortranarray(matrix()), np.moveaxis(matrix(shape=(2, 3, 4)), 0, 1)):
+    fortran = np.asfortranarray(matrix())
+    for x in (matrix(), fortran, fortran[:, ::-1], np.moveaxis(matrix(shape=(2, 3, 4)), 0, 1)):
         for order in "CFKA":
             got, like = getattr(fs, row.name)(x, order=order), np.tanh(x, order=order)
             if row.kind == "elementwise" or order in "CF":
