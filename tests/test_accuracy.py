@@ -296,11 +296,15 @@ def chunk_of(value):
     return int(np.float32(value).view(np.uint32)) // exhaustive.CHUNK
 
 
+# Where `make exhaustive` found the largest errors of those that come near what the table allows.
+WORST = {"tanh": 4.5050907, "gelu-none": -3.0158453, "backward.silu": -3.7819662, "backward.mish": 0.45724046}
+
+
 @each_elementwise
 def test_exhaustive_check(fs, row):
-    """A few of its chunks: where subnormal numbers, ones, infinities, NaNs and the tails are."""
+    """A few of its chunks: where subnormal numbers, ones, infinities, NaNs, the tails and the largest errors are."""
     total = exhaustive.Result()
-    for value in (0, -0.0, 1, -1, 2, -60, 88, -95, np.inf, -np.inf, np.nan):
+    for value in (0, -0.0, 1, -1, 2, -60, 88, -95, np.inf, -np.inf, np.nan, WORST.get(label(row), 0)):
         total = total.merged(exhaustive.check(row, chunk_of(value), function(fs, row)))
     assert exhaustive.acceptable(row, total), total
 
