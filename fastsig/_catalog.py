@@ -274,7 +274,7 @@ TABLE = (
         example=">>> fastsig.silu([-1.0, 0.0, 1.0])\narray([-0.26894142,  0.        ,  0.73105858])",
         gradient=Gradient(
             "sigmoid(x) * (1 + x * sigmoid(-x))",
-            (3.5, 3.5),
+            (4, 3.5),
             "-0.0 at -inf and 1 at inf, its limits (torch gives NaN). Underflows gradually.",
             "((1 + exp(-abs(x)) + abs(x) * exp(-abs(x))) if x > 0 else exp(-abs(x)) * (1 - abs(x) + exp(-abs(x)))) / (1 + exp(-abs(x)))**2",
             crosses_zero=True,
@@ -294,7 +294,7 @@ TABLE = (
         example=">>> fastsig.mish([-1.0, 0.0, 1.0])\narray([-0.30340146,  0.        ,  0.86509839])",
         gradient=Gradient(
             "w * ((w + 2) * d + 4 * x * (w + 1)) / d**2, w = exp(x), d = w * w + 2 * w + 2",
-            (4.5, 4.5),
+            (6, 4.5),
             "-0.0 at -inf and 1 at inf, its limits (torch gives NaN). Underflows gradually.",
             "((1 + 2 * exp(-abs(x))) * (1 + 2 * exp(-abs(x)) + 2 * exp(-abs(x))**2) + 4 * abs(x) * exp(-abs(x))**2 * (1 + exp(-abs(x)))) / (1 + 2 * exp(-abs(x)) + 2 * exp(-abs(x))**2)**2 if x > 0 else exp(-abs(x)) * ((exp(-abs(x)) + 2) * (exp(-abs(x))**2 + 2 * exp(-abs(x)) + 2) - 4 * abs(x) * (exp(-abs(x)) + 1)) / (exp(-abs(x))**2 + 2 * exp(-abs(x)) + 2)**2",
             crosses_zero=True,
