@@ -19,7 +19,7 @@ cdef extern from *:
     void prefetch(const char *p) noexcept nogil
 
 cdef enum:
-    STRIP = 1024            # bytes of an operand, not over BLOCK, that a kernel is given if it takes its time
+    STRIP = 1024            # bytes of an operand that a kernel is given if it takes its time
     CACHED = 500_000        # bytes of an operand that may well be in the cache
     CHUNK_NS = 25_000       # what a thread of a team takes at a time
 
@@ -184,7 +184,7 @@ cdef void run(char **args, npy_intp begin, npy_intp end, const npy_intp *steps, 
     # While a kernel computes, the next block can come from memory, and in small ones one stage's divisions overlap with
     # the next block's first stage; a kernel that does little waits for memory anyway.
     if loop.cost > 0.07 * sizeof(word):
-        strip, ahead = STRIP // sizeof(word), far
+        strip, ahead = min(<npy_intp>BLOCK, <npy_intp>(STRIP // sizeof(word))), far
     most = head_of(out + begin * out_step, end - begin, out_step, loop, _) or strip
     for k in range(loop.nin):
         load[k] = loop.load if k == 0 or loop.load_all else NULL
@@ -216,7 +216,7 @@ cdef void run(char **args, npy_intp begin, npy_intp end, const npy_intp *steps, 
                         block[j] = 0
                 x[k] = block
             if i + n + strip <= ahead and steps[k] == sizeof(word):
-                fetch(source + n * steps[k], STRIP)
+                fetch(source + n * steps[k], strip * sizeof(word))
         if n == padded and loop.store == NULL and out_step == sizeof(word):
             loop.kernel(x, out + i * out_step, n)
         else:

@@ -130,6 +130,8 @@ def test_integers_of_all_sizes(fs, row, char):
         assert_same(fs, bound(fs, row)(place(x, layout)), expected, layout)
     for n in range(x.size):
         assert_same(fs, bound(fs, row)(x[:n]), expected[:n], n)
+    many = np.full(5000, x[7])  # one number for several blocks
+    assert_same(fs, bound(fs, row)(x[7], out=np.zeros_like(many, expected.dtype)), bound(fs, row)(many))
 
 
 @each_row
