@@ -291,10 +291,14 @@ cdef void elu_backward_block(const floating **x, floating *y, npy_intp n) noexce
     cdef const floating *g = x[0]
     cdef const floating *a = x[1]
     cdef const floating *alpha = x[2]
-    cdef floating lowest = lowest_exponent(g), slope
+    cdef floating lowest = lowest_exponent(g), unit = exp_unit_inverse(g[0]), e, slope, small
     cdef npy_intp i
     for i in range(whole(n, y)):
-        slope = alpha[i] * elu_slope(a[i], lowest)
+        # Rounded into the subnormals once: an alpha that is not tiny takes the unit away without a rounding.
+        e = exp_of_negative(<floating>0.0 if a[i] > 0 else a[i], lowest)
+        slope = e * (alpha[i] * unit)
+        small = alpha[i] * (e * unit)
+        slope = small if magnitude(alpha[i]) < <floating>1e-10 else slope
         y[i] = g[i] * (<floating>1.0 if a[i] > 0 else slope)
 
 elementwise("elu_backward", 3, 0.5, <void *>elu_backward_block[float], <void *>elu_backward_block[double],
