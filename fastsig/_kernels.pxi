@@ -68,6 +68,14 @@ cdef enum:
     MAX_LOOPS = 16
 
 
+cdef void *allocate(size_t size) except NULL:
+    """Memory that is never freed."""
+    cdef void *memory = PyMem_Malloc(size)
+    if memory == NULL:
+        raise MemoryError
+    return memory
+
+
 cdef class Loops:
     """The loop table of one ufunc as it grows. NumPy keeps pointers into it, so it is never freed."""
     cdef int n
@@ -81,12 +89,12 @@ cdef class Loops:
     cdef void *bfloat16_data
 
     def __cinit__(self):
-        self.functions = <PyUFuncGenericFunction *>PyMem_Malloc(MAX_LOOPS * sizeof(PyUFuncGenericFunction))
-        self.data = <void **>PyMem_Malloc(MAX_LOOPS * sizeof(void *))
+        self.functions = <PyUFuncGenericFunction *>allocate(MAX_LOOPS * sizeof(PyUFuncGenericFunction))
+        self.data = <void **>allocate(MAX_LOOPS * sizeof(void *))
         self.types = bytearray()
 
     cdef add(self, str types, PyUFuncGenericFunction function, const void *data, size_t size):
-        cdef void *copy = memcpy(PyMem_Malloc(size), data, size)
+        cdef void *copy = memcpy(allocate(size), data, size)
         if "E" in types:                # NumPy has no such dtype yet: see register_bfloat16
             self.bfloat16_types, self.bfloat16_function, self.bfloat16_data = types, function, copy
             return
@@ -217,9 +225,9 @@ cdef dict integers = {
 }
 
 
-cdef const void *full_block(floating value):
+cdef const void *full_block(floating value) except NULL:
     """A block full of this value, never freed."""
-    cdef size_t memory = <size_t>PyMem_Malloc(BLOCK * sizeof(floating) + VECTOR)
+    cdef size_t memory = <size_t>allocate(BLOCK * sizeof(floating) + VECTOR)
     cdef floating *block = <floating *>((memory + VECTOR) & ~<size_t>(VECTOR - 1))
     cdef npy_intp i
     for i in range(BLOCK):
