@@ -48,12 +48,19 @@ def limit(spare):  # how much more address space there may be
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + spare, resource.RLIM_INFINITY))
 def no_limit():
     resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
+def reserve(n):
+    [bytearray(70_000) for _ in range(n)]
 def threads(expected):  # one that has ended is there for another moment
     for _ in range(100):
         if len(os.listdir("/proc/self/task")) == expected:
             return True
         time.sleep(0.05)
 """
+
+# Arrays and libraries are mapped: under a limit, there is no memory for any. All else comes from a reserve, as NumPy
+# crashes where it has none for an iterator's buffers (it sets MemoryError without the GIL) or for a ufunc's loops.
+SMALL_FROM_RESERVE = {"PYTHONMALLOC": "malloc", "MALLOC_MMAP_THRESHOLD_": "100000"}
+SMALL_FROM_RESERVE |= {"MALLOC_TOP_PAD_": "500000", "MALLOC_TRIM_THRESHOLD_": "1000000"}
 
 
 @linux
@@ -64,8 +71,7 @@ work = calls(fastsig, (600, 500))
 expected = results(work)
 for name, call in work.items():
     for attempt in range(1000):
-        reserve = [bytearray(70_000) for _ in range(10)]
-        del reserve
+        reserve(10)
         limit(attempt * 1_000_000)
         try:
             got = call()
@@ -77,12 +83,9 @@ for name, call in work.items():
     assert same(got, expected[name]), name
     assert attempt or max(array.nbytes for array in got) < 1_000_000, name
 """
-    # Arrays are mapped: there is no memory for any. All else has a reserve, as NumPy crashes where it has none for the
-    # buffers of its iterator: it sets MemoryError without the GIL.
-    reserve = {"MALLOC_MMAP_THRESHOLD_": "100000", "MALLOC_TOP_PAD_": "500000", "MALLOC_TRIM_THRESHOLD_": "1000000"}
     pure = fs._backend.name == "pure Python"
     backend = {"FASTSIG_PURE_PYTHON": "1"} if pure else {"FASTSIG_ISA": fs._backend.name}
-    passes(IMPORTS + LIMITS + code, PYTHONMALLOC="malloc", timeout=300, **reserve, **backend)
+    passes(IMPORTS + LIMITS + code, timeout=300, **SMALL_FROM_RESERVE, **backend)
 
 
 @linux
@@ -118,30 +121,59 @@ if {what == "memory"}:
 
 @linux
 @forks
-@each_face
-def test_import_out_of_memory(passes, pure):
-    """MemoryError, or a module that says why it cannot be loaded: never a crash. CPython's import itself may end in a
-    SystemError, for an error without an exception."""
+def test_import_out_of_memory(passes, default):
+    """The fallback where there is no memory for a library, or MemoryError: never a crash."""
+    if default._backend.threads is None:
+        pytest.skip("the fallback has no libraries")
     code = """
 import numpy
-ends = set()
-for spare in [*range(0, 2_000_000, 40_000), *range(2_000_000, 9_000_000, 700_000)]:
+names, ends = ["compiled", "fallback", "MemoryError", "wrong"], set()
+for spare in range(0, 9_000_000, 150_000):
     pid = os.fork()
     if not pid:
-        code = 2
+        end = "wrong"
         try:
+            reserve(200)
             limit(spare)
             import fastsig
             no_limit()
-            code = 0 if fastsig.sigmoid(0.0) == 0.5 else 3
-        except (MemoryError, ImportError, SystemError):
-            code = 1
+            if fastsig.sigmoid(0.0) == 0.5:
+                end = "fallback" if fastsig.get_config()["kernels"] == "pure Python" else "compiled"
+        except MemoryError:
+            end = "MemoryError"
         finally:
-            os._exit(code)
-    ends.add(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
-assert ends == {0, 1}, ends
+            os._exit(names.index(end))
+    ends.add(names[os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])])
+assert ends - {"MemoryError"} == {"fallback", "compiled"}, ends
 """
-    passes(LIMITS + code, FASTSIG_PURE_PYTHON=pure)
+    passes(LIMITS + code, **SMALL_FROM_RESERVE | {"MALLOC_TRIM_THRESHOLD_": "64000000"})
+
+
+def test_out_of_memory_for_loops(passes, compiled):
+    """What a kernel set allocates at import, each time without memory for one thing more: MemoryError, and no crash."""
+    pytest.importorskip("_testcapi")
+    code = """
+import _testcapi
+kernels = fastsig._backend.kernels
+for build, *arguments in (
+    (kernels.build, "sigmoid", None),  # without a docstring it ends before NumPy is called, which would crash
+    (kernels.build_default, "softplus", None, (1.0,)),
+    (kernels.build_gradient, "gelu", "gelu_backward", None),
+    (kernels.build_rows, "softmax", None),
+):
+    ends = []
+    for n in range(300):
+        _testcapi.set_nomemory(n, n + 1)
+        try:
+            build(*arguments)
+        except (MemoryError, AttributeError) as error:
+            end = type(error)
+        finally:
+            _testcapi.remove_mem_hooks()
+        ends.append(end)
+    assert ends[0] is MemoryError and ends[-1] is AttributeError, build
+"""
+    passes(IMPORTS + code, FASTSIG_ISA=compiled._backend.name)
 
 
 # -------------------------------------------------------------------------------- signals
