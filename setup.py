@@ -33,10 +33,11 @@ FLAGS = {
     ],
     "msvc": [["/O2"], ["/fp:contract"]],
 }
-# Not for x86-64's baseline, which few CPUs still need: it would be a quarter larger.
 UNROLLING = [["-funroll-loops"], ["--param=max-unroll-times=2"]]  # by default 8: no faster, and a quarter larger
 # Where 16 floats are one vector: taken apart before it is vectorised, a loop over them would stay so.
 PEELING = [["--param=max-completely-peel-times=3"]]
+# Beside FLAGS. x86-64's baseline, which few CPUs still need, would be a quarter larger.
+MORE_FLAGS = {"x86_64_v3": UNROLLING, "x86_64_v4": [*UNROLLING, *PEELING], "baseline": [] if X86_64 else UNROLLING}
 MARCH = {
     "unix": {"x86_64_v3": "-march=x86-64-v3", "x86_64_v4": "-march=x86-64-v4"},
     "msvc": {"x86_64_v3": "/arch:AVX2", "x86_64_v4": "/arch:AVX512"},
@@ -71,7 +72,6 @@ class Build(build_ext):
             self.extensions = []
             return
         flags = self.known(FLAGS[self.kind])
-        unrolling, peeling = ([], []) if self.kind == "msvc" else (self.known(UNROLLING), self.known(PEELING))
         main = "#include <omp.h>\nint main(void) { return omp_get_max_threads() == 0; }\n"
         openmp = next((pair for pair in OPENMP[self.kind] if self.compiles(*pair, source=main)), ([], []))
         if not openmp[0]:
@@ -79,16 +79,15 @@ class Build(build_ext):
         symbols = "-g" in os.environ.get("CFLAGS", "").split()  # who asks for them keeps them
         strip = ["-s"] if self.kind == "unix" and not symbols and self.compiles([], ["-s"]) else []
         for ext in list(self.extensions):
-            march = MARCH[self.kind].get(ext.name.removeprefix(KERNELS))
+            kernel_set = ext.name.removeprefix(KERNELS)
+            march = MARCH[self.kind].get(kernel_set)
             if march and not self.compiles([march]):
                 print(f"fastsig: this compiler does not know {march}; leaving {ext.name} out.", file=sys.stderr)
                 self.extensions.remove(ext)
                 continue
             ext.extra_compile_args = [*flags, *openmp[0], *([march] if march else [])]
-            if march or not X86_64:
-                ext.extra_compile_args += unrolling
-            if ext.name.endswith("v4"):
-                ext.extra_compile_args += peeling
+            if self.kind == "unix":
+                ext.extra_compile_args += self.known(MORE_FLAGS.get(kernel_set, []))
             ext.extra_link_args = [*openmp[1], *strip]
             ext.include_dirs = [numpy.get_include()]
         self.parallel = self.parallel or os.cpu_count()

@@ -1,5 +1,6 @@
 """The compiler vectorises every loop of the block kernels: by its own report, for the flags that setup.py uses."""
 
+import platform
 import re
 import runpy
 import shutil
@@ -37,13 +38,16 @@ def loops_of_block_kernels(text):
         if definition := re.match(r"cdef .*?(\w+)\(", line):
             kernel = definition[1] if definition[1].endswith("_block") else None
             copies = next((count for name, count in fused.items() if re.search(rf"\b{name} \*", line)), 1)
-        elif (loop := re.match(r"( +)for \w+ in range\(whole\(n, y\)\):", line)) and kernel:
-            found.append((number, kernel, copies if len(loop[1]) == 4 else 1))  # deeper: under `if floating is float`
+        elif re.match(r" +for \w+ in range\(whole\(n, y\)\):", line) and kernel:
+            found.append((number, kernel, copies))
     return found
 
 
-@pytest.fixture(scope="module")
-def report(tmp_path_factory):
+X86_64 = platform.machine().lower() in {"x86_64", "amd64"}
+
+
+@pytest.fixture(scope="module", params=["x86_64_v3", "x86_64_v4"] if X86_64 else ["baseline"])
+def report(request, tmp_path_factory):
     """(file, line) -> bytes of the vectors of each loop that gcc vectorised there."""
     if not (CHECKOUT / "setup.py").exists() or not SOURCES[0].exists():
         pytest.skip("about the source tree")
@@ -53,7 +57,7 @@ def report(tmp_path_factory):
         pytest.skip("needs gcc, whose report it reads")
     folder = tmp_path_factory.mktemp("vectorised")
     setup = runpy.run_path(str(CHECKOUT / "setup.py"), run_name="setup")
-    kernel_set = "x86_64_v3" if setup["X86_64"] else "baseline"
+    kernel_set = request.param
 
     # A kernel set without driver and rows: only the block kernels stay, none of them inlined somewhere.
     directives = (PACKAGE / f"_kernels_{kernel_set}.pyx").read_text().splitlines()[0]
@@ -79,11 +83,17 @@ def report(tmp_path_factory):
         str(c),
     ]
     subprocess.run(cython, check=True, capture_output=True, cwd=CHECKOUT)
-    flags = []
-    for group in [*setup["FLAGS"]["unix"], *setup["UNROLLING"]]:  # without those of other compilers
-        known = subprocess.run([compiler, *group, "-E", "-x", "c", "/dev/null"], capture_output=True).returncode == 0
-        flags += group if known else []
-    flags += [flag for flag in [setup["MARCH"]["unix"].get(kernel_set)] if flag]
+
+    def known(group):
+        command = [compiler, *group, "-E", "-x", "c", "/dev/null"]
+        return group if subprocess.run(command, capture_output=True).returncode == 0 else []
+
+    march = setup["MARCH"]["unix"].get(kernel_set)
+    if march and not known([march]):
+        pytest.skip(f"this compiler does not know {march}")
+    flags = [march] if march else []
+    for group in [*setup["FLAGS"]["unix"], *setup["MORE_FLAGS"][kernel_set]]:  # without those of other compilers
+        flags += known(group)
     flags += [f"-D{name}={value}" for name, value in setup["extension"](f"fastsig._kernels_{kernel_set}").define_macros]
     includes = ["-I", sysconfig.get_paths()["include"], "-I", np.get_include()]
     gcc = [compiler, "-c", str(c), "-o", str(folder / "kernels.o"), "-fPIC", *flags, *includes]
@@ -94,7 +104,7 @@ def report(tmp_path_factory):
         r"^(.*?):(\d+):\d+: optimized: +loop vectorized using (\d+) byte", listing.read_text(), re.M
     ):
         vectorised.setdefault((path.rpartition("/")[2], int(line)), []).append(int(size))
-    return pyx, vectorised, 32 if kernel_set == "x86_64_v3" else 8
+    return pyx, vectorised, {"x86_64_v3": 32, "x86_64_v4": 64}.get(kernel_set, 8)
 
 
 @pytest.mark.skipif(not SOURCES[0].exists(), reason="about the source tree")
