@@ -68,10 +68,9 @@ def _lost(a: np.ndarray, b: np.ndarray, product: np.ndarray) -> np.ndarray:
     return np.nan_to_num(((p * r - product) + p * s + q * r) + q * s, nan=0.0, posinf=0.0, neginf=0.0)
 
 
-def _times_exp(x: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """x * exp(z) in two steps, of which the first does not underflow."""
-    half = np.exp(z / 2)
-    return x * half * half
+def _times_exp(x: Any, z: np.ndarray) -> np.ndarray:
+    """x * exp(z) for z below -700, in two steps of which the first does not underflow."""
+    return x * np.exp(z + 314) * 4.280876336630965e-137  # exp(-314), which happens to be nearly a float64
 
 
 def _silu(x: np.ndarray) -> np.ndarray:
@@ -239,13 +238,21 @@ def _celu_slope(x: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     z = x / alpha
     lost = (x - z * alpha - _lost(z, alpha, z * alpha)) / alpha
     lost = np.where(np.abs(lost) < 1, lost, 0)
-    return np.where(x > 0, 1, np.exp(z) * (1 + lost))
+    e = np.exp(z)
+    return np.where(x > 0, 1, e + np.minimum(e, np.finfo(e.dtype).max) * lost)  # infinite for an alpha below 0
 
 
 def _softplus_slope(x: np.ndarray, beta: np.ndarray) -> np.ndarray:
     z = x * beta
-    e = np.exp(-np.abs(z)) * (1 - np.sign(z) * _lost(x, beta, z))
-    return np.where(z < 0, e, 1) / (1 + e)
+    e = np.exp(-np.abs(z))
+    lost = -e * np.sign(z) * _lost(x, beta, z)
+    below = e + (lost / (1 + e) - e * e) / (1 + e)  # not e / (1 + e): next to a small e, no other rounding counts
+    return np.where(z < 0, below, 1 / (1 + e + lost))
+
+
+def _elu_slope(x: np.ndarray, alpha: Any) -> np.ndarray:
+    x = np.minimum(x, 0)
+    return np.where(x < -700, _times_exp(alpha, x), alpha * np.exp(x))
 
 
 # NaN in x gives NaN also where nothing else depends on x's value.
@@ -263,8 +270,8 @@ GRADIENTS: dict[str, Callable[..., np.ndarray]] = {
     "mish": lambda grad, x: grad * _mish_slope(x),
     "gelu": lambda grad, x: grad * _gelu_slope(x),
     "gelu_tanh": lambda grad, x: grad * _gelu_tanh_slope(x),
-    "elu": lambda grad, x, alpha: grad * np.where(x > 0, 1, alpha * np.exp(np.minimum(x, 0))),
-    "selu": lambda grad, x: grad * np.where(x > 0, 1.0507009873554805, 1.7580993408473766 * np.exp(np.minimum(x, 0))),
+    "elu": lambda grad, x, alpha: grad * np.where(x > 0, 1, _elu_slope(x, alpha)),
+    "selu": lambda grad, x: grad * np.where(x > 0, 1.0507009873554805, _elu_slope(x, 1.7580993408473766)),
     "celu": lambda grad, x, alpha: grad * _celu_slope(x, alpha),
     "softplus": lambda grad, x, beta: grad * _softplus_slope(x, beta),
     "log_sigmoid": lambda grad, x: grad * (np.where(x > 0, np.exp(-np.abs(x)), 1) / (1 + np.exp(-np.abs(x)))),

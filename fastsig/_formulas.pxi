@@ -139,6 +139,11 @@ cdef inline floating magnitude(floating x) noexcept nogil:
     else:
         return bits_double(double_bits(x) & <uint64_t>0x7fffffffffffffff)
 
+cdef inline floating bounded_magnitude(floating x, floating bound) noexcept nogil:
+    """|x|, but not over the bound; a NaN stays."""
+    cdef floating a = magnitude(x)
+    return bound if bound < a else a
+
 cdef inline floating rounded_off(floating a, floating b, floating ab) noexcept nogil:
     """a * b - ab for ab = a * b: what the product lost."""
     if floating is float:
@@ -146,30 +151,36 @@ cdef inline floating rounded_off(floating a, floating b, floating ab) noexcept n
     else:
         return rounded_off_double(a, b, ab)
 
-cdef inline floating exp_reduce(floating z, int shift, floating *scale) noexcept nogil:
-    """z = n ln2 + t: returns t and sets scale = 2^(n + shift). The caller keeps n + shift within the exponent range."""
+cdef inline floating nearest(floating z, floating factor, int shift, floating *scale) noexcept nogil:
+    """The integer n nearest to z * factor; sets scale = 2^(n + shift). The caller keeps n + shift within the exponent
+    range, or just below: then scale is 0."""
     cdef floating n
     if floating is float:
-        n = z * <float>1.44269504 + <float>(12582912 + 127 + shift)             # 1.5 * 2^23
+        n = z * factor + <float>(12582912 + 127 + shift)                        # 1.5 * 2^23
         scale[0] = bits_float(float_bits(n) << 23)
-        n = n - <float>(12582912 + 127 + shift)
+        return n - <float>(12582912 + 127 + shift)
+    else:
+        n = z * factor + <double>(6755399441055744.0 + 1023 + shift)            # 1.5 * 2^52
+        scale[0] = bits_double(double_bits(n) << 52)
+        return n - <double>(6755399441055744.0 + 1023 + shift)
+
+cdef inline floating exp_reduce(floating z, int shift, floating *scale) noexcept nogil:
+    """z = n ln2 + t: returns t and sets scale = 2^(n + shift)."""
+    cdef floating n
+    if floating is float:
+        n = nearest(z, <float>1.44269504, shift, scale)
         z = z - n * <float>0.693359375                      # ln2 in two parts: n times the first is exact
         return z + n * <float>2.12194440e-4
     else:
-        n = z * 1.4426950408889634074 + <double>(6755399441055744.0 + 1023 + shift)   # 1.5 * 2^52
-        scale[0] = bits_double(double_bits(n) << 52)
-        n = n - <double>(6755399441055744.0 + 1023 + shift)
+        n = nearest(z, <double>1.4426950408889634074, shift, scale)
         z = z - n * 6.93147180369123816490e-01
         return z - n * 1.90821492927058770002e-10
 
 cdef inline floating exp_reduce_rounded(floating z, int shift, floating *scale) noexcept nogil:
     """exp_reduce for a z that is itself rounded: next to that error, of up to 6e-8 |z|, the 3e-9 |z| by which float32's
     ln2 in one part is off do not show."""
-    cdef floating n
     if floating is float:
-        n = z * <float>1.44269504 + <float>(12582912 + 127 + shift)
-        scale[0] = bits_float(float_bits(n) << 23)
-        return fused_float(<float>(12582912 + 127 + shift) - n, <float>0.69314718056, z)
+        return fused_float(nearest(z, <float>1.44269504, shift, scale), <float>-0.69314718056, z)
     else:
         return exp_reduce(z, shift, scale)
 
@@ -204,10 +215,11 @@ cdef inline floating exp_unit(floating which) noexcept nogil:
         return 1.3407807929942597100e154
 
 cdef inline floating lowest_exponent(const floating *_) noexcept nogil:
+    """Its scale, and so its exponential, is 0, as those of all smaller numbers are taken to be."""
     if floating is float:
-        return hidden_float(<float>-130.0)
+        return hidden_float(<float>-132.4)
     else:
-        return hidden_double(-1060.0)
+        return hidden_double(-1064.0)
 
 cdef inline floating exp_reduce_scaled(floating z, floating *scale) noexcept nogil:
     if floating is float:
@@ -339,15 +351,10 @@ cdef inline floating tanh_reduce(floating x, floating bound, floating *scale) no
     cdef floating n
     if floating is float:
         x = bits_float(float_bits(clamp(x, -bound, bound)) | <uint32_t>0x80000000)
-        n = x * <float>2.88539008 + <float>(12582912 + 127 + 1)
-        scale[0] = bits_float(float_bits(n) << 23)
-        return fused_float(n - <float>(12582912 + 127 + 1), <float>-0.34657359, x)
+        return fused_float(nearest(x, <float>2.88539008, 1, scale), <float>-0.34657359, x)
     else:
-        x = magnitude(x)
-        x = bound if bound < x else x
-        n = x * 2.8853900817779268 + <double>(6755399441055744.0 + 1023)
-        scale[0] = bits_double(double_bits(n) << 52)
-        n = n - <double>(6755399441055744.0 + 1023)
+        x = bounded_magnitude(x, bound)
+        n = nearest(x, <double>2.8853900817779268, 0, scale)
         x = x - n * 3.46573590184561910595e-01
         return x - n * 9.54107464635293850010e-11
 
@@ -424,8 +431,7 @@ elementwise("leaky_relu", 2, 0.25, <void *>leaky_relu_block[float], <void *>leak
 
 # ---------------------------------------------------------------------------------------------- for rows: exp, log1p
 # exp(z) for z <= 0, times exp_unit: sums of the scaled values cannot underflow, and the one multiplication by
-# 1 / (exp_unit * sum) at the end rounds into the subnormals. The clamp lies so low that a million clamped terms are
-# nothing.
+# 1 / (exp_unit * sum) at the end rounds into the subnormals.
 
 cdef inline floating scaled_exp(floating z, floating lowest) noexcept nogil:
     cdef floating t, scale = 0
@@ -901,22 +907,15 @@ cdef inline floating gelu_bound(const floating *_) noexcept nogil:
     else:
         return hidden_double(39.0)
 
-cdef inline floating negative_zero(const floating *_) noexcept nogil:
-    """What max(x, 0) has for negative x: gelu rounds to it."""
-    if floating is float:
-        return hidden_float(<float>-0.0)
-    else:
-        return hidden_double(-0.0)
-
 cdef inline floating density_reduce(floating a, floating *scale) noexcept nogil:
     """For exp(-a^2/2), with what the square would lose to rounding."""
-    cdef floating half = <floating>0.5 * a, square = a * a, n
+    cdef floating half, square, n
     if floating is float:
-        n = half * a * <float>-1.44269504 + <float>(12582912 + 127 + 64)
-        scale[0] = bits_float(float_bits(n) << 23)
-        n = n - <float>(12582912 + 127 + 64)
+        half = <float>0.5 * a
+        n = nearest(half * a, <float>-1.44269504, 64, scale)
         return fused_float(-half, a, n * <float>-0.693359375) + n * <float>2.12194440e-4
     else:
+        square = a * a
         return exp_reduce_scaled(-0.5 * square, scale) - 0.5 * rounded_off(a, a, square)
 
 cdef inline floating normal_tail(floating a, floating constant, floating unit, floating *divisor) noexcept nogil:
@@ -942,15 +941,14 @@ cdef inline floating normal_tail(floating a, floating constant, floating unit, f
 cdef inline floating gelu_argument(floating x, floating bound) noexcept nogil:
     """|x|, but not over the bound. A float32 NaN is lost here, by one instruction for both."""
     cdef uint32_t bits, most
-    cdef floating a
     if floating is float:
         bits, most = float_bits(x) & <uint32_t>0x7fffffff, float_bits(bound)
         return bits_float(most if most < bits else bits)
     else:
-        a = magnitude(x)
-        return bound if bound < a else a
+        return bounded_magnitude(x, bound)
 
 cdef inline floating gelu_finish(floating x, floating low, floating a, floating t, floating scale) noexcept nogil:
+    """`low` is a hidden -0.0: what is left of x where it is negative."""
     cdef floating linear = low if low > x else x, p, q = 0
     if floating is float:
         p = a * normal_tail(a, 0.5, exp_unit(x), &q)
@@ -960,11 +958,11 @@ cdef inline floating gelu_finish(floating x, floating low, floating a, floating 
 
 cdef floating gelu(floating x) noexcept nogil:
     cdef floating scale = 0, a = gelu_argument(x, gelu_bound(&x)), t = density_reduce(a, &scale)
-    return gelu_finish(x, negative_zero(&x), a, t, scale)
+    return gelu_finish(x, hidden(<floating>-0.0), a, t, scale)
 
 cdef void gelu_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef const floating *a = x[0]
-    cdef floating bound = gelu_bound(a), low = negative_zero(a), m, t, scale = 0
+    cdef floating bound = gelu_bound(a), low = hidden(<floating>-0.0), m, t, scale = 0
     cdef npy_intp i
     for i in range(whole(n, y)):
         m = gelu_argument(a[i], bound)

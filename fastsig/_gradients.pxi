@@ -18,11 +18,6 @@ cdef inline floating exp_of_negative(floating z, floating lowest) noexcept nogil
     cdef floating scale = 0, t = exp_reduce_scaled(lowest if lowest > z else z, &scale)
     return exp_finish(t, scale)
 
-cdef inline floating bounded_magnitude(floating x, floating lowest) noexcept nogil:
-    """|x|, or -lowest if that is less: finite, where exp(-|x|) times a power of it rounds to 0."""
-    cdef floating a = magnitude(x)
-    return -lowest if -lowest < a else a
-
 
 # ---------------------------------------------------------------------------------------------- sigmoid, tanh
 # sigmoid' = e / (1 + e)^2, tanh' = 4 sigmoid'(2x).
@@ -194,7 +189,7 @@ cdef void silu_backward_block(const floating **x, floating *y, npy_intp n) noexc
     for i in range(whole(n, y)):
         e[i] = exp_of_negative(-magnitude(a[i]), lowest)
     for i in range(whole(n, y)):
-        y[i] = g[i] * gated_slope(a[i], bounded_magnitude(a[i], lowest), e[i])
+        y[i] = g[i] * gated_slope(a[i], bounded_magnitude(a[i], -lowest), e[i])
 
 elementwise("silu_backward", 2, 0.6, <void *>silu_backward_block[float], <void *>silu_backward_block[double],
             NULL, NULL)
@@ -217,10 +212,10 @@ cdef void gelu_tanh_backward_block(const floating **x, floating *y, npy_intp n) 
     cdef floating lowest = gelu_tanh_backward_lowest(g), z, rest = 0
     cdef npy_intp i
     for i in range(whole(n, y)):
-        z = gelu_tanh_argument(bounded_magnitude(a[i], lowest), &rest)
+        z = gelu_tanh_argument(bounded_magnitude(a[i], -lowest), &rest)
         t[i] = exp_reduce_scaled(-z, &scale[i]) - rest
     for i in range(whole(n, y)):
-        z = gelu_tanh_factor(bounded_magnitude(a[i], lowest))
+        z = gelu_tanh_factor(bounded_magnitude(a[i], -lowest))
         y[i] = g[i] * gated_slope(a[i], z, exp_finish(t[i], scale[i]))
 
 elementwise("gelu_tanh_backward", 2, 1.0, <void *>gelu_tanh_backward_block[float],
@@ -240,12 +235,12 @@ cdef void gelu_backward_block(const floating **x, floating *y, npy_intp n) noexc
     cdef floating[BLOCK] scale
     cdef const floating *g = x[0]
     cdef const floating *a = x[1]
-    cdef floating lowest = -gelu_bound(g)
+    cdef floating bound = gelu_bound(g)
     cdef npy_intp i
     for i in range(whole(n, y)):
-        t[i] = density_reduce(bounded_magnitude(a[i], lowest), &scale[i])
+        t[i] = density_reduce(bounded_magnitude(a[i], bound), &scale[i])
     for i in range(whole(n, y)):
-        y[i] = g[i] * gelu_slope(a[i], bounded_magnitude(a[i], lowest), t[i], scale[i])
+        y[i] = g[i] * gelu_slope(a[i], bounded_magnitude(a[i], bound), t[i], scale[i])
 
 elementwise("gelu_backward", 2, 1.0, <void *>gelu_backward_block[float], <void *>gelu_backward_block[double],
             NULL, NULL)
@@ -274,7 +269,7 @@ cdef void mish_backward_block(const floating **x, floating *y, npy_intp n) noexc
     for i in range(whole(n, y)):
         e[i] = exp_of_negative(-magnitude(a[i]), lowest)
     for i in range(whole(n, y)):
-        y[i] = g[i] * mish_slope(a[i], bounded_magnitude(a[i], lowest), e[i])
+        y[i] = g[i] * mish_slope(a[i], bounded_magnitude(a[i], -lowest), e[i])
 
 elementwise("mish_backward", 2, 0.7, <void *>mish_backward_block[float], <void *>mish_backward_block[double],
             NULL, NULL)
@@ -283,22 +278,21 @@ elementwise("mish_backward", 2, 0.7, <void *>mish_backward_block[float], <void *
 # ---------------------------------------------------------------------------------------------- elu, selu, celu
 # 1 above 0; at 0, as in torch, what holds below.
 
-cdef inline floating elu_slope(floating x, floating lowest) noexcept nogil:
-    """exp(x), or 1 above 0."""
-    return exp_of_negative(<floating>0.0 if x > 0 else x, lowest) * exp_unit_inverse(x)
+cdef inline floating elu_slope(floating x, floating factor, floating lowest) noexcept nogil:
+    """factor exp(x), or factor above 0. A factor that is not tiny takes exp_unit away without a rounding, and so the
+    product is rounded into the subnormals once."""
+    cdef floating e = exp_of_negative(<floating>0.0 if x > 0 else x, lowest), unit = exp_unit_inverse(x)
+    cdef floating slope = e * (factor * unit), small = factor * (e * unit)
+    return small if magnitude(factor) < <floating>1e-10 else slope
 
 cdef void elu_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef const floating *g = x[0]
     cdef const floating *a = x[1]
     cdef const floating *alpha = x[2]
-    cdef floating lowest = lowest_exponent(g), unit = exp_unit_inverse(g[0]), e, slope, small
+    cdef floating lowest = lowest_exponent(g), slope
     cdef npy_intp i
     for i in range(whole(n, y)):
-        # Rounded into the subnormals once: an alpha that is not tiny takes the unit away without a rounding.
-        e = exp_of_negative(<floating>0.0 if a[i] > 0 else a[i], lowest)
-        slope = e * (alpha[i] * unit)
-        small = alpha[i] * (e * unit)
-        slope = small if magnitude(alpha[i]) < <floating>1e-10 else slope
+        slope = elu_slope(a[i], alpha[i], lowest)
         y[i] = g[i] * (<floating>1.0 if a[i] > 0 else slope)
 
 elementwise("elu_backward", 3, 0.5, <void *>elu_backward_block[float], <void *>elu_backward_block[double],
@@ -310,7 +304,7 @@ cdef void selu_backward_block(const floating **x, floating *y, npy_intp n) noexc
     cdef floating lowest = lowest_exponent(g), slope
     cdef npy_intp i
     for i in range(whole(n, y)):
-        slope = <floating>1.7580993408473766 * elu_slope(a[i], lowest)
+        slope = elu_slope(a[i], <floating>1.7580993408473766, lowest)
         y[i] = g[i] * (<floating>1.0507009873554805 if a[i] > 0 else slope)
 
 elementwise("selu_backward", 2, 0.5, <void *>selu_backward_block[float], <void *>selu_backward_block[double],
@@ -319,22 +313,23 @@ elementwise("selu_backward", 2, 0.5, <void *>selu_backward_block[float], <void *
 # celu' = exp(x / alpha) would err by x / alpha times as much as the quotient: what the quotient is off goes along.
 # For a negative alpha it grows: 1 / exp(-|x / alpha|).
 
-cdef inline floating celu_reduce(floating x, floating per_alpha, floating alpha, floating lowest,
+cdef inline floating celu_reduce(floating x, floating z, floating alpha, floating lowest,
                                  floating *scale) noexcept nogil:
-    """For exp(-|x / alpha|)."""
-    cdef floating z = x * per_alpha, back = z * alpha, rest = x - back
-    rest = (rest - rounded_off(z, alpha, back)) * per_alpha
+    """For exp(-|z|), z = x / alpha."""
+    cdef floating back = z * alpha, rest = x - back
+    rest = (rest - rounded_off(z, alpha, back)) / alpha
     rest = rest if magnitude(rest) < 1 else <floating>0.0       # not if x or alpha is infinite
     rest = -rest if z > 0 else rest
-    return exp_reduce_scaled(-bounded_magnitude(z, lowest), scale) + rest
+    return exp_reduce_scaled(-bounded_magnitude(z, -lowest), scale) + rest
 
-cdef inline floating celu_slope(floating x, floating per_alpha, floating t, floating scale) noexcept nogil:
+cdef inline floating celu_slope(floating x, floating z, floating t, floating scale) noexcept nogil:
     cdef floating unit = exp_unit(x), e = exp_finish(t, scale), grown = unit / e
     e = e * exp_unit_inverse(x)
-    e = grown if x * per_alpha > 0 else e
+    e = grown if z > 0 else e
     return <floating>1.0 if x > 0 else e
 
 cdef void celu_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+    cdef floating[BLOCK] z
     cdef floating[BLOCK] t
     cdef floating[BLOCK] scale
     cdef const floating *g = x[0]
@@ -343,9 +338,10 @@ cdef void celu_backward_block(const floating **x, floating *y, npy_intp n) noexc
     cdef floating lowest = lowest_exponent(g)
     cdef npy_intp i
     for i in range(whole(n, y)):
-        t[i] = celu_reduce(a[i], <floating>1.0 / alpha[i], alpha[i], lowest, &scale[i])
+        z[i] = a[i] / alpha[i]
+        t[i] = celu_reduce(a[i], z[i], alpha[i], lowest, &scale[i])
     for i in range(whole(n, y)):
-        y[i] = g[i] * celu_slope(a[i], <floating>1.0 / alpha[i], t[i], scale[i])
+        y[i] = g[i] * celu_slope(a[i], z[i], t[i], scale[i])
 
 elementwise("celu_backward", 3, 0.7, <void *>celu_backward_block[float], <void *>celu_backward_block[double],
             NULL, NULL)

@@ -216,6 +216,28 @@ def test_parameters(fs, row, dtype):
             assert_same(fs, got, gradient_of(fs, row)(grad, x, **parameters), layout)
 
 
+@pytest.mark.parametrize("row", [row for row in ELEMENTWISE if len(row.parameters) == 1], ids=label)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("value", [0.0123, 6.4, 4000])
+def test_subnormal_slope(fs, row, dtype, value):
+    """Rounded into the subnormals once, whatever a parameter multiplies or divides by."""
+    near = np.linspace(-1.2, 0.2, 4001) * -np.log(float(np.finfo(dtype).smallest_subnormal))
+    x = np.concatenate([near, near * value, near / value]).astype(dtype)
+    parameters = {row.parameters[0].name: x.dtype.type(value)}
+    got, truth = gradient_of(fs, row)(x.dtype.type(1), x, **parameters), reference(derivative_of(row), x, **parameters)
+    assert ulp_error(got, truth).max() <= row.gradient.max_ulp[dtype == "float64"] + 2**-9
+
+
+@each_float
+def test_extreme_alpha(fs, dtype):
+    kind, info = np.dtype(dtype).type, np.finfo(dtype)
+    for alpha in (kind(-3), kind(0.1), info.max, -info.max):
+        assert fs.backward.elu(kind(1), np.array([-np.inf, -info.max], dtype), alpha).tolist() == [0, 0]
+    for alpha in (info.tiny, info.smallest_subnormal, -info.smallest_subnormal):
+        assert fs.backward.celu(kind(1), np.array([0, -0.0], dtype), alpha).tolist() == [1, 1]
+        assert fs.backward.celu(kind(1), -np.abs(alpha), alpha) == pytest.approx(np.exp(-np.sign(alpha)), rel=1e-2)
+
+
 # -------------------------------------------------------------------------------- how they are called
 
 
