@@ -63,6 +63,8 @@ def _over_axes(name):
         if len(operands) > 1 and any(x.shape != operands[0].shape for x in operands):
             operands = _broadcast(name, operands, axis)
         shape = np.shape(operands[0])  # an object of no shape, such as an xarray.Dataset, says so itself
+        if (out is None or out is ...) and shape and not plain.signature.endswith("()"):
+            out = _empty_like(operands, **kwargs)
         if where is not True:
             where = _mask(where, shape)
             dtype = kwargs.pop("dtype", None)
@@ -78,6 +80,15 @@ def _over_axes(name):
         return masked(*operands, where, axis=axis, out=out, **kwargs)
 
     return call
+
+
+def _empty_like(operands, dtype=None, order="K", signature=None, **kwargs):
+    """A new result laid out as the last operand, which is the function's input or output. NumPy would put the axis
+    last in memory, whatever the operands' order. None where NumPy knows better what the result is."""
+    if signature is not None or any(type(x) is not np.ndarray or x.dtype.kind not in "biuf" for x in operands):
+        return None
+    dtype = (np.result_type(*operands) if dtype is None else np.dtype(dtype)).newbyteorder("=")
+    return np.empty_like(operands[-1], float if dtype.kind in "biu" else dtype, order)
 
 
 def _mask(where, shape):
@@ -216,7 +227,7 @@ def _reduction(row):
         if b is None and out is None and where is True and not return_sign and not kwargs:
             result = direct(x, axis) if axis is None or type(axis) is int else None
             if result is not None:
-                kept = (1,) * x.ndim if axis is None else (*result.shape, 1)
+                kept = (1,) * x.ndim if axis is None else (*x.shape[:axis], 1, *x.shape[axis:][1:])
                 return result.reshape(kept) if keepdims else result
         if _is_foreign(x):
             options = {"b": b, "keepdims": keepdims, "return_sign": return_sign} | kwargs

@@ -786,12 +786,13 @@ cdef void run_row_shares(const Layout *at, npy_intp chunk, const RowLoop *loop, 
     while take(shares, count, thread, chunk, &piece):
         run_rows(at, piece.next, piece.end, loop, _)
 
-cdef void share_rows(const Layout *at, npy_intp rows, const RowLoop *loop, floating *_) noexcept nogil:
+cdef void share_rows(Layout *at, npy_intp rows, const RowLoop *loop, floating *_) noexcept nogil:
     """All rows, on several threads when they pay."""
     cdef npy_intp chunk, unit
     cdef Share[MAX_SHARES] shares
     cdef void *team = NULL
     cdef int count, thread, threads = 0
+    at.far = rows * at.n * <npy_intp>sizeof(floating) > CACHED
     if rows > 1 and rows * at.n * loop.cost > PARALLEL_NS:
         threads = acquire_threads(rows * at.n * loop.cost, &team)
     if threads > 1:
@@ -812,7 +813,6 @@ cdef void drive_rows(floating **args, const npy_intp *dims, const npy_intp *step
     cdef int x = 1 if loop.gradient else 0, mask = x + 1, y = mask + (1 if loop.masked else 0), nargs = y + 1
     cdef Layout at
     at.n = dims[1]
-    at.far = dims[0] * dims[1] * <npy_intp>sizeof(floating) > CACHED
     at.grad, at.x, at.y = <const char *>args[0], <const char *>args[x], <char *>args[y]
     at.mask = NULL
     if loop.masked:

@@ -67,6 +67,22 @@ def test_out(fs, row, axis, layout):
 
 
 @each_rows
+@pytest.mark.parametrize("dtype", ["int8", "float16", "float32", ">f8"])
+@pytest.mark.parametrize("axis", AXES, ids=str)
+def test_new_result_lies_as_x(fs, row, dtype, axis):
+    for x in (block(dtype=dtype), block(dtype=dtype).T, block(dtype=dtype).transpose(1, 2, 0), block(dtype=dtype)[::2]):
+        for keywords in ({}, {"where": x < 1}, {"dtype": "float32"}, {"out": ...}):
+            got = getattr(fs, row.name)(x, axis, **keywords)
+            assert got.strides == np.empty_like(x, got.dtype).strides
+            gradient = getattr(fs.backward, row.name)(np.ones(x.shape, x.dtype), x, axis, **keywords)
+            assert gradient.strides == np.empty_like(x, gradient.dtype).strides
+        for order in "CFA":
+            got = getattr(fs, row.name)(x, axis, order=order)
+            assert got.strides == np.empty_like(x, got.dtype, order).strides
+        assert got.dtype == (x.dtype.newbyteorder("=") if x.dtype.kind == "f" else float)
+
+
+@each_rows
 def test_out_errors_over_several_axes(fs, row):
     x = block(dtype="float32")
     for axis in (None, (0, 1), (0, 2)):
