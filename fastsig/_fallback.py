@@ -64,13 +64,16 @@ def _log_softmax_backward(grad: np.ndarray, y: np.ndarray) -> np.ndarray:
 def _lost(a: np.ndarray, b: np.ndarray, product: np.ndarray) -> np.ndarray:
     """What the rounding of a * b lost (Dekker's product); 0 where nothing finite is left to say of it."""
     splitter = 2.0 ** (np.finfo(a.dtype).nmant // 2 + 1) + 1
+    (a, i), (b, k) = np.frexp(a), np.frexp(b)  # numbers about 1, whose parts neither overflow nor underflow
+    product = np.ldexp(product, -(i + k))
     (p, q), (r, s) = ((high, whole - high) for whole, high in ((v, v * splitter - (v * splitter - v)) for v in (a, b)))
-    return np.nan_to_num(((p * r - product) + p * s + q * r) + q * s, nan=0.0, posinf=0.0, neginf=0.0)
+    lost = np.ldexp(((p * r - product) + p * s + q * r) + q * s, i + k)
+    return np.nan_to_num(lost, nan=0.0, posinf=0.0, neginf=0.0)
 
 
 def _times_exp(x: Any, z: np.ndarray) -> np.ndarray:
     """x * exp(z) for z below -700, in two steps of which the first does not underflow."""
-    return x * np.exp(z + 314) * 4.280876336630965e-137  # exp(-314), which happens to be nearly a float64
+    return x * np.exp(z + 652) * 6.918274648626584e-284  # exp(-652), which happens to be nearly a float64
 
 
 def _silu(x: np.ndarray) -> np.ndarray:
@@ -235,6 +238,9 @@ def _mish_slope(x: np.ndarray) -> np.ndarray:
 
 
 def _celu_slope(x: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    # Multiplied by a power of 2, so that z * alpha and what it lost keep within the range.
+    power = np.where(np.abs(alpha) < 1e-10, 2.0 ** (np.finfo(x.dtype).maxexp // 2), 0.25).astype(x.dtype)
+    x, alpha = x * power, alpha * power
     z = x / alpha
     lost = (x - z * alpha - _lost(z, alpha, z * alpha)) / alpha
     lost = np.where(np.abs(lost) < 1, lost, 0)

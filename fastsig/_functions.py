@@ -54,22 +54,29 @@ def _axes(name, axis, ndim):
     return axes if ndim else ()
 
 
+def _array(x):
+    """An array, or what knows what to do with a ufunc. A memory map's results are plain arrays anyhow."""
+    return x if hasattr(type(x), "__array_ufunc__") and type(x) is not np.memmap else np.asarray(x)
+
+
 def _over_axes(name):
     """A function of operands, axis, out, where and other options: what the gufunc `name` does not know of these."""
     plain, masked = ufuncs[name], ufuncs[name + "_where"]
 
     def call(operands, axis, out, where, kwargs):
-        operands = [x if hasattr(type(x), "__array_ufunc__") else np.asarray(x) for x in operands]
+        operands = list(map(_array, operands))
         if len(operands) > 1 and any(x.shape != operands[0].shape for x in operands):
             operands = _broadcast(name, operands, axis)
         shape = np.shape(operands[0])  # an object of no shape, such as an xarray.Dataset, says so itself
-        if (out is None or out is ...) and shape and not plain.signature.endswith("()"):
-            out = _empty_like(operands, **kwargs)
         if where is not True:
             where = _mask(where, shape)
             dtype = kwargs.pop("dtype", None)
             if dtype is not None:  # a gufunc would ask it of the mask, too
-                kwargs["signature"] = (*[dtype] * len(operands), bool, dtype)
+                kwargs["signature"] = (*[None] * len(operands), bool, dtype)
+        if isinstance(out, tuple) and len(out) == 1:
+            (out,) = out
+        if (out is None or out is ...) and shape and not plain.signature.endswith("()"):
+            out = _empty_like(operands, plain if where is True else masked, kwargs)
         if type(axis) is not int or not shape:
             axes = _axes(name, axis, len(shape))
             if len(axes) != 1 or axis is None or isinstance(axis, tuple):
@@ -82,13 +89,18 @@ def _over_axes(name):
     return call
 
 
-def _empty_like(operands, dtype=None, order="K", signature=None, **kwargs):
-    """A new result laid out as the last operand, which is the function's input or output. NumPy would put the axis
-    last in memory, whatever the operands' order. None where NumPy knows better what the result is."""
-    if signature is not None or any(type(x) is not np.ndarray or x.dtype.kind not in "biuf" for x in operands):
+def _empty_like(operands, ufunc, kwargs):
+    """A new result laid out as the last operand, which is the function's input or output: NumPy would put the axis
+    last in memory, whatever the operands' order. None for subclasses, whose results are NumPy's affair."""
+    if any(type(x) is not np.ndarray for x in operands):
         return None
-    dtype = (np.result_type(*operands) if dtype is None else np.dtype(dtype)).newbyteorder("=")
-    return np.empty_like(operands[-1], float if dtype.kind in "biu" else dtype, order)
+    dtype, order = operands[-1].dtype, kwargs.get("order", "K")
+    if kwargs or dtype.char not in "efd" or not dtype.isnative or any(x.dtype != dtype for x in operands):
+        nothing = [np.empty(0, x.dtype) for x in operands]
+        dtype = ufunc(*nothing, *[np.empty(0, bool)] * (ufunc.nin - len(nothing)), **kwargs).dtype
+    if order == "A":
+        order = "F" if all(x.flags.f_contiguous for x in operands) else "C"
+    return np.empty_like(operands[-1], dtype, order)
 
 
 def _mask(where, shape):

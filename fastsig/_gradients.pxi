@@ -313,13 +313,16 @@ elementwise("selu_backward", 2, 0.5, <void *>selu_backward_block[float], <void *
 # celu' = exp(x / alpha) would err by x / alpha times as much as the quotient: what the quotient is off goes along.
 # For a negative alpha it grows: 1 / exp(-|x / alpha|).
 
-cdef inline floating celu_reduce(floating x, floating z, floating alpha, floating lowest,
+cdef inline floating celu_reduce(floating x, floating alpha, floating lowest, floating *quotient,
                                  floating *scale) noexcept nogil:
     """For exp(-|z|), z = x / alpha."""
-    cdef floating back = z * alpha, rest = x - back
-    rest = (rest - rounded_off(z, alpha, back)) / alpha
+    # Multiplied by a power of 2, so that z * alpha and what it lost keep within the range.
+    cdef floating power = exp_unit(x) if magnitude(alpha) < <floating>1e-10 else <floating>0.25
+    cdef floating scaled = x * power, divisor = alpha * power, z = scaled / divisor, back = z * divisor, rest
+    rest = ((scaled - back) - rounded_off(z, divisor, back)) / divisor
     rest = rest if magnitude(rest) < 1 else <floating>0.0       # not if x or alpha is infinite
     rest = -rest if z > 0 else rest
+    quotient[0] = z
     return exp_reduce_scaled(-bounded_magnitude(z, -lowest), scale) + rest
 
 cdef inline floating celu_slope(floating x, floating z, floating t, floating scale) noexcept nogil:
@@ -338,8 +341,7 @@ cdef void celu_backward_block(const floating **x, floating *y, npy_intp n) noexc
     cdef floating lowest = lowest_exponent(g)
     cdef npy_intp i
     for i in range(whole(n, y)):
-        z[i] = a[i] / alpha[i]
-        t[i] = celu_reduce(a[i], z[i], alpha[i], lowest, &scale[i])
+        t[i] = celu_reduce(a[i], alpha[i], lowest, &z[i], &scale[i])
     for i in range(whole(n, y)):
         y[i] = g[i] * celu_slope(a[i], z[i], t[i], scale[i])
 

@@ -401,11 +401,13 @@ def build_direct(str name):
         if kind != cnp.NPY_FLOAT and kind != cnp.NPY_DOUBLE or not cnp.PyArray_ISCARRAY_RO(source):
             return None
         shape, kept, itemsize = source.shape, source.ndim - 1, cnp.PyArray_ITEMSIZE(source)
+        if kept < 0:
+            return None
         if axis is None and f32.reduces:
             at.n, kept = cnp.PyArray_SIZE(source), 0
-        elif kept >= 0 and (axis == -1 or axis == kept):
+        elif axis == -1 or axis == kept:
             at.n = shape[kept]
-        elif kept > 0 and (axis == 0 or axis == -1 - kept):
+        elif axis == 0 or axis == -1 - kept:
             at.n = shape[0]
             shape += 1
         else:

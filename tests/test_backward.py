@@ -51,7 +51,7 @@ each_float = pytest.mark.parametrize("dtype", FLOATS)
 
 
 def gradient_of(fs, row):
-    gradient = getattr(fs.backward, row.name)
+    gradient = getattr(fs.backward, row.name.removeprefix("backward."))
     return functools.partial(gradient, **chosen(row)) if row.choice else gradient
 
 
@@ -235,7 +235,24 @@ def test_extreme_alpha(fs, dtype):
         assert fs.backward.elu(kind(1), np.array([-np.inf, -info.max], dtype), alpha).tolist() == [0, 0]
     for alpha in (info.tiny, info.smallest_subnormal, -info.smallest_subnormal):
         assert fs.backward.celu(kind(1), np.array([0, -0.0], dtype), alpha).tolist() == [1, 1]
-        assert fs.backward.celu(kind(1), -np.abs(alpha), alpha) == pytest.approx(np.exp(-np.sign(alpha)), rel=1e-2)
+
+
+@pytest.mark.parametrize("name", ["celu", "softplus"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_extreme_quotients_and_products(fs, name, dtype):
+    """The smallest and largest parameters there are, where what the kernels compute with might not be a number."""
+    rng, info = np.random.default_rng(0), np.finfo(dtype)
+    row = next(row for row in DERIVATIVES if row.name == f"backward.{name}")
+    small = info.smallest_subnormal * rng.integers(1, 10000, 300)
+    parameter = np.concatenate([small, info.tiny * rng.uniform(1, 9, 300), info.max / rng.uniform(1, 900, 300)])
+    parameter = (parameter * rng.choice([-1, 1], 900)).astype(dtype)
+    wide = rng.uniform(0, -np.log(float(info.tiny)), 900).astype(np.longdouble)
+    with np.errstate(over="ignore"):
+        x = -np.abs(wide * parameter if name == "celu" else wide / parameter).astype(dtype)
+    x[600:610], finite = -info.max, np.isfinite(x)
+    x, parameters = x[finite], {row.parameters[0].name: parameter[finite]}
+    got, truth = gradient_of(fs, row)(x.dtype.type(1), x, **parameters), reference(row, x, **parameters)
+    assert ulp_error(got, truth).max() <= row.max_ulp[dtype == "float64"] + 2**-9
 
 
 # -------------------------------------------------------------------------------- how they are called

@@ -256,7 +256,7 @@ def test_axis_and_mask(fs, row, axis):
     mask = np.random.default_rng(1).random(x.shape) < 0.7
     for keywords in ({}, {"where": mask}, {"where": mask[0]}, {"where": mask[..., :1]}):
         got = getattr(fs, row.name)(x, axis=axis, **keywords)
-        assert (got.dtype, got.shape) == (BFLOAT16, x.shape)
+        assert (got.dtype, got.shape, got.strides) == (BFLOAT16, x.shape, x.strides)
         where = np.broadcast_to(keywords.get("where", True), x.shape)
         truth = np.where(where.any(axis, keepdims=True), along(row, wide(x), axis, where), hole(row))
         assert ulp_error(got, truth).max() <= 0.51

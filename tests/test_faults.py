@@ -185,9 +185,9 @@ def test_keyboard_interrupt(passes, pure):
     code = """
 fastsig.set_num_threads(2)
 threads = fastsig.get_num_threads()
-work = calls(fastsig, (400, 300))
+work = dict(list(calls(fastsig, (400, 300)).items())[::5])
 expected = results(work)
-for name, call in list(work.items())[::3]:
+for name, call in work.items():
     timer = threading.Timer(0.002, signal.raise_signal, [signal.SIGINT])
     try:
         timer.start()

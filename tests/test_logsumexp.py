@@ -132,7 +132,8 @@ def test_scalars_and_nothing(fs):
     for x in (5.0, 5, True, np.float32(5), np.array(5.0), [5]):
         for axis in (None, 0, -1, (0,), ()):
             for keepdims in (False, True):
-                assert_like_scipy(fs, x, axis, keepdims=keepdims, return_sign=True)
+                for return_sign in (False, True) if axis != () or keepdims else (True,):
+                    assert_like_scipy(fs, x, axis, keepdims=keepdims, return_sign=return_sign)
     # Without weights and for axis=(), 0-d stays 0-d as in all of NumPy; SciPy gives it an axis.
     assert fs.logsumexp(5.0, axis=()).shape == ()
     for shape, axis in itertools.product(((0,), (2, 0), (0, 3), (2, 0, 3)), (None, 0, -1, (0,), "all")):

@@ -70,16 +70,46 @@ def test_out(fs, row, axis, layout):
 @pytest.mark.parametrize("dtype", ["int8", "float16", "float32", ">f8"])
 @pytest.mark.parametrize("axis", AXES, ids=str)
 def test_new_result_lies_as_x(fs, row, dtype, axis):
+    function, gradient = getattr(fs, row.name), getattr(fs.backward, row.name)
     for x in (block(dtype=dtype), block(dtype=dtype).T, block(dtype=dtype).transpose(1, 2, 0), block(dtype=dtype)[::2]):
-        for keywords in ({}, {"where": x < 1}, {"dtype": "float32"}, {"out": ...}):
-            got = getattr(fs, row.name)(x, axis, **keywords)
+        options = {"where": x < 1}, {"dtype": "float32"}, {"out": ...}, {"out": (None,)}, {"subok": False}
+        for keywords in ({}, *options, {"signature": "d->d"}, {"sig": ("f", None), "casting": "unsafe"}):
+            got = function(x, axis, **keywords)
             assert got.strides == np.empty_like(x, got.dtype).strides
-            gradient = getattr(fs.backward, row.name)(np.ones(x.shape, x.dtype), x, axis, **keywords)
-            assert gradient.strides == np.empty_like(x, gradient.dtype).strides
+        assert got.dtype == "float32"
+        for keywords in ({}, *options):
+            got = gradient(np.ones(x.shape, x.dtype), x, axis, **keywords)
+            assert got.strides == np.empty_like(x, got.dtype).strides
         for order in "CFA":
-            got = getattr(fs, row.name)(x, axis, order=order)
+            got = function(x, axis, order=order)
             assert got.strides == np.empty_like(x, got.dtype, order).strides
         assert got.dtype == (x.dtype.newbyteorder("=") if x.dtype.kind == "f" else float)
+        assert gradient(x, x.copy(order="F"), axis, order="A").flags.f_contiguous == x.flags.f_contiguous
+
+
+@each_rows
+def test_new_result_of_a_memory_map(fs, row, tmp_path):
+    x = np.memmap(tmp_path / "x", "float32", "w+", shape=(30, 40))
+    x[:] = block((30, 40))
+    for axis in (0, 1, None, (1, 0)):
+        got = getattr(fs, row.name)(x, axis)
+        assert type(got) is np.ndarray and got.strides == x.strides
+        assert_same(fs, got, getattr(fs, row.name)(np.asarray(x), axis))
+
+
+@each_rows
+def test_dtype_as_a_class(compiled, row):
+    for axis in (0, 1):
+        got = getattr(compiled, row.name)(block(dtype="float32"), axis, dtype=np.dtypes.Float64DType)
+        assert got.dtype == "float64"
+
+
+@each_rows
+def test_unsupported_dtype_with_mask_and_dtype(fs, row):
+    for char in "gFO":
+        x = np.ones((2, 3), char)
+        with pytest.raises(TypeError):
+            getattr(fs, row.name)(x, 0, dtype="f", where=x == 1, casting="unsafe")
 
 
 @each_rows
