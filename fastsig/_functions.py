@@ -76,7 +76,7 @@ def _over_axes(name):
         if isinstance(out, tuple) and len(out) == 1:
             (out,) = out
         if (out is None or out is ...) and shape and not plain.signature.endswith("()"):
-            out = _empty_like(operands, plain if where is True else masked, kwargs)
+            out = _empty_like(operands, axis, plain if where is True else masked, kwargs)
         if type(axis) is not int or not shape:
             axes = _axes(name, axis, len(shape))
             if len(axes) != 1 or axis is None or isinstance(axis, tuple):
@@ -89,12 +89,15 @@ def _over_axes(name):
     return call
 
 
-def _empty_like(operands, ufunc, kwargs):
+def _empty_like(operands, axis, ufunc, kwargs):
     """A new result laid out as the last operand, which is the function's input or output: NumPy would put the axis
-    last in memory, whatever the operands' order. None for subclasses, whose results are NumPy's affair."""
+    last in memory, whatever the operands' order. None where that is right, and for subclasses: NumPy wraps theirs."""
     if any(type(x) is not np.ndarray for x in operands):
         return None
     dtype, order = operands[-1].dtype, kwargs.get("order", "K")
+    last = type(axis) is int and axis in {-1, operands[-1].ndim - 1} and order in {"K", "C"}
+    if last and all(x.flags.c_contiguous for x in operands):
+        return None
     if kwargs or dtype.char not in "efd" or not dtype.isnative or any(x.dtype != dtype for x in operands):
         nothing = [np.empty(0, x.dtype) for x in operands]
         dtype = ufunc(*nothing, *[np.empty(0, bool)] * (ufunc.nin - len(nothing)), **kwargs).dtype
