@@ -183,6 +183,7 @@ for build, *arguments in (
 def test_keyboard_interrupt(passes, pure):
     """It comes when the call in progress is done, or between the steps of one that has several; the next is right."""
     code = """
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 fastsig.set_num_threads(2)
 threads = fastsig.get_num_threads()
 work = dict(list(calls(fastsig, (400, 300)).items())[::5])
