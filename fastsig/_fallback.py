@@ -497,9 +497,10 @@ class Ufunc:
 
     def _beside_bfloat16(self, votes: list[np.dtype], weak: list[bool]) -> list[np.dtype]:
         """Return the votes beside a bfloat16: float64 if x is an integer, else what promotion gives."""
-        if votes[0].kind in "biu":
-            return [np.dtype(float) if _char(vote) == "E" else vote for vote in votes]
         masks = [kind == "?" for kind in self.types[-1]]
+        leading = [vote for vote, mask in zip(votes, masks) if not mask][: None if self._equals else 1]
+        if any(vote.kind in "biu" for vote in leading):
+            return [np.dtype(float) if _char(vote) == "E" else vote for vote in votes]
         try:
             common = np.result_type(*(v for v, follows, mask in zip(votes, weak, masks) if not follows and not mask))
         except TypeError:  # with float16, for one: the first loop then that takes both

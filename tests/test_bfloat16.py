@@ -357,6 +357,13 @@ def test_no_warnings(fs, row):
 # -------------------------------------------------------------------------------- which dtype comes out
 
 
+@pytest.mark.parametrize("name", ["sigmoid", "softmax"])
+@pytest.mark.parametrize("char", "?bBhHiIlLqQ")
+def test_gradient_beside_integers(fs, name, char):
+    for pair in itertools.permutations([np.ones((2, 3), BFLOAT16), np.ones((2, 3), char)]):
+        assert getattr(fs.backward, name)(*pair).dtype == "float64"
+
+
 @each_row
 def test_result_dtype(fs, row):
     function = getattr(fs, row.name)
