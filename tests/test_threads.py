@@ -134,7 +134,7 @@ def test_one_result_from_many_callers(threaded):
 def test_gil_is_released(compiled, row):
     """The other thread waits for the GIL, and with this switch interval nobody asks the caller to give it up. So it
     runs before the call returns if, and only if, the call releases the GIL of its own accord."""
-    x = np.zeros((2000, 1000), "float32")
+    x = np.zeros(2_000_000, "float32")  # one row
     function = getattr(compiled, row.name)
     out, interval = np.empty_like(function(x)), sys.getswitchinterval()
 
