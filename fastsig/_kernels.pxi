@@ -5,9 +5,10 @@ _fallback.py has the same. scalar_address() is for cython_api alone.
 """
 from cpython.mem cimport PyMem_Malloc
 from cpython.pycapsule cimport PyCapsule_New
-from cpython.ref cimport Py_DECREF, Py_XINCREF, PyObject
+from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XINCREF, PyObject
 from cython cimport floating
 from cython.parallel cimport prange
+from libc.float cimport FLT_MAX
 from libc.math cimport INFINITY, NAN
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
@@ -52,7 +53,10 @@ cdef extern from "numpy/ufuncobject.h":
                                                const char *, const char *, int, const char *)
     int PyUFunc_AddPromoter(object ufunc, object dtypes, object promoter) except -1
     ctypedef struct PyUFuncObject:
-        pass
+        int nin, nargs, ntypes
+        void (**functions)(char **args, const npy_intp *dims, const npy_intp *steps, void *data) noexcept nogil
+        void **data
+        const char *types
     int PyUFunc_RegisterLoopForType(PyUFuncObject *, int, PyUFuncGenericFunction, const int *, void *) except -1
 
 import sys
@@ -61,6 +65,8 @@ import numpy as np
 
 cnp.import_array()
 cnp.import_ufunc()
+
+include "_calls.pxi"
 
 cdef dict loops_of = {}     # ufunc -> its Loops
 
@@ -111,6 +117,8 @@ cdef class Loops:
         self.equals = equals
         loops_of[ufunc] = self
         PyUFunc_AddPromoter(ufunc, (None,) * (nin + 1), PyCapsule_New(<void *>promote, "numpy._ufunc_promoter", NULL))
+        if not signature:
+            shorten_calls(ufunc)
         return ufunc
 
     cdef register_bfloat16(self, object ufunc, DType *bfloat16):

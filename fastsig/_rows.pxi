@@ -38,7 +38,6 @@ cdef enum:
     SPAN = 4            # blocks of short rows that pass through exp together, at the most
     NEAR = 6000         # bytes of a row that stays in the nearest cache
     SHORT = 16          # rows of up to so many elements are transposed, if there are enough of them
-    KEEPS_GIL = 500     # elements for which NumPy would not release the GIL
 
 cdef struct RowLoop:
     bint logarithm          # log_softmax and logsumexp, not softmax

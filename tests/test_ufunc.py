@@ -510,6 +510,117 @@ def test_same_bits_on_any_number_of_threads(compiled, row, dtype):
     assert_same_bits(expected[:3000], function(x[:3000]))
 
 
+# -------------------------------------------------------------------------------- the short way to a loop
+
+CALLS = {  # of a float32 x of 600 numbers, with one more behind it
+    "array": lambda f, x: f(x),
+    "empty": lambda f, x: f(x[:0]),
+    "no columns": lambda f, x: f(x[:0].reshape(3, 0)),
+    "one": lambda f, x: f(x[5:6]),
+    "0-d": lambda f, x: f(np.array(x[5])),
+    "three axes": lambda f, x: f(x.reshape(3, 50, 4)),
+    "fortran": lambda f, x: f(x.reshape(3, 200).T),
+    "strided": lambda f, x: f(x[::3]),
+    "unaligned": lambda f, x: f(place(x, "unaligned")),
+    "read-only": lambda f, x: f(place(x, "read-only")),
+    "swapped": lambda f, x: f(x.astype(">f")),
+    "float64": lambda f, x: f(x.astype("d")),
+    "float16": lambda f, x: f(x.astype("e")),
+    "longdouble": lambda f, x: f(x.astype("g")),
+    "integers": lambda f, x: f(np.arange(9)),
+    "bools": lambda f, x: f(x > 0),
+    "objects": lambda f, x: f(x.astype(object)),
+    "subclass": lambda f, x: f(np.asmatrix(x)),
+    "masked": lambda f, x: f(np.ma.array(x, mask=x > 0)),
+    "list": lambda f, x: f(x.tolist()),
+    "text": lambda f, x: f("0.5"),
+    "Python float": lambda f, x: f(-0.75),
+    "infinite Python float": lambda f, x: f(-np.inf),
+    "Python integer": lambda f, x: f(2),
+    "float32 number": lambda f, x: f(x[5]),
+    "float64 number": lambda f, x: f(np.float64(x[5])),
+    "Python float into": lambda f, x: f(0.5, out=x),
+    "into": lambda f, x: f(x, out=np.full_like(x, GUARD)),
+    "into, by position": lambda f, x: f(x, np.full_like(x, GUARD)),
+    "into a tuple": lambda f, x: f(x, out=(np.full_like(x, GUARD),)),
+    "into a list": lambda f, x: f(x, out=x.tolist()),
+    "into nothing": lambda f, x: f(x, out=None),
+    "in place": lambda f, x: f(x, out=x),
+    "in place, shifted": lambda f, x: f(x[:-1], out=x[1:]),
+    "in place, shifted back": lambda f, x: f(x[1:], out=x[:-1]),
+    "into what follows": lambda f, x: f(x[:300], out=x[300:]),
+    "into read-only": lambda f, x: f(x, out=place(x, "read-only")),
+    "into strided": lambda f, x: f(x, out=place(x, "strided")),
+    "into a subclass": lambda f, x: f(x, out=np.ma.array(x)),
+    "into fewer": lambda f, x: f(x, out=x[1:]),
+    "into more": lambda f, x: f(x, out=np.full((2, len(x)), GUARD, x.dtype)),
+    "into float64": lambda f, x: f(x, out=np.full(x.shape, GUARD, "d")),
+    "into integers": lambda f, x: f(x, out=np.full(x.shape, GUARD, "l")),
+    "another keyword": lambda f, x: f(x, order="F"),
+    "unknown keyword": lambda f, x: f(x, out_=x),
+    "x by name": lambda f, x: f(x=x),
+    "nothing": lambda f, x: f(),
+    "too many": lambda f, x: f(x, x, x, x),
+}
+PARAMETERS = {  # the last one, of a float32 x
+    "Python float": lambda x: 0.3,
+    "infinite": lambda x: np.inf,
+    "NaN": lambda x: np.nan,
+    "beyond float32": lambda x: 1e300,
+    "far below float32": lambda x: 1e-310,
+    "Python integer": lambda x: 3,
+    "array": lambda x: abs(x),
+    "the whole": lambda x: x,
+    "column": lambda x: x[:5, None],
+    "fewer": lambda x: x[1:],
+    "float64": lambda x: x.astype("d"),
+    "float32 number": lambda x: np.float32(0.3),
+    "float64 number": lambda x: np.float64(0.3),
+    "text": lambda x: "0.3",
+}
+
+
+def how_it_ends(call):
+    """All that can be seen of a call with an array of its own."""
+    x = np.random.default_rng(0).normal(0, 9, 601).astype("float32")[:-1]
+    x[:4] = np.nan, np.inf, -np.inf, -0.0
+    with warnings.catch_warnings(record=True) as caught, np.errstate(all="warn"):
+        warnings.simplefilter("always")
+        try:
+            y = call(x)
+        except Exception as error:
+            return type(error), str(error), x.tobytes()
+    seen = [(warning.category, str(warning.message)) for warning in caught]
+    return type(y), y is x, y.dtype, y.shape, y.strides, y.flags.num, y.tobytes(), seen, x.tobytes()
+
+
+@each_elementwise
+def test_short_way_ends_as_numpys(compiled, row):
+    """What calls fastsig itself takes to their loop end like any other; one with `subok` goes through NumPy."""
+    for suffix, own in (("", 1), ("_default", 1), ("_backward", 2)):
+        ufunc = compiled._backend.ufuncs.get(row.name + suffix)
+        if ufunc is None:
+            continue
+        parameters = [parameter.default for parameter in row.parameters] if ufunc.nin > own else []
+        for name, way in CALLS.items():
+
+            def function(*x, **options):
+                return ufunc(*x[:1] * own, *parameters, *x[1:], **options)
+
+            def through_numpy(*x, **options):
+                return function(*x, subok=True, **options)
+
+            got, expected = (how_it_ends(functools.partial(way, f)) for f in (function, through_numpy))
+            assert got == expected, (ufunc, name)
+        for name, parameter in PARAMETERS.items() if parameters else ():
+
+            def call(x, **options):
+                return ufunc(*[x] * own, *parameters[:-1], parameter(x), **options)
+
+            got, expected = how_it_ends(call), how_it_ends(functools.partial(call, subok=True))
+            assert got == expected, (ufunc, name)
+
+
 # -------------------------------------------------------------------------------- errors
 
 BAD_INPUT = {

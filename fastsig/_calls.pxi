@@ -1,0 +1,158 @@
+"""The short way from Python to the loop of an elementwise ufunc.
+
+NumPy takes longer to find out what a call wants than a loop takes for some hundred numbers. Most calls want what is
+plain: C-ordered arrays of one dtype and shape, perhaps Python floats as parameters and an `out`; or one Python float.
+They go to the loop from here, and get what NumPy would give. All others go on to NumPy.
+"""
+cdef extern from *:
+    """
+    /* Where a ufunc keeps the function that its calls go to; NULL if not there in this NumPy. */
+    static vectorcallfunc *entry_of(PyObject *ufunc) {
+        vectorcallfunc *entry = &((PyUFuncObject *)ufunc)->vectorcall;
+        return *entry && *entry == PyVectorcall_Function(ufunc) ? entry : NULL;
+    }
+    """
+    ctypedef PyObject *(*vectorcallfunc)(PyObject *self, PyObject **args, size_t nargsf, PyObject *names)
+    vectorcallfunc *entry_of(object ufunc)
+    npy_intp PyVectorcall_NARGS(size_t nargsf)
+    PyObject *PyErr_Occurred()
+    bint PyFloat_CheckExact(PyObject *x)
+    double PyFloat_AS_DOUBLE(PyObject *x)
+    npy_intp PyTuple_GET_SIZE(PyObject *x)
+    PyObject *PyTuple_GET_ITEM(PyObject *x, npy_intp i)
+
+    ctypedef struct Array "PyArrayObject":
+        pass
+    bint PyArray_CheckExact(PyObject *x)
+    bint PyArray_ISCARRAY_RO(Array *x)
+    bint PyArray_ISWRITEABLE(Array *x)
+    bint PyArray_SAMESHAPE(Array *x, Array *y)
+    int PyArray_TYPE(Array *x)
+    int PyArray_NDIM(Array *x)
+    npy_intp *PyArray_DIMS(Array *x)
+    npy_intp PyArray_SIZE(Array *x)
+    npy_intp PyArray_NBYTES(Array *x)
+    npy_intp PyArray_ITEMSIZE(Array *x)
+    char *PyArray_BYTES(Array *x)
+    PyObject *PyArray_EMPTY(int ndim, npy_intp *shape, int kind, bint fortran)
+    PyObject *PyArray_Scalar(void *data, cnp.dtype dtype, PyObject *base)
+
+cdef vectorcallfunc numpy_call = NULL
+cdef str OUT = sys.intern("out")
+cdef cnp.dtype double_dtype = np.dtype("d")
+
+
+cdef inline int loop_of(const PyUFuncObject *ufunc, int kind) noexcept:
+    """Which loop's operands are all of this type number; -1: none's."""
+    cdef int i, k
+    for i in range(ufunc.ntypes):
+        k = 0
+        while k < ufunc.nargs and ufunc.types[i * ufunc.nargs + k] == kind:
+            k += 1
+        if k == ufunc.nargs:
+            return i
+    return -1
+
+
+cdef inline bint put_number(PyObject *x, int kind, double *place) noexcept:
+    """A Python float as an operand of this type number, if it is one; what overflows is left to NumPy, which warns."""
+    cdef double value
+    if not PyFloat_CheckExact(x):
+        return False
+    value = PyFloat_AS_DOUBLE(x)
+    if kind == cnp.NPY_DOUBLE:
+        place[0] = value
+    elif kind == cnp.NPY_FLOAT and not FLT_MAX < abs(value) < INFINITY:
+        (<float *>place)[0] = <float>value
+    else:
+        return False
+    return True
+
+
+cdef PyObject *call_number(const PyUFuncObject *ufunc, double x) noexcept:
+    """The call for one Python float."""
+    cdef int loop = loop_of(ufunc, cnp.NPY_DOUBLE)
+    cdef npy_intp n = 1
+    cdef npy_intp[2] steps = [sizeof(double), sizeof(double)]
+    cdef double y = 0
+    cdef char *operands[2]
+    operands[0], operands[1] = <char *>&x, <char *>&y
+    ufunc.functions[loop](operands, &n, steps, ufunc.data[loop])
+    return PyArray_Scalar(&y, double_dtype, NULL)
+
+
+cdef inline bint is_plain(PyObject *x, PyObject *like) noexcept:
+    """Whether x is an array in C order, of the dtype and shape of `like`, which is an array."""
+    cdef Array *a = <Array *>x
+    cdef Array *b = <Array *>like
+    return (PyArray_CheckExact(x) and PyArray_ISCARRAY_RO(a) and PyArray_TYPE(a) == PyArray_TYPE(b)
+            and PyArray_SAMESHAPE(a, b))
+
+
+cdef PyObject *short_call(const PyUFuncObject *ufunc, PyObject **args, PyObject *out) noexcept:
+    """NULL, and no error, for what NumPy has to see to."""
+    cdef char *operands[MAX_IN + 1]
+    cdef npy_intp[MAX_IN + 1] steps
+    cdef double[MAX_IN] numbers
+    cdef Array *x = <Array *>args[0]
+    cdef npy_intp n, bytes
+    cdef int kind, loop, k, nin = ufunc.nin
+    if out == NULL and nin == 1 and PyFloat_CheckExact(args[0]):
+        return call_number(ufunc, PyFloat_AS_DOUBLE(args[0]))
+    if not PyArray_CheckExact(args[0]) or PyArray_NDIM(x) == 0:     # the result for a 0-d array is a scalar
+        return NULL
+    kind, n, bytes = PyArray_TYPE(x), PyArray_SIZE(x), PyArray_NBYTES(x)
+    loop = loop_of(ufunc, kind)
+    if loop < 0:
+        return NULL
+    for k in range(nin):
+        if put_number(args[k], kind, &numbers[k]):
+            operands[k], steps[k] = <char *>&numbers[k], 0
+        elif is_plain(args[k], args[0]):
+            operands[k], steps[k] = PyArray_BYTES(<Array *>args[k]), PyArray_ITEMSIZE(x)
+        else:
+            return NULL
+    if out == NULL:
+        out = PyArray_EMPTY(PyArray_NDIM(x), PyArray_DIMS(x), kind, False)
+        if out == NULL:
+            return NULL
+    elif is_plain(out, args[0]) and PyArray_ISWRITEABLE(<Array *>out):
+        for k in range(nin):                                # in place is fine, shifted is not
+            if steps[k] and 0 < abs(PyArray_BYTES(<Array *>out) - operands[k]) < bytes:
+                return NULL
+        Py_INCREF(<object>out)
+    else:
+        return NULL
+    operands[nin], steps[nin] = PyArray_BYTES(<Array *>out), PyArray_ITEMSIZE(x)
+    if n > KEEPS_GIL:
+        with nogil:
+            ufunc.functions[loop](operands, &n, steps, ufunc.data[loop])
+    else:
+        ufunc.functions[loop](operands, &n, steps, ufunc.data[loop])
+    return out
+
+
+cdef PyObject *call(PyObject *self, PyObject **args, size_t nargsf, PyObject *names) noexcept:
+    """What calls of a ufunc go to, instead of NumPy's function."""
+    cdef const PyUFuncObject *ufunc = <PyUFuncObject *>self
+    cdef npy_intp given = PyVectorcall_NARGS(nargsf)
+    cdef PyObject *result = NULL
+    if names == NULL:
+        if given == ufunc.nin:
+            result = short_call(ufunc, args, NULL)
+        elif given == ufunc.nargs:
+            result = short_call(ufunc, args, args[ufunc.nin])
+    elif given == ufunc.nin and PyTuple_GET_SIZE(names) == 1 and PyTuple_GET_ITEM(names, 0) == <PyObject *>OUT:
+        result = short_call(ufunc, args, args[given])
+    if result == NULL and not PyErr_Occurred():
+        return numpy_call(self, args, nargsf, names)
+    return result
+
+
+cdef shorten_calls(ufunc):
+    """Have calls of this ufunc take the short way, if they come from where this NumPy is known to keep it."""
+    global numpy_call
+    cdef vectorcallfunc *entry = entry_of(ufunc)
+    if entry != NULL and (numpy_call == NULL or entry[0] == numpy_call):
+        numpy_call = entry[0]
+        entry[0] = <vectorcallfunc>call
