@@ -113,23 +113,17 @@ cdef inline floating maximum(const floating *x, npy_intp n) noexcept nogil:
     cdef npy_intp i, j
     if n >= 16 * LANES:
         for j in range(4 * LANES):
-            lanes[j] = x[j]
-        i = 4 * LANES
-        while i < n:
-            i = min(i, n - 4 * LANES)
+            lanes[j] = higher(x[j], x[n - 4 * LANES + j])
+        for i from 4 * LANES <= i < n - 4 * LANES by 4 * LANES:
             for j in range(4 * LANES):
-                lanes[j] = x[i + j] if x[i + j] > lanes[j] else lanes[j]
-            i += 4 * LANES
+                lanes[j] = higher(x[i + j], lanes[j])
         max_halves(lanes, 32)
     elif n >= 2 * LANES:
         for j in range(2 * LANES):
-            lanes[j] = x[j]
-        i = 2 * LANES
-        while i < n:
-            i = min(i, n - 2 * LANES)
+            lanes[j] = higher(x[j], x[n - 2 * LANES + j])
+        for i from 2 * LANES <= i < n - 2 * LANES by 2 * LANES:
             for j in range(2 * LANES):
-                lanes[j] = x[i + j] if x[i + j] > lanes[j] else lanes[j]
-            i += 2 * LANES
+                lanes[j] = higher(x[i + j], lanes[j])
     else:
         for j in range(2 * LANES):
             lanes[j] = -INFINITY
