@@ -1,7 +1,7 @@
 """The short way from Python to the loop of an elementwise ufunc.
 
 NumPy takes longer to find out what a call wants than a loop takes for some hundred numbers. Most calls want what is
-plain: C-ordered arrays of one dtype and shape, perhaps Python floats as parameters and an `out`; or one Python float.
+plain: C-ordered arrays of one dtype and shape, perhaps Python floats as parameters and an `out`; or one number.
 They go to the loop from here, and get what NumPy would give. All others go on to NumPy.
 """
 cdef extern from *:
@@ -15,14 +15,21 @@ cdef extern from *:
     ctypedef PyObject *(*vectorcallfunc)(PyObject *self, PyObject **args, size_t nargsf, PyObject *names)
     vectorcallfunc *entry_of(object ufunc)
     npy_intp PyVectorcall_NARGS(size_t nargsf)
+    PyObject *Py_None
     PyObject *PyErr_Occurred()
+    ctypedef struct PyTypeObject:
+        pass
+    PyTypeObject *Py_TYPE(PyObject *x)
     bint PyFloat_CheckExact(PyObject *x)
     double PyFloat_AS_DOUBLE(PyObject *x)
     npy_intp PyTuple_GET_SIZE(PyObject *x)
     PyObject *PyTuple_GET_ITEM(PyObject *x, npy_intp i)
 
+    ctypedef struct Float32 "PyFloatScalarObject":
+        float obval
     ctypedef struct Array "PyArrayObject":
         pass
+    PyTypeObject PyFloatArrType_Type, PyDoubleArrType_Type
     bint PyArray_CheckExact(PyObject *x)
     bint PyArray_ISCARRAY_RO(Array *x)
     bint PyArray_ISWRITEABLE(Array *x)
@@ -37,9 +44,13 @@ cdef extern from *:
     PyObject *PyArray_EMPTY(int ndim, npy_intp *shape, int kind, bint fortran)
     PyObject *PyArray_Scalar(void *data, cnp.dtype dtype, PyObject *base)
 
+cdef union Number:
+    float as_float
+    double as_double
+
 cdef vectorcallfunc numpy_call = NULL
 cdef str OUT = sys.intern("out")
-cdef cnp.dtype double_dtype = np.dtype("d")
+cdef cnp.dtype float32_dtype = np.dtype("f"), float64_dtype = np.dtype("d")
 
 
 cdef inline int loop_of(const PyUFuncObject *ufunc, int kind) noexcept:
@@ -54,31 +65,39 @@ cdef inline int loop_of(const PyUFuncObject *ufunc, int kind) noexcept:
     return -1
 
 
-cdef inline bint put_number(PyObject *x, int kind, double *place) noexcept:
+cdef inline bint put_number(PyObject *x, int kind, Number *place) noexcept:
     """A Python float as an operand of this type number, if it is one; what overflows is left to NumPy, which warns."""
     cdef double value
     if not PyFloat_CheckExact(x):
         return False
     value = PyFloat_AS_DOUBLE(x)
     if kind == cnp.NPY_DOUBLE:
-        place[0] = value
+        place.as_double = value
     elif kind == cnp.NPY_FLOAT and not FLT_MAX < abs(value) < INFINITY:
-        (<float *>place)[0] = <float>value
+        place.as_float = <float>value
     else:
         return False
     return True
 
 
-cdef PyObject *call_number(const PyUFuncObject *ufunc, double x) noexcept:
-    """The call for one Python float."""
-    cdef int loop = loop_of(ufunc, cnp.NPY_DOUBLE)
+cdef PyObject *call_number(const PyUFuncObject *ufunc, PyObject *x) noexcept:
+    """The call for one Python or NumPy float; NULL for all else."""
     cdef npy_intp n = 1
-    cdef npy_intp[2] steps = [sizeof(double), sizeof(double)]
-    cdef double y = 0
+    cdef npy_intp[2] steps = [0, 0]
     cdef char *operands[2]
-    operands[0], operands[1] = <char *>&x, <char *>&y
+    cdef Number number, y
+    cdef bint is_float32 = Py_TYPE(x) == &PyFloatArrType_Type
+    cdef int loop
+    if is_float32:
+        number.as_float = (<Float32 *>x).obval
+    elif PyFloat_CheckExact(x) or Py_TYPE(x) == &PyDoubleArrType_Type:
+        number.as_double = PyFloat_AS_DOUBLE(x)
+    else:
+        return NULL
+    loop = loop_of(ufunc, cnp.NPY_FLOAT if is_float32 else cnp.NPY_DOUBLE)
+    operands[0], operands[1] = <char *>&number, <char *>&y
     ufunc.functions[loop](operands, &n, steps, ufunc.data[loop])
-    return PyArray_Scalar(&y, double_dtype, NULL)
+    return PyArray_Scalar(&y, float32_dtype if is_float32 else float64_dtype, NULL)
 
 
 cdef inline bint is_plain(PyObject *x, PyObject *like) noexcept:
@@ -93,13 +112,13 @@ cdef PyObject *short_call(const PyUFuncObject *ufunc, PyObject **args, PyObject 
     """NULL, and no error, for what NumPy has to see to."""
     cdef char *operands[MAX_IN + 1]
     cdef npy_intp[MAX_IN + 1] steps
-    cdef double[MAX_IN] numbers
+    cdef Number[MAX_IN] numbers
     cdef Array *x = <Array *>args[0]
     cdef npy_intp n, bytes
     cdef int kind, loop, k, nin = ufunc.nin
-    if out == NULL and nin == 1 and PyFloat_CheckExact(args[0]):
-        return call_number(ufunc, PyFloat_AS_DOUBLE(args[0]))
-    if not PyArray_CheckExact(args[0]) or PyArray_NDIM(x) == 0:     # the result for a 0-d array is a scalar
+    if not PyArray_CheckExact(args[0]):
+        return call_number(ufunc, args[0]) if nin == 1 and out == NULL else NULL
+    if PyArray_NDIM(x) == 0:                                # the result is a scalar
         return NULL
     kind, n, bytes = PyArray_TYPE(x), PyArray_SIZE(x), PyArray_NBYTES(x)
     loop = loop_of(ufunc, kind)
@@ -143,7 +162,7 @@ cdef PyObject *call(PyObject *self, PyObject **args, size_t nargsf, PyObject *na
         elif given == ufunc.nargs:
             result = short_call(ufunc, args, args[ufunc.nin])
     elif given == ufunc.nin and PyTuple_GET_SIZE(names) == 1 and PyTuple_GET_ITEM(names, 0) == <PyObject *>OUT:
-        result = short_call(ufunc, args, args[given])
+        result = short_call(ufunc, args, args[given] if args[given] != Py_None else NULL)
     if result == NULL and not PyErr_Occurred():
         return numpy_call(self, args, nargsf, names)
     return result

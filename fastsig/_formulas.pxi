@@ -421,9 +421,14 @@ cdef inline floating leaky_relu(floating x, floating negative_slope) noexcept no
 cdef void leaky_relu_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef const floating *a = x[0]
     cdef const floating *slope = x[1]
+    cdef floating negative_slope = slope[0]
     cdef npy_intp i
-    for i in range(whole(n, y)):
-        y[i] = leaky_relu(a[i], slope[i])
+    if uniform(x, 1):
+        for i in range(whole(n, y)):
+            y[i] = leaky_relu(a[i], negative_slope)
+    else:
+        for i in range(whole(n, y)):
+            y[i] = leaky_relu(a[i], slope[i])
 
 elementwise("leaky_relu", 2, 0.25, <void *>leaky_relu_block[float], <void *>leaky_relu_block[double],
             <void *>leaky_relu[float], <void *>leaky_relu[double])

@@ -12,9 +12,10 @@ from ._catalog import TABLE, expanded
 from ._docs import docstring, gradient_docstring
 
 
-def elementwise(row, functions, doc, inputs="x", options=", **kwargs", module="fastsig"):
+def elementwise(row, functions, doc, inputs="x", arrays=True, module="fastsig"):
     """The public function of an elementwise row, over `functions` by name: itself, if there is nothing to add; else as
-    one would write it by hand, with the defaults of the parameters or of the word that chooses a variant."""
+    one would write it by hand, with the defaults of the parameters or of the word that chooses a variant. Of arrays, it
+    has a ufunc's options."""
     if not row.parameters and not row.choice:
         return functions[row.name]
     if row.choice:
@@ -22,24 +23,25 @@ def elementwise(row, functions, doc, inputs="x", options=", **kwargs", module="f
         names, shortcut = [row.choice.name], functions[row.name]
         message = f"{row.choice.name} argument must be either {' or '.join(chosen)}."
         namespace = {"chosen": chosen, f"default_{row.choice.name}": row.choice.default}
-        general = f"""
-            if {row.choice.name} not in chosen:
-                raise ValueError({message!r})
-            return chosen[{row.choice.name}]({inputs}{options})"""
+        function, arguments = f"chosen[{row.choice.name}]", inputs
     else:
         names, shortcut = [parameter.name for parameter in row.parameters], functions.get(f"{row.name}_default")
         namespace = {f"default_{parameter.name}": parameter.default for parameter in row.parameters}
         namespace["function"] = functions[row.name]
-        general = f"""
-            return function({", ".join([inputs, *names])}{options})"""
-    code = f"def {row.name}({', '.join([inputs, *(f'{name}=default_{name}' for name in names)])}{options}):"
-    if shortcut:  # for small calls
-        left_out = [*(f"{name} is default_{name}" for name in names), *(["not kwargs"] if options else [])]
-        code += f"""
-            if {" and ".join(left_out)}:
-                return shortcut({inputs})"""
+        function, arguments = "function", ", ".join([inputs, *names])
+    defaults = [f"{name}=default_{name}" for name in names]
+    out = ", out=out" if arrays else ""
+    code = [f"def {row.name}({', '.join([inputs, *defaults])}{', *, out=None, **kwargs' if arrays else ''}):"]
+    if shortcut:  # for small calls, as is the one without kwargs below
+        left_out = [*(f"{name} is default_{name}" for name in names), *(["not kwargs"] if arrays else [])]
+        code += [f"    if {' and '.join(left_out)}:", f"        return shortcut({inputs}{out})"]
+    if row.choice:
+        code += [f"    if {row.choice.name} not in chosen:", f"        raise ValueError({message!r})"]
+    if arrays:
+        code += ["    if kwargs:", f"        return {function}({arguments}{out}, **kwargs)"]
+    code += [f"    return {function}({arguments}{out})"]
     namespace |= {"shortcut": shortcut, "__name__": module}
-    exec(code + general, namespace)
+    exec("\n".join(code), namespace)
     namespace[row.name].__doc__ = doc
     return namespace[row.name]
 

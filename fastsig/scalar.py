@@ -18,7 +18,7 @@ for _row in TABLE:
     if _row.kind == "elementwise":
         _numbers = {name: kernels.build_scalar(name, len(_row.parameters)) for name, _ in expanded(_row)}
         _doc = f"{_row.summary[:-1]}, of one number: {_row.formula}."
-        _function = elementwise(_row, _numbers, _doc, options="", module=__name__)
+        _function = elementwise(_row, _numbers, _doc, arrays=False, module=__name__)
         _function.__name__ = _function.__qualname__ = _row.name
         _function.__module__, _function.__doc__ = __name__, _doc
         globals()[_row.name] = _function
