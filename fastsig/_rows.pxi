@@ -538,9 +538,12 @@ cdef void long_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowLo
     cdef double[WIDE] sum
     cdef double[WIDE] rest
     cdef floating *value = &z[0] if loop.logarithm else &e[0]
+    cdef const floating *x
     cdef floating *y
     cdef npy_intp row, w, block, i, j, k, steps
-    cdef bint keep = not loop.logarithm and loop.store == NULL and at.y_step[0] == sizeof(floating)
+    cdef bint direct = loop.store == NULL and at.y_step[0] == sizeof(floating) and not loop.reduces
+    # What a few elements further on lies too far away in memory for the CPU to fetch it unasked.
+    cdef bint ahead = at.far and at.x_step[0] == sizeof(floating)
     for row from begin <= row < end by WIDE:
         w = min(<npy_intp>WIDE, end - row)
         for k in range(WIDE):
@@ -548,6 +551,8 @@ cdef void long_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowLo
             sum[k] = 0
             rest[k] = 0
         for i in range(at.n):
+            if ahead and i + STEPS < at.n:
+                fetch(at.x + row * at.x_step[0] + (i + STEPS) * at.x_step[1], w * sizeof(floating))
             lanes_maximum(read_lanes(at, row, i, w, z, loop.load), w, m)
         for block from 0 <= block < at.n by SEGMENT:
             pad(sums, 0, LANES * WIDE)
@@ -556,11 +561,14 @@ cdef void long_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowLo
             for i from block <= i < min(block + SEGMENT, at.n) by STEPS:
                 steps = min(<npy_intp>STEPS, at.n - i)
                 shifted_lanes(at, row, i, steps, w, m, z, loop.load)
+                if ahead and direct and not loop.logarithm:
+                    for j in range(steps):
+                        fetch(at.y + row * at.y_step[0] + (i + j) * at.y_step[1], w * sizeof(floating))
                 scaled_exp_block(z, <floating>0, e, steps * WIDE)
                 for j in range(steps):
                     k = (i + j) % LANES * WIDE
                     lanes_add(e + j * WIDE, sums + k, rests + k, loop.logarithm)
-                    if keep:
+                    if direct and not loop.logarithm:       # they wait in the output
                         memcpy(at.y + row * at.y_step[0] + (i + j) * at.y_step[1], e + j * WIDE, w * sizeof(floating))
             lanes_fold(sums, LANES, sum)
             if loop.logarithm:
@@ -569,11 +577,18 @@ cdef void long_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowLo
         if loop.reduces:
             write_sums(at, row, w, m, norm, loop)
             continue
-        if keep:
+        if direct:
             for i in range(at.n):
                 y = <floating *>(at.y + row * at.y_step[0] + i * at.y_step[1])
-                for k in range(w):
-                    y[k] = y[k] * norm[k]
+                if loop.logarithm:
+                    x = read_lanes(at, row, i, w, z, loop.load)
+                    if ahead and i + STEPS < at.n:
+                        fetch(<char *>y + STEPS * at.y_step[1], w * sizeof(floating))
+                    for k in range(w):
+                        y[k] = (x[k] - m[k]) - norm[k]
+                else:
+                    for k in range(w):
+                        y[k] = y[k] * norm[k]
             continue
         for i from 0 <= i < at.n by STEPS:
             steps = min(<npy_intp>STEPS, at.n - i)
