@@ -29,10 +29,14 @@ cdef extern from *:
         float obval
     ctypedef struct Array "PyArrayObject":
         pass
-    PyTypeObject PyFloatArrType_Type, PyDoubleArrType_Type
+    ctypedef struct Descr "PyArray_Descr":
+        pass
+    PyTypeObject PyArray_Type, PyFloatArrType_Type, PyDoubleArrType_Type
     bint PyArray_CheckExact(PyObject *x)
     bint PyArray_ISCARRAY_RO(Array *x)
     bint PyArray_ISWRITEABLE(Array *x)
+    int PyArray_FLAGS(Array *x)
+    Descr *PyArray_DESCR(Array *x)
     bint PyArray_SAMESHAPE(Array *x, Array *y)
     int PyArray_TYPE(Array *x)
     int PyArray_NDIM(Array *x)
@@ -41,7 +45,8 @@ cdef extern from *:
     npy_intp PyArray_NBYTES(Array *x)
     npy_intp PyArray_ITEMSIZE(Array *x)
     char *PyArray_BYTES(Array *x)
-    PyObject *PyArray_EMPTY(int ndim, npy_intp *shape, int kind, bint fortran)
+    PyObject *PyArray_NewFromDescr(PyTypeObject *subtype, Descr *dtype, int ndim, npy_intp *shape, npy_intp *strides,
+                                   void *data, int flags, PyObject *base)
     PyObject *PyArray_Scalar(void *data, cnp.dtype dtype, PyObject *base)
 
 cdef union Number:
@@ -101,11 +106,16 @@ cdef PyObject *call_number(const PyUFuncObject *ufunc, PyObject *x) noexcept:
 
 
 cdef inline bint is_plain(PyObject *x, PyObject *like) noexcept:
-    """Whether x is an array in C order, of the dtype and shape of `like`, which is an array."""
+    """Whether x is an array in C order, of the dtype, the same object, and shape of `like`, which is an array."""
     cdef Array *a = <Array *>x
     cdef Array *b = <Array *>like
-    return (PyArray_CheckExact(x) and PyArray_ISCARRAY_RO(a) and PyArray_TYPE(a) == PyArray_TYPE(b)
+    return (PyArray_CheckExact(x) and PyArray_ISCARRAY_RO(a) and PyArray_DESCR(a) == PyArray_DESCR(b)
             and PyArray_SAMESHAPE(a, b))
+
+
+cdef inline bint warns_when_written(Array *x) noexcept:
+    """As a result of np.broadcast_arrays does: bit 31, which has no public name."""
+    return PyArray_FLAGS(x) < 0
 
 
 cdef PyObject *short_call(const PyUFuncObject *ufunc, PyObject **args, PyObject *out) noexcept:
@@ -114,7 +124,7 @@ cdef PyObject *short_call(const PyUFuncObject *ufunc, PyObject **args, PyObject 
     cdef npy_intp[MAX_IN + 1] steps
     cdef Number[MAX_IN] numbers
     cdef Array *x = <Array *>args[0]
-    cdef npy_intp n, bytes
+    cdef npy_intp n, bytes, apart
     cdef int kind, loop, k, nin = ufunc.nin
     if not PyArray_CheckExact(args[0]):
         return call_number(ufunc, args[0]) if nin == 1 and out == NULL else NULL
@@ -132,12 +142,15 @@ cdef PyObject *short_call(const PyUFuncObject *ufunc, PyObject **args, PyObject 
         else:
             return NULL
     if out == NULL:
-        out = PyArray_EMPTY(PyArray_NDIM(x), PyArray_DIMS(x), kind, False)
+        Py_INCREF(<object>PyArray_DESCR(x))                 # for the new array
+        out = PyArray_NewFromDescr(&PyArray_Type, PyArray_DESCR(x), PyArray_NDIM(x), PyArray_DIMS(x), NULL, NULL, 0,
+                                   NULL)
         if out == NULL:
             return NULL
-    elif is_plain(out, args[0]) and PyArray_ISWRITEABLE(<Array *>out):
+    elif is_plain(out, args[0]) and PyArray_ISWRITEABLE(<Array *>out) and not warns_when_written(<Array *>out):
         for k in range(nin):                                # in place is fine, shifted is not
-            if steps[k] and 0 < abs(PyArray_BYTES(<Array *>out) - operands[k]) < bytes:
+            apart = PyArray_BYTES(<Array *>out) - operands[k]
+            if steps[k] and apart != 0 and -bytes < apart < bytes:
                 return NULL
         Py_INCREF(<object>out)
     else:

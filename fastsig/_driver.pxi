@@ -22,7 +22,7 @@ cdef enum:
     STRIP = 1024            # bytes of an operand that a kernel is given if it takes its time
     CACHED = 500_000        # bytes of an operand that may well be in the cache
     CHUNK_NS = 25_000       # what a thread of a team takes at a time
-    KEEPS_GIL = 500         # numbers for which NumPy would not release the GIL
+    KEEPS_GIL = 500         # numbers for which NumPy does not release the GIL: who releases it may have to wait for it
 
 ctypedef fused word:
     uint8_t
@@ -237,6 +237,11 @@ cdef void run_shares(char **args, npy_intp head, npy_intp chunk, const npy_intp 
     while take(shares, count, thread, chunk, &piece):
         run(args, piece.next if piece.next > head else 0, piece.end, steps, loop, far, _)
 
+cdef inline bint chained(char **args, const npy_intp *steps, const Loop *loop) noexcept nogil:
+    """Whether an element's result is the next one's operand, as in a ufunc's reduce() and accumulate()."""
+    cdef npy_intp step = steps[loop.operands]
+    return loop.operands > 1 and steps[0] == step and args[0] + step == args[loop.operands]
+
 cdef void drive(word **args, const npy_intp *dims, const npy_intp *steps, void *data) noexcept nogil:
     """A ufunc's inner loop, on several threads when they pay."""
     cdef const Loop *loop = <const Loop *>data
@@ -244,8 +249,15 @@ cdef void drive(word **args, const npy_intp *dims, const npy_intp *steps, void *
     cdef npy_intp n = dims[0], chunk, head
     cdef Share[MAX_SHARES] shares
     cdef void *team = NULL
-    cdef int count, thread, threads = acquire_threads(n * loop.cost, &team) if n * loop.cost > PARALLEL_NS else 0
-    cdef npy_intp far = n if n * <npy_intp>sizeof(word) > CACHED else 0
+    cdef int count, thread, threads = 0
+    cdef npy_intp far = n if n * <npy_intp>sizeof(word) > CACHED else 0, i
+    if chained(operands, steps, loop):
+        for i in range(n):
+            run(operands, i, i + 1, steps, loop, far, args[0])
+        clear_fp_flags()
+        return
+    if n * loop.cost > PARALLEL_NS:
+        threads = acquire_threads(n * loop.cost, &team)
     if threads > 1:
         head = head_of(operands[loop.operands], n, steps[loop.operands], loop, args[0])
         chunk = chunk_of(n, threads, loop.cost, 4 * BLOCK)

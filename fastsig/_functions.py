@@ -30,16 +30,16 @@ def elementwise(row, functions, doc, inputs="x", arrays=True, module="fastsig"):
         namespace["function"] = functions[row.name]
         function, arguments = "function", ", ".join([inputs, *names])
     defaults = [f"{name}=default_{name}" for name in names]
-    out = ", out=out" if arrays else ""
-    code = [f"def {row.name}({', '.join([inputs, *defaults])}{', *, out=None, **kwargs' if arrays else ''}):"]
+    options = ", **kwargs" if arrays else ""
+    code = [f"def {row.name}({', '.join([inputs, *defaults])}{options}):"]
     if shortcut:  # for small calls, as is the one without kwargs below
         left_out = [*(f"{name} is default_{name}" for name in names), *(["not kwargs"] if arrays else [])]
-        code += [f"    if {' and '.join(left_out)}:", f"        return shortcut({inputs}{out})"]
+        code += [f"    if {' and '.join(left_out)}:", f"        return shortcut({inputs})"]
     if row.choice:
         code += [f"    if {row.choice.name} not in chosen:", f"        raise ValueError({message!r})"]
     if arrays:
-        code += ["    if kwargs:", f"        return {function}({arguments}{out}, **kwargs)"]
-    code += [f"    return {function}({arguments}{out})"]
+        code += ["    if kwargs:", f"        return {function}({arguments}{options})"]
+    code += [f"    return {function}({arguments})"]
     namespace |= {"shortcut": shortcut, "__name__": module}
     exec("\n".join(code), namespace)
     namespace[row.name].__doc__ = doc

@@ -16,7 +16,7 @@ cimport numpy as cnp
 from numpy cimport npy_intp, PyUFuncGenericFunction
 
 from fastsig._threads cimport (
-    MAX_SHARES, PARALLEL_NS, Share, acquire_threads, join_team, release_threads, share_out, take,
+    MAX_SHARES, PARALLEL_NS, Share, acquire_threads, join_team, release_gil, release_threads, share_out, take, take_gil,
 )
 
 cdef extern from *:
@@ -163,13 +163,13 @@ cdef DType *beside_bfloat16(DType *bfloat16, str types, bint equals, int nin, DT
 cdef DType *common_float(str types, int nin, DType **given, DType **signature) except NULL:
     """What operands of equal standing are computed in: what is asked for, else what they are promoted to."""
     cdef DType *common = NULL
-    cdef int i
+    cdef int i, first = 1 if given[0] == NULL else 0         # reduce() gives no first one
     for i in range(nin + 1):
         if types[i] == "E" and signature[i] != NULL:
             common = signature[i]
             break
     else:
-        common = PyArray_PromoteDTypeSequence(nin - types.count("?"), given)    # a mask is the last input
+        common = PyArray_PromoteDTypeSequence(nin - first - types.count("?"), given + first)    # a mask is the last
         Py_DECREF(<object>common)                           # DTypes outlive this
     if common.type_num != cnp.NPY_FLOAT16 and common.type_num != cnp.NPY_FLOAT:
         return <DType *>float64
@@ -389,6 +389,13 @@ def build_rows(str name, str doc):
     return loops.ufunc(operands + len(mask), name, doc, core, equals=loop.gradient)
 
 
+cdef void share_plain_rows(Layout *at, npy_intp rows, const RowLoop *f32, const RowLoop *f64, int kind) noexcept nogil:
+    if kind == cnp.NPY_FLOAT:
+        share_rows(at, rows, f32, <float *>NULL)
+    else:
+        share_rows(at, rows, f64, <double *>NULL)
+
+
 def build_direct(str name):
     """A function of x and axis: the row function `name` of plain C-ordered float32 and float64 arrays along their last
     axis or their first (None: along all, if it reduces), in a third of the time that NumPy takes to call a generalised
@@ -428,11 +435,11 @@ def build_direct(str name):
         at.x_step, at.y_step = step, step
         if f32.reduces:
             at.y_step[0] = itemsize
-        with nogil:
-            if kind == cnp.NPY_FLOAT:
-                share_rows(&at, rows, &f32, <float *>NULL)
-            else:
-                share_rows(&at, rows, &f64, <double *>NULL)
+        if rows * at.n > KEEPS_GIL:
+            with nogil:
+                share_plain_rows(&at, rows, &f32, &f64, kind)
+        else:
+            share_plain_rows(&at, rows, &f32, &f64, kind)
         return result if result.ndim else cnp.PyArray_ToScalar(at.y, result)
 
     return direct

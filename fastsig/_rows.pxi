@@ -15,21 +15,6 @@ The pointer `_` at the end of a signature only tells Cython the type.
 """
 from libc.math cimport INFINITY
 
-cdef extern from *:
-    """
-    #if PY_VERSION_HEX < 0x030d0000
-    #define PyThreadState_GetUnchecked _PyThreadState_UncheckedGet
-    #endif
-    /* PyGILState_Check() says yes to every thread once there are subinterpreters. */
-    static PyThreadState *release_gil(void) {
-        PyThreadState *state = PyThreadState_GetUnchecked();
-        return state && state == PyGILState_GetThisThreadState() ? PyEval_SaveThread() : NULL;
-    }
-    """
-    ctypedef struct PyThreadState
-    PyThreadState *release_gil() noexcept nogil                         # NULL if the caller does not hold it
-    void PyEval_RestoreThread(PyThreadState *state) noexcept nogil
-
 cdef enum:
     SEGMENT = 512       # elements of a row that are added up at once
     LANES = 16          # partial sums of a row
@@ -835,7 +820,7 @@ cdef void drive_rows(floating **args, const npy_intp *dims, const npy_intp *step
     """A generalised ufunc's inner loop. The steps are those over rows of all operands, then those along a row."""
     cdef const RowLoop *loop = <const RowLoop *>data
     cdef int x = 1 if loop.gradient else 0, mask = x + 1, y = mask + (1 if loop.masked else 0), nargs = y + 1
-    cdef PyThreadState *state = NULL
+    cdef void *gil
     cdef Layout at
     at.n = dims[1]
     at.grad, at.x, at.y = <const char *>args[0], <const char *>args[x], <char *>args[y]
@@ -846,8 +831,7 @@ cdef void drive_rows(floating **args, const npy_intp *dims, const npy_intp *step
     at.grad_step[0], at.grad_step[1] = steps[0], steps[nargs]
     at.x_step[0], at.x_step[1] = steps[x], steps[nargs + x]
     at.y_step[0], at.y_step[1] = steps[y], 0 if loop.reduces else steps[nargs + y]
-    if loop.reduces and dims[0] * dims[1] > KEEPS_GIL:      # NumPy asks only how many results there are
-        state = release_gil()
+    # NumPy keeps the GIL where there are few results, however long their rows are.
+    gil = release_gil(dims[0] * dims[1] * loop.cost) if loop.reduces else NULL
     share_rows(&at, dims[0], loop, args[0])
-    if state != NULL:
-        PyEval_RestoreThread(state)
+    take_gil(gil)

@@ -12,5 +12,7 @@ cdef struct Share:              # a part of a call's work: [next, end) is left o
 cdef int acquire_threads(double nanoseconds, void **team) noexcept nogil
 cdef void join_team(void *team) noexcept nogil
 cdef void release_threads(int n) noexcept nogil
+cdef void *release_gil(double nanoseconds) noexcept nogil
+cdef void take_gil(void *state) noexcept nogil
 cdef int share_out(Share *shares, int threads, long long begin, long long end, long long unit) noexcept nogil
 cdef bint take(Share *shares, int count, int thread, long long chunk, Share *piece) noexcept nogil

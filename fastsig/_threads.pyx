@@ -64,6 +64,24 @@ cdef extern from *:
     #endif
     static THREAD_LOCAL Team own_team;
 
+    /* Work that this thread has done since it last released the GIL, in ns: who releases it may have to wait for
+       Python's switch interval, 5 ms, before it has it again. */
+    static THREAD_LOCAL double held_ns = 0;
+    #if PY_VERSION_HEX < 0x030d0000
+    #define PyThreadState_GetUnchecked _PyThreadState_UncheckedGet
+    #endif
+    static void *release_gil(double ns) {
+        PyThreadState *state;
+        held_ns += ns;
+        if (held_ns < 5e6) return NULL;
+        held_ns = 0;
+        state = PyThreadState_GetUnchecked();           /* PyGILState_Check() says yes once there are subinterpreters */
+        return state && state == PyGILState_GetThisThreadState() ? PyEval_SaveThread() : NULL;
+    }
+    static void take_gil(void *state) {
+        if (state) PyEval_RestoreThread((PyThreadState *)state);
+    }
+
     #if HAS_OPENMP && !defined(_WIN32)
     #include <pthread.h>
     #include <stdlib.h>
@@ -107,6 +125,8 @@ cdef extern from *:
     CTeam own_team
     void part_team(CTeam *team, double now) noexcept nogil
     void c_join_team "join_team" (CTeam *team) noexcept nogil
+    void *c_release_gil "release_gil" (double ns) noexcept nogil
+    void c_take_gil "take_gil" (void *state) noexcept nogil
     const int HAS_OPENMP
     void watch_forks() noexcept nogil
     bint can_start(int n) noexcept nogil
@@ -161,6 +181,15 @@ cdef void join_team(void *team) noexcept nogil:
 cdef void release_threads(int n) noexcept nogil:
     if n:
         fetch_add(&in_use, -n)
+
+
+cdef void *release_gil(double nanoseconds) noexcept nogil:
+    """For a loop with so much work that may be called with the GIL; take_gil() with the result must follow."""
+    return c_release_gil(nanoseconds)
+
+
+cdef void take_gil(void *state) noexcept nogil:
+    c_take_gil(state)
 
 
 # A call's work is shared in equal, contiguous parts, the same ones in each call: what a thread reads and writes stays

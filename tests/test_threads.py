@@ -160,6 +160,36 @@ def test_gil_is_released(compiled, row):
         assert time.monotonic() < deadline
 
 
+@pytest.mark.skipif(not getattr(sys, "_is_gil_enabled", lambda: True)(), reason="there is no GIL")
+def test_gil_is_not_given_away(compiled):
+    """Who releases it beside a busy thread waits for the switch interval: not for a small call, and not in each of the
+    hundred parts into which NumPy takes a large one apart."""
+    x, busy, interval = np.zeros((100, 20_000, 4), "float32"), [True], sys.getswitchinterval()
+
+    def spin():
+        while busy:
+            pass
+
+    other = threading.Thread(target=spin)
+    other.start()
+    sys.setswitchinterval(0.05)
+    try:
+        for function, count in (
+            (lambda: compiled.logsumexp(x, axis=1), 3),
+            (lambda: compiled.softmax(x[0, 0]), 10_000),
+            (lambda: compiled.logsumexp(x[0, 0]), 10_000),
+            (lambda: compiled.sigmoid(x[0, 0]), 10_000),
+        ):
+            start = time.monotonic()
+            for _ in range(count):
+                function()
+            assert time.monotonic() - start < 2
+    finally:
+        sys.setswitchinterval(interval)
+        busy.clear()
+        other.join()
+
+
 # -------------------------------------------------------------------------------- the environment, other libraries
 
 PRINT = "import fastsig; print(fastsig.get_num_threads())"

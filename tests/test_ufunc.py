@@ -551,6 +551,9 @@ CALLS = {  # of a float32 x of 600 numbers, with one more behind it
     "in place": lambda f, x: f(x, out=x),
     "in place, shifted": lambda f, x: f(x[:-1], out=x[1:]),
     "in place, shifted back": lambda f, x: f(x[1:], out=x[:-1]),
+    "into a broadcast array": lambda f, x: f(x[None], out=np.broadcast_arrays(np.zeros_like(x), x[None])[0]),
+    "metadata": lambda f, x: f(x.astype(np.dtype("f", metadata={"unit": "logit"}))),
+    "into metadata": lambda f, x: f(x, out=x.astype(np.dtype("f", metadata={"unit": "logit"}))),
     "into what follows": lambda f, x: f(x[:300], out=x[300:]),
     "into read-only": lambda f, x: f(x, out=place(x, "read-only")),
     "into strided": lambda f, x: f(x, out=place(x, "strided")),
@@ -594,7 +597,16 @@ def how_it_ends(call):
         except Exception as error:
             return type(error), str(error), x.tobytes()
     seen = [(warning.category, str(warning.message)) for warning in caught]
-    return type(y), y is x, y.dtype, y.shape, y.strides, y.flags.num, y.tobytes(), seen, x.tobytes()
+    return type(y), y is x, y.dtype, y.dtype.metadata, y.shape, y.strides, y.flags.num, y.tobytes(), seen, x.tobytes()
+
+
+def of_x(ufunc, own, parameters, *x, **options):
+    """A ufunc as a function of x alone, which is all its `own` operands."""
+    return ufunc(*x[:1] * own, *parameters, *x[1:], **options)
+
+
+def of_parameter(ufunc, own, parameters, last, x, **options):
+    return ufunc(*[x] * own, *parameters[:-1], last(x), **options)
 
 
 @each_elementwise
@@ -606,22 +618,55 @@ def test_short_way_ends_as_numpys(compiled, row):
             continue
         parameters = [parameter.default for parameter in row.parameters] if ufunc.nin > own else []
         for name, way in CALLS.items():
-
-            def function(*x, **options):
-                return ufunc(*x[:1] * own, *parameters, *x[1:], **options)
-
-            def through_numpy(*x, **options):
-                return function(*x, subok=True, **options)
-
-            got, expected = (how_it_ends(functools.partial(way, f)) for f in (function, through_numpy))
+            short = functools.partial(of_x, ufunc, own, parameters)
+            got, expected = (
+                how_it_ends(functools.partial(way, call)) for call in (short, functools.partial(short, subok=True))
+            )
             assert got == expected, (ufunc, name)
-        for name, parameter in PARAMETERS.items() if parameters else ():
-
-            def call(x, **options):
-                return ufunc(*[x] * own, *parameters[:-1], parameter(x), **options)
-
-            got, expected = how_it_ends(call), how_it_ends(functools.partial(call, subok=True))
+        for name, last in PARAMETERS.items() if parameters else ():
+            short = functools.partial(of_parameter, ufunc, own, parameters, last)
+            got, expected = how_it_ends(short), how_it_ends(functools.partial(short, subok=True))
             assert got == expected, (ufunc, name)
+
+
+def warnings_of(call):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        call()
+    return [(warning.category, str(warning.message)) for warning in caught]
+
+
+@each_elementwise
+@pytest.mark.parametrize("options", [{}, {"out": None}], ids=["", "out=None"])
+def test_warning_of_where_without_out(compiled, row, options):
+    """From NumPy 2.4 on; an `out` of None says there that one knows."""
+    x = matrix()
+    got = warnings_of(functools.partial(bound(compiled, row), x, where=x > 9, **options))
+    assert got == warnings_of(functools.partial(np.tanh, x, where=x > 9, **options))
+
+
+def two_operands(fs):
+    return [ufunc for ufunc in fs._backend.ufuncs.values() if ufunc.nin == 2 and not ufunc.signature]
+
+
+def test_reduce_and_accumulate(compiled):
+    """One element's result is the next one's operand."""
+    x = np.linspace(0.2, 1.5, 700)
+    for ufunc, dtype in itertools.product(two_operands(compiled), "dfe"):
+        values = x.astype(dtype)
+        expected = np.array(list(itertools.accumulate(values, ufunc)))
+        assert_same_bits(ufunc.accumulate(values), expected, ufunc.__name__)
+        assert_same_bits(ufunc.accumulate(values[::-1])[:9], list(itertools.accumulate(values[::-1], ufunc))[:9])
+        assert_same_bits(ufunc.reduce(values), expected[-1], ufunc.__name__)
+        assert_same_bits(ufunc.reduce(values.reshape(7, 100))[:5], ufunc.reduce(values.reshape(7, 100)[:, :5]))
+        assert_same_bits(ufunc.reduceat(values, [0, 9])[0], expected[8], ufunc.__name__)
+
+
+@pytest.mark.parametrize("char", "?bBhHiIlLqQ")
+def test_reduce_integers(compiled, char):
+    for ufunc in two_operands(compiled):
+        got = ufunc.reduce(np.ones(3, char))
+        assert_same_bits(got, ufunc(ufunc(1.0, 1.0), 1.0).astype(got.dtype))
 
 
 # -------------------------------------------------------------------------------- errors
