@@ -129,7 +129,10 @@ def test_one_result_from_many_callers(threaded):
         assert_same_bits(out, function(x))
 
 
-@pytest.mark.skipif(not getattr(sys, "_is_gil_enabled", lambda: True)(), reason="there is no GIL")
+with_gil = pytest.mark.skipif(not getattr(sys, "_is_gil_enabled", lambda: True)(), reason="there is no GIL")
+
+
+@with_gil
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
 def test_gil_is_released(compiled, row):
     """The other thread waits for the GIL, and with this switch interval nobody asks the caller to give it up. So it
@@ -160,7 +163,7 @@ def test_gil_is_released(compiled, row):
         assert time.monotonic() < deadline
 
 
-@pytest.mark.skipif(not getattr(sys, "_is_gil_enabled", lambda: True)(), reason="there is no GIL")
+@with_gil
 def test_gil_is_not_given_away(compiled):
     """Who releases it beside a busy thread waits for the switch interval: not for a small call, and not in each of the
     hundred parts into which NumPy takes a large one apart."""
