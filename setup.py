@@ -132,7 +132,8 @@ def extensions():
     from Cython.Build import cythonize
 
     sets = ["baseline", *(MARCH["unix"] if X86_64 else [])]
-    names = ["fastsig._cpu", "fastsig._threads", "fastsig.cython_api", *(KERNELS + isa for isa in sets)]
+    shared = [f"fastsig.{name}" for name in ("_cpu", "_threads", "_ufuncs", "cython_api")]
+    names = [*shared, *(KERNELS + isa for isa in sets)]
     return cythonize([extension(name) for name in names], build_dir="build/cython", emit_linenums=True)
 
 

@@ -89,7 +89,8 @@ def _choose():
     if threads:
         placed = {"OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY"} & os.environ.keys()
         threads.set_keep_apart(not placed)
-    cpu, why = _import("_cpu") if threads else (None, why)
+    ufuncs, why = _import("_ufuncs") if threads else (None, why)
+    cpu, why = _import("_cpu") if ufuncs else (None, why)
     skipped = [why] if why else []
     supported = cpu.supported() if cpu else []
     if pinned and cpu and pinned not in supported:

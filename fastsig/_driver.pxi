@@ -22,7 +22,6 @@ cdef enum:
     STRIP = 1024            # bytes of an operand that a kernel is given if it takes its time
     CACHED = 500_000        # bytes of an operand that may well be in the cache
     CHUNK_NS = 25_000       # what a thread of a team takes at a time
-    KEEPS_GIL = 500         # numbers for which NumPy does not release the GIL: who releases it may have to wait for it
 
 ctypedef fused word:
     uint8_t

@@ -76,7 +76,6 @@ cdef extern from *:
 cdef enum:
     BLOCK = 1024    # the most elements a block kernel is given: its stage buffers stay in L1
     VECTOR = 64     # bytes: blocks are padded to whole vectors, so no element ever passes through scalar remainder code
-    MAX_IN = 4      # the most inputs of an elementwise function
 
 ctypedef fused number:              # reals are computed, integers only by relu
     float

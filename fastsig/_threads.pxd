@@ -4,6 +4,9 @@ cdef enum:
 cdef enum:
     MAX_SHARES = 64
 
+cdef enum:
+    KEEPS_GIL = 500             # numbers for which NumPy does not release the GIL: who does may have to wait for it
+
 cdef struct Share:              # a part of a call's work: [next, end) is left of it
     long long next
     long long end

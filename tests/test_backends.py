@@ -440,6 +440,7 @@ def test_least_time(fs):
 
 # -------------------------------------------------------------------------------- broken installations
 
+SHARED = ("_threads", "_ufuncs", "_cpu")  # what every kernel set needs
 WORKS = CONFIG + "; assert fastsig.sigmoid(0.0) == 0.5 and (fastsig.softmax([1.0, 1.0]) == 0.5).all()"
 
 
@@ -458,7 +459,7 @@ def test_no_compiled_module(python, tmp_path):
 
 def test_only_garbage(python, tmp_path):
     package = copied(tmp_path)
-    for name in ("_threads", "_cpu", *(f"_kernels_{backend}" for backend in BACKENDS[1:])):
+    for name in (*SHARED, *(f"_kernels_{backend}" for backend in BACKENDS[1:])):
         garbage(package, name)
     facts = config(python(WORKS, folder=tmp_path))
     assert facts["kernels"] == "pure Python"
@@ -469,7 +470,7 @@ def test_only_garbage(python, tmp_path):
 def test_garbage_for_the_best_set(python, tmp_path):
     """The next best is taken, and show_config says why."""
     best = runnable[-1]
-    package = copied(tmp_path, "_threads", "_cpu", *(f"_kernels_{backend}" for backend in runnable[:-1]))
+    package = copied(tmp_path, *SHARED, *(f"_kernels_{backend}" for backend in runnable[:-1]))
     garbage(package, f"_kernels_{best}")
     facts = config(python(WORKS, folder=tmp_path))
     assert facts["kernels"] == (runnable[-2] if len(runnable) > 1 else "pure Python")
@@ -522,11 +523,11 @@ BREAKAGES = {  # and what the reason has to say, whichever C library says it
 
 @needs_compiled
 @pytest.mark.skipif(sys.platform != "linux", reason="about ELF")
-@pytest.mark.parametrize("module", ["_threads", "_cpu", "the best kernels"])
+@pytest.mark.parametrize("module", [*SHARED, "the best kernels"])
 @pytest.mark.parametrize("breakage", BREAKAGES)
 def test_broken_module(python, tmp_path, breakage, module):
     """What can be had without it is taken, and the reason is told; the process does not crash."""
-    package = copied(tmp_path, "_threads", "_cpu", *(f"_kernels_{backend}" for backend in runnable))
+    package = copied(tmp_path, *SHARED, *(f"_kernels_{backend}" for backend in runnable))
     whole = config(python(WORKS, folder=tmp_path))
     assert whole["kernels"] == runnable[-1]
     assert all("No module named" in why for why in whole["skipped"])  # what an old compiler left out

@@ -1,0 +1,20 @@
+from numpy cimport PyUFuncGenericFunction
+
+cdef enum:
+    MAX_IN = 4      # the most inputs of a ufunc
+
+cdef void *allocated(size_t size) except NULL
+
+cdef class Loops:
+    cdef int n
+    cdef PyUFuncGenericFunction *functions
+    cdef void **data
+    cdef bytearray types
+    cdef tuple texts
+    cdef bint equals                    # operands of equal standing: all become the dtype that they are promoted to
+    cdef str bfloat16_types             # of the loop that waits for the first bfloat16 ("E", as in ml_dtypes)
+    cdef PyUFuncGenericFunction bfloat16_function
+    cdef void *bfloat16_data
+
+    cdef add(self, str types, PyUFuncGenericFunction function, const void *data, size_t size)
+    cdef ufunc(self, int nin, str name, str doc, str signature, bint equals=*)
