@@ -29,17 +29,27 @@ def elementwise(row, functions, doc, inputs="x", arrays=True, module="fastsig"):
         namespace = {f"default_{parameter.name}": parameter.default for parameter in row.parameters}
         namespace["function"] = functions[row.name]
         function, arguments = "function", ", ".join([inputs, *names])
-    defaults = [f"{name}=default_{name}" for name in names]
-    options = ", **kwargs" if arrays else ""
-    code = [f"def {row.name}({', '.join([inputs, *defaults])}{options}):"]
-    if shortcut:  # for small calls, as is the one without kwargs below
-        left_out = [*(f"{name} is default_{name}" for name in names), *(["not kwargs"] if arrays else [])]
-        code += [f"    if {' and '.join(left_out)}:", f"        return shortcut({inputs})"]
+    given = [inputs, *(f"{name}=default_{name}" for name in names)]
+
+    def calls(callee, arguments, indent):
+        if not arrays:
+            return [f"{indent}return {callee}({arguments})"]
+        return [  # without **kwargs, which take as long as a small call; out=None is not the same as no `out`
+            f"{indent}if not kwargs:",
+            f"{indent}    return {callee}({arguments})",
+            f"{indent}if len(kwargs) == 1 and 'out' in kwargs:",
+            f"{indent}    return {callee}({arguments}, out=kwargs['out'])",
+        ]
+
+    code = [f"def {row.name}({', '.join(given)}{', **kwargs' if arrays else ''}):"]
+    if shortcut:  # a small call takes half the time
+        code += [f"    if {' and '.join(f'{name} is default_{name}' for name in names)}:"]
+        code += calls("shortcut", inputs, " " * 8)
     if row.choice:
         code += [f"    if {row.choice.name} not in chosen:", f"        raise ValueError({message!r})"]
+    code += calls(function, arguments, " " * 4)
     if arrays:
-        code += ["    if kwargs:", f"        return {function}({arguments}{options})"]
-    code += [f"    return {function}({arguments})"]
+        code += [f"    return {function}({arguments}, **kwargs)"]
     namespace |= {"shortcut": shortcut, "__name__": module}
     exec("\n".join(code), namespace)
     namespace[row.name].__doc__ = doc

@@ -12,8 +12,8 @@ cimport numpy as cnp
 from numpy cimport npy_intp, PyUFuncGenericFunction
 
 from fastsig._threads cimport (
-    KEEPS_GIL, MAX_SHARES, PARALLEL_NS, Share, acquire_threads, join_team, release_gil, release_threads, share_out, take,
-    take_gil,
+    KEEPS_GIL, MAX_SHARES, PARALLEL_NS, Share, acquire_threads, join_team, release_gil, release_threads, share_out,
+    take, take_gil,
 )
 from fastsig._ufuncs cimport Loops, MAX_IN, allocated
 
