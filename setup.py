@@ -38,7 +38,6 @@ UNROLLING = [["-funroll-loops"], ["--param=max-unroll-times=2"]]  # by default 8
 PEELING = [["--param=max-completely-peel-times=3"]]
 # Beside FLAGS. x86-64's baseline, which few CPUs still need, would be a quarter larger.
 MORE_FLAGS = {"x86_64_v3": UNROLLING, "x86_64_v4": [*UNROLLING, *PEELING], "baseline": [] if X86_64 else UNROLLING}
-SMALL = [["-O2"]]  # what is not a kernel set: as fast, and smaller
 MARCH = {
     "unix": {"x86_64_v3": "-march=x86-64-v3", "x86_64_v4": "-march=x86-64-v4"},
     "msvc": {"x86_64_v3": "/arch:AVX2", "x86_64_v4": "/arch:AVX512"},
@@ -88,7 +87,7 @@ class Build(build_ext):
                 continue
             ext.extra_compile_args = [*flags, *openmp[0], *([march] if march else [])]
             if self.kind == "unix":
-                ext.extra_compile_args += self.known(MORE_FLAGS.get(kernel_set, SMALL))
+                ext.extra_compile_args += self.known(MORE_FLAGS.get(kernel_set, []))
             ext.extra_link_args = [*openmp[1], *strip]
             ext.include_dirs = [numpy.get_include()]
         self.parallel = self.parallel or os.cpu_count()

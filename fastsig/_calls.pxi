@@ -1,8 +1,8 @@
 """The short way from Python to the loop of an elementwise ufunc.
 
 NumPy takes longer to find out what a call wants than a loop takes for some hundred numbers. Most calls want what is
-plain: C-ordered arrays of one dtype and shape, perhaps Python floats as parameters and an `out`; or one number.
-They go to the loop from here, and get what NumPy would give. All others go on to NumPy.
+plain: C-ordered arrays of one dtype and shape, perhaps Python floats as parameters and an `out`, of 32 or 64 bits also
+`where`; or one number. They go to the loop from here, and get what NumPy would give. All others go on to NumPy.
 """
 cdef extern from *:
     """
@@ -16,6 +16,7 @@ cdef extern from *:
     vectorcallfunc *entry_of(object ufunc)
     npy_intp PyVectorcall_NARGS(size_t nargsf)
     PyObject *Py_None
+    PyObject *Py_True
     PyObject *PyErr_Occurred()
     ctypedef struct PyTypeObject:
         pass
@@ -53,8 +54,15 @@ cdef union Number:
     float as_float
     double as_double
 
+ctypedef fused word:
+    uint32_t
+    uint64_t
+
+cdef enum:
+    PIECE = 512         # elements of a call with a mask that are computed together
+
 cdef vectorcallfunc numpy_call = NULL
-cdef str OUT = sys.intern("out")
+cdef str OUT = sys.intern("out"), WHERE = sys.intern("where")
 cdef cnp.dtype float32_dtype = np.dtype("f"), float64_dtype = np.dtype("d")
 
 
@@ -113,21 +121,112 @@ cdef inline bint is_plain(PyObject *x, PyObject *like) noexcept:
             and PyArray_SAMESHAPE(a, b))
 
 
+cdef inline bint is_mask(PyObject *where, Array *out) noexcept:
+    """Whether it is an array of bools in C order, of the shape of `out` and apart from it in memory."""
+    cdef Array *mask = <Array *>where
+    cdef npy_intp apart
+    if not (PyArray_CheckExact(where) and PyArray_TYPE(mask) == cnp.NPY_BOOL and PyArray_ISCARRAY_RO(mask)
+            and PyArray_SAMESHAPE(mask, out)):
+        return False
+    apart = PyArray_BYTES(mask) - PyArray_BYTES(out)
+    return apart >= PyArray_NBYTES(out) or apart <= -PyArray_NBYTES(mask)
+
+
 cdef inline bint warns_when_written(Array *x) noexcept:
     """As a result of np.broadcast_arrays does: bit 31, which has no public name."""
     return PyArray_FLAGS(x) < 0
 
 
-cdef PyObject *short_call(const PyUFuncObject *ufunc, PyObject **args, PyObject *out) noexcept:
+cdef inline int places(const char *mask, int n, int *kept) noexcept nogil:
+    """Where the mask is true, in up to a piece of it; at how many places."""
+    cdef uint64_t eight
+    cdef int i = 0, j, end, count = 0
+    while i < n:
+        end = min(i + 8, n)
+        if end == i + 8:
+            memcpy(&eight, mask + i, 8)
+            if eight == 0:
+                i = end
+                continue
+            if eight == <uint64_t>0x0101010101010101:
+                for j in range(8):
+                    kept[count + j] = i + j
+                count += 8
+                i = end
+                continue
+        while i < end:
+            kept[count] = i             # stays by the next line; a branch here would be mispredicted
+            count += mask[i] != 0
+            i += 1
+    return count
+
+
+cdef void call_masked(const PyUFuncObject *ufunc, int loop, char **operands, const npy_intp *steps, const char *mask,
+                      npy_intp n, word *_) noexcept nogil:
+    """The loop for what the mask keeps. NumPy would call it for each run of such elements. Here the few of a piece are
+    put side by side; of many, all of the piece is computed. What is not kept is not written to: it may be another
+    thread's."""
+    cdef int[PIECE + 8] kept
+    cdef word packed[MAX_IN][PIECE]
+    cdef word[PIECE] result
+    cdef char *part[MAX_IN + 1]
+    cdef word *y = <word *>operands[ufunc.nin]
+    cdef const word *x
+    cdef npy_intp begin = 0, run, whole = 0         # all of [whole, begin) is kept, and still to be computed
+    cdef int m, count, i, k
+    while whole < n:
+        m = <int>min(<npy_intp>PIECE, n - begin)
+        count = places(mask + begin, m, kept)
+        if count == m > 0:
+            begin += m
+            continue
+        run = begin - whole
+        if run > 0:
+            for k in range(ufunc.nargs):
+                part[k] = operands[k] + whole * steps[k]
+            ufunc.functions[loop](part, &run, steps, ufunc.data[loop])
+        if count > 0:
+            run = count if 2 * count < m else m
+            for k in range(ufunc.nin):
+                part[k] = operands[k] + begin * steps[k]
+                if steps[k] and run < m:
+                    x = <const word *>part[k]
+                    for i in range(count):
+                        packed[k][i] = x[kept[i]]
+                    part[k] = <char *>&packed[k]
+            part[ufunc.nin] = <char *>&result
+            ufunc.functions[loop](part, &run, steps, ufunc.data[loop])
+            if run < m:
+                for i in range(count):
+                    y[begin + kept[i]] = result[i]
+            else:
+                for i in range(count):
+                    y[begin + kept[i]] = result[kept[i]]
+        begin += m
+        whole = begin
+
+
+cdef void call_loop(const PyUFuncObject *ufunc, int loop, char **operands, const npy_intp *steps, const char *mask,
+                    npy_intp n) noexcept nogil:
+    if mask == NULL:
+        ufunc.functions[loop](operands, &n, steps, ufunc.data[loop])
+    elif steps[ufunc.nin] == 8:
+        call_masked(ufunc, loop, operands, steps, mask, n, <uint64_t *>NULL)
+    else:
+        call_masked(ufunc, loop, operands, steps, mask, n, <uint32_t *>NULL)
+
+
+cdef PyObject *short_call(const PyUFuncObject *ufunc, PyObject **args, PyObject *out, PyObject *where) noexcept:
     """NULL, and no error, for what NumPy has to see to."""
     cdef char *operands[MAX_IN + 1]
     cdef npy_intp[MAX_IN + 1] steps
     cdef Number[MAX_IN] numbers
     cdef Array *x = <Array *>args[0]
+    cdef const char *mask = NULL
     cdef npy_intp n, bytes, apart
     cdef int kind, loop, k, nin = ufunc.nin
     if not PyArray_CheckExact(args[0]):
-        return call_number(ufunc, args[0]) if nin == 1 and out == NULL else NULL
+        return call_number(ufunc, args[0]) if nin == 1 and out == where == NULL else NULL
     if PyArray_NDIM(x) == 0:                                # the result is a scalar
         return NULL
     kind, n, bytes = PyArray_TYPE(x), PyArray_SIZE(x), PyArray_NBYTES(x)
@@ -142,6 +241,8 @@ cdef PyObject *short_call(const PyUFuncObject *ufunc, PyObject **args, PyObject 
         else:
             return NULL
     if out == NULL:
+        if where != NULL:                                   # NumPy warns of it
+            return NULL
         Py_INCREF(<object>PyArray_DESCR(x))                 # for the new array
         out = PyArray_NewFromDescr(&PyArray_Type, PyArray_DESCR(x), PyArray_NDIM(x), PyArray_DIMS(x), NULL, NULL, 0,
                                    NULL)
@@ -152,15 +253,19 @@ cdef PyObject *short_call(const PyUFuncObject *ufunc, PyObject **args, PyObject 
             apart = PyArray_BYTES(<Array *>out) - operands[k]
             if steps[k] and apart != 0 and -bytes < apart < bytes:
                 return NULL
+        if where != NULL:
+            if PyArray_ITEMSIZE(x) < 4 or not is_mask(where, <Array *>out):
+                return NULL
+            mask = PyArray_BYTES(<Array *>where)
         Py_INCREF(<object>out)
     else:
         return NULL
     operands[nin], steps[nin] = PyArray_BYTES(<Array *>out), PyArray_ITEMSIZE(x)
     if n > KEEPS_GIL:
         with nogil:
-            ufunc.functions[loop](operands, &n, steps, ufunc.data[loop])
+            call_loop(ufunc, loop, operands, steps, mask, n)
     else:
-        ufunc.functions[loop](operands, &n, steps, ufunc.data[loop])
+        call_loop(ufunc, loop, operands, steps, mask, n)
     return out
 
 
@@ -168,14 +273,22 @@ cdef PyObject *call(PyObject *self, PyObject **args, size_t nargsf, PyObject *na
     """What calls of a ufunc go to, instead of NumPy's function."""
     cdef const PyUFuncObject *ufunc = <PyUFuncObject *>self
     cdef npy_intp given = PyVectorcall_NARGS(nargsf)
+    cdef PyObject *out = NULL
+    cdef PyObject *where = NULL
     cdef PyObject *result = NULL
-    if names == NULL:
-        if given == ufunc.nin:
-            result = short_call(ufunc, args, NULL)
-        elif given == ufunc.nargs:
-            result = short_call(ufunc, args, args[ufunc.nin])
-    elif given == ufunc.nin and PyTuple_GET_SIZE(names) == 1 and PyTuple_GET_ITEM(names, 0) == <PyObject *>OUT:
-        result = short_call(ufunc, args, args[given] if args[given] != Py_None else NULL)
+    cdef npy_intp k = 0, named = PyTuple_GET_SIZE(names) if names != NULL else 0
+    if given == ufunc.nargs:
+        out = args[ufunc.nin]
+    while k < named:
+        if PyTuple_GET_ITEM(names, k) == <PyObject *>OUT and out == NULL:
+            out = args[given + k]
+        elif PyTuple_GET_ITEM(names, k) == <PyObject *>WHERE:
+            where = args[given + k] if args[given + k] != Py_True else NULL
+        else:
+            break
+        k += 1
+    if k == named and (given == ufunc.nin or given == ufunc.nargs):
+        result = short_call(ufunc, args, out if out != Py_None else NULL, where)
     if result == NULL and not PyErr_Occurred():
         return numpy_call(self, args, nargsf, names)
     return result

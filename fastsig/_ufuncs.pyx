@@ -5,6 +5,7 @@ from cpython.pycapsule cimport PyCapsule_New
 from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XINCREF, PyObject
 from libc.float cimport FLT_MAX
 from libc.math cimport INFINITY
+from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy
 cimport numpy as cnp
 from numpy cimport npy_intp, PyUFuncGenericFunction

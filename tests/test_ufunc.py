@@ -568,6 +568,57 @@ CALLS = {  # of a float32 x of 600 numbers, with one more behind it
     "nothing": lambda f, x: f(),
     "too many": lambda f, x: f(x, x, x, x),
 }
+MASKS = {  # of n numbers: fastsig takes 512 of a mask at a time, NumPy each run of what it keeps
+    "every other": lambda n: np.arange(n) % 2 == 0,
+    "half": lambda n: np.random.default_rng(1).random(n) < 0.5,
+    "few": lambda n: np.random.default_rng(2).random(n) < 0.02,
+    "most": lambda n: np.random.default_rng(3).random(n) < 0.98,
+    "runs": lambda n: np.arange(n) // 100 % 2 == 1,
+    "long runs": lambda n: np.arange(n) // 1100 % 2 == 1,
+    "long runs first": lambda n: np.arange(n) // 1100 % 2 == 0,
+    "all": lambda n: np.ones(n, bool),
+    "none": lambda n: np.zeros(n, bool),
+    "the last": lambda n: np.arange(n) == n - 1,
+    "all but the last": lambda n: np.arange(n) < n - 1,
+    "bytes that are not 1": lambda n: (np.arange(n) % 5).astype("u1").view(bool),
+    "reversed": lambda n: MASKS["half"](n)[::-1],
+    "a column": lambda n: np.ones((1, 1), bool),
+    "fewer": lambda n: np.ones(n - 1, bool),
+    "integers": lambda n: np.ones(n, int),
+    "list": lambda n: MASKS["half"](n).tolist(),
+    "subclass": lambda n: np.ma.array(MASKS["half"](n)),
+    "True": lambda n: True,
+    "False": lambda n: False,
+    "NumPy's True": lambda n: np.True_,
+    "None": lambda n: None,
+}
+
+
+def masked(f, x, mask, repeats=9, char="f"):
+    x = np.tile(x, repeats).astype(char)
+    return f(x, out=np.full_like(x, GUARD), where=mask(x.size))
+
+
+CALLS |= {f"mask: {name}": functools.partial(masked, mask=mask) for name, mask in MASKS.items()}
+CALLS |= {
+    f"mask: {name}, {char} {repeats}": functools.partial(masked, mask=MASKS[name], repeats=repeats, char=char)
+    for name, char, repeats in itertools.product(["half", "few", "long runs"], "edgl", [0, 1, 9])
+}
+CALLS |= {
+    "mask, in place": lambda f, x: f(x, out=x, where=MASKS["half"](600)),
+    "mask, in place, shifted": lambda f, x: f(x[:-1], out=x[1:], where=MASKS["half"](599)),
+    "mask, by position": lambda f, x: f(x, np.full_like(x, GUARD), where=MASKS["few"](600)),
+    "mask, into twice": lambda f, x: f(x, x.copy(), out=x, where=MASKS["few"](600)),
+    "mask, named first": lambda f, x: f(x, where=MASKS["few"](600), out=x),
+    "mask, three axes": lambda f, x: f(x.reshape(3, 50, 4), out=x.reshape(3, 50, 4), where=x.reshape(3, 50, 4) > 0),
+    "mask, another shape": lambda f, x: f(x.reshape(30, 20), out=x.reshape(30, 20), where=x.reshape(20, 30) > 0),
+    "mask, another keyword": lambda f, x: f(x, out=x, where=x > 0, casting="no"),
+    "mask, into read-only": lambda f, x: f(x, out=place(x, "read-only"), where=x > 0),
+    "mask, one number": lambda f, x: f(x[5], where=True),
+    "mask, one number into": lambda f, x: f(x[5], out=x, where=x > 0),
+    "mask in out": lambda f, x: f(x, out=x, where=x[:150].view(bool)),
+    "mask in x": lambda f, x: f(x, out=np.full_like(x, GUARD), where=x[:150].view(bool)),
+}
 PARAMETERS = {  # the last one, of a float32 x
     "Python float": lambda x: 0.3,
     "infinite": lambda x: np.inf,
@@ -586,18 +637,28 @@ PARAMETERS = {  # the last one, of a float32 x
 }
 
 
+def with_warnings(call):
+    """What it returns, and what it warns of."""
+    with warnings.catch_warnings(record=True) as caught, np.errstate(all="warn"):
+        warnings.simplefilter("always")
+        result = call()
+    return result, [(warning.category, str(warning.message)) for warning in caught]
+
+
+def without_nan_signs(y):
+    return np.where(y != y, y.dtype.type(np.nan), y).tobytes() if y.dtype.kind == "f" else y.tobytes()
+
+
 def how_it_ends(call):
     """All that can be seen of a call with an array of its own."""
     x = np.random.default_rng(0).normal(0, 9, 601).astype("float32")[:-1]
     x[:4] = np.nan, np.inf, -np.inf, -0.0
-    with warnings.catch_warnings(record=True) as caught, np.errstate(all="warn"):
-        warnings.simplefilter("always")
-        try:
-            y = call(x)
-        except Exception as error:
-            return type(error), str(error), x.tobytes()
-    seen = [(warning.category, str(warning.message)) for warning in caught]
-    return type(y), y is x, y.dtype, y.dtype.metadata, y.shape, y.strides, y.flags.num, y.tobytes(), seen, x.tobytes()
+    try:
+        y, seen = with_warnings(functools.partial(call, x))
+    except Exception as error:
+        return type(error), str(error), without_nan_signs(x)
+    facts = type(y), y is x, y.dtype, y.dtype.metadata, y.shape, y.strides, y.flags.num
+    return *facts, without_nan_signs(y), without_nan_signs(x), seen
 
 
 def of_x(ufunc, own, parameters, *x, **options):
@@ -605,8 +666,8 @@ def of_x(ufunc, own, parameters, *x, **options):
     return ufunc(*x[:1] * own, *parameters, *x[1:], **options)
 
 
-def of_parameter(ufunc, own, parameters, last, x, **options):
-    return ufunc(*[x] * own, *parameters[:-1], last(x), **options)
+def of_parameter(ufunc, own, parameters, last, x, *out, **options):
+    return ufunc(*[x] * own, *parameters[:-1], last(x), *out, **options)
 
 
 @each_elementwise
@@ -624,16 +685,12 @@ def test_short_way_ends_as_numpys(compiled, row):
             )
             assert got == expected, (ufunc, name)
         for name, last in PARAMETERS.items() if parameters else ():
-            short = functools.partial(of_parameter, ufunc, own, parameters, last)
-            got, expected = how_it_ends(short), how_it_ends(functools.partial(short, subok=True))
-            assert got == expected, (ufunc, name)
-
-
-def warnings_of(call):
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        call()
-    return [(warning.category, str(warning.message)) for warning in caught]
+            for way in (lambda f, x: f(x), CALLS["mask, by position"], CALLS["mask: few"], CALLS["mask: most"]):
+                short = functools.partial(of_parameter, ufunc, own, parameters, last)
+                got, expected = (
+                    how_it_ends(functools.partial(way, call)) for call in (short, functools.partial(short, subok=True))
+                )
+                assert got == expected, (ufunc, name)
 
 
 @each_elementwise
@@ -641,8 +698,9 @@ def warnings_of(call):
 def test_warning_of_where_without_out(compiled, row, options):
     """From NumPy 2.4 on; an `out` of None says there that one knows."""
     x = matrix()
-    got = warnings_of(functools.partial(bound(compiled, row), x, where=x > 9, **options))
-    assert got == warnings_of(functools.partial(np.tanh, x, where=x > 9, **options))
+    _, got = with_warnings(functools.partial(bound(compiled, row), x, where=x > 9, **options))
+    _, expected = with_warnings(functools.partial(np.tanh, x, where=x > 9, **options))
+    assert got == expected
 
 
 def two_operands(fs):
