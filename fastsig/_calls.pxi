@@ -166,7 +166,7 @@ cdef void call_masked(const PyUFuncObject *ufunc, int loop, char **operands, con
     """The loop for what the mask keeps. NumPy would call it for each run of such elements. Here the few of a piece are
     put side by side; of many, all of the piece is computed. What is not kept is not written to: it may be another
     thread's."""
-    cdef int[PIECE + 8] kept
+    cdef int[PIECE] kept
     cdef word packed[MAX_IN][PIECE]
     cdef word[PIECE] result
     cdef char *part[MAX_IN + 1]

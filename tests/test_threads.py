@@ -129,6 +129,18 @@ def test_one_result_from_many_callers(threaded):
         assert_same_bits(out, function(x))
 
 
+def test_one_result_from_many_masks(threaded):
+    """Nor do threads whose masks lie between each other's: elements that a mask leaves out are not written to."""
+    rng = np.random.default_rng(0)
+    x, owner = rng.normal(0, 20, 400_000).astype("float32"), rng.choice(4, 400_000, p=[0.05, 0.1, 0.1, 0.75])
+    masks = [owner == i for i in range(4)]
+    for row in ELEMENTWISE:
+        out, function = np.full_like(x, 99), getattr(threaded, row.name)
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda mask, f=function, out=out: f(x, out=out, where=mask), masks))
+        assert_same_bits(out, function(x))
+
+
 with_gil = pytest.mark.skipif(not getattr(sys, "_is_gil_enabled", lambda: True)(), reason="there is no GIL")
 
 
