@@ -187,18 +187,18 @@ def test_gil_is_not_given_away(compiled):
 
     other = threading.Thread(target=spin)
     other.start()
-    sys.setswitchinterval(0.05)
+    sys.setswitchinterval(0.5)
     try:
         for function, count in (
             (lambda: compiled.logsumexp(x, axis=1), 3),
-            (lambda: compiled.softmax(x[0, 0]), 1000),
-            (lambda: compiled.logsumexp(x[0, 0]), 1000),
-            (lambda: compiled.sigmoid(x[0, 0]), 1000),
+            (lambda: compiled.softmax(x[0, 0]), 10_000),
+            (lambda: compiled.logsumexp(x[0, 0]), 10_000),
+            (lambda: compiled.sigmoid(x[0, 0]), 10_000),
         ):
             start = time.monotonic()
             for _ in range(count):
                 function()
-            assert time.monotonic() - start < 8  # 15 and more if it is given away
+            assert time.monotonic() - start < 10
     finally:
         sys.setswitchinterval(interval)
         busy.clear()
