@@ -178,31 +178,31 @@ def test_gil_is_released(compiled, row):
 @with_gil
 def test_gil_is_not_given_away(compiled):
     """Who releases it beside a busy thread waits for the switch interval: not for a small call, and not in each of the
-    hundred parts into which NumPy takes a large one apart."""
-    x, busy, interval = np.zeros((100, 20_000, 4), "float32"), [True], sys.getswitchinterval()
-
-    def spin():
-        while busy:
-            pass
-
-    other = threading.Thread(target=spin)
-    other.start()
-    sys.setswitchinterval(0.5)
-    try:
-        for function, count in (
-            (lambda: compiled.logsumexp(x, axis=1), 3),
-            (lambda: compiled.softmax(x[0, 0]), 10_000),
-            (lambda: compiled.logsumexp(x[0, 0]), 10_000),
-            (lambda: compiled.sigmoid(x[0, 0]), 10_000),
-        ):
-            start = time.monotonic()
+    hundred parts into which NumPy takes a large one apart. As above, the other thread runs if it is released."""
+    x, interval = np.zeros((100, 5000, 4), "float32"), sys.getswitchinterval()
+    for function, count in (
+        (lambda: compiled.logsumexp(x, axis=1), 2),
+        (lambda: compiled.softmax(x[0, 0]), 20_000),
+        (lambda: compiled.logsumexp(x[0, 0]), 20_000),
+        (lambda: compiled.sigmoid(x[0, 0]), 20_000),
+    ):
+        compiled.logsumexp(np.zeros((2, 4_000_000, 2), "f"), axis=1)  # releases it: for 5 ms of work, no other has to
+        gate, ran = threading.Lock(), []
+        gate.acquire()
+        other = threading.Thread(target=lambda gate=gate, ran=ran: (gate.acquire(), ran.append(True)))
+        other.start()
+        sys.setswitchinterval(1000)
+        try:
+            gate.release()
+            waits = time.monotonic() + 0.01
+            while time.monotonic() < waits:
+                pass
             for _ in range(count):
                 function()
-            assert time.monotonic() - start < 10
-    finally:
-        sys.setswitchinterval(interval)
-        busy.clear()
-        other.join()
+            assert not ran
+        finally:
+            sys.setswitchinterval(interval)
+            other.join()
 
 
 # -------------------------------------------------------------------------------- the environment, other libraries
