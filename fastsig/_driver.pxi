@@ -241,6 +241,25 @@ cdef inline bint chained(char **args, const npy_intp *steps, const Loop *loop) n
     cdef npy_intp step = steps[loop.operands]
     return loop.operands > 1 and steps[0] == step and args[0] + step == args[loop.operands]
 
+cdef inline bint needs_order(char **args, npy_intp n, const npy_intp *steps, const Loop *loop, word *_) noexcept nogil:
+    """Whether an operand lies in the same memory as the result, but not in the same places. NumPy makes no copy of one
+    that is read before it is written to, if elements are taken one after the other."""
+    cdef npy_intp step, size, out_step = steps[loop.operands]
+    cdef char *x
+    cdef char *out = args[loop.operands]
+    cdef char *out_begin = out + min(<npy_intp>0, (n - 1) * out_step)
+    cdef char *out_end = out + max(<npy_intp>0, (n - 1) * out_step) + sizeof(word)
+    cdef int k
+    for k in range(loop.operands):
+        x, step = args[k], steps[k]
+        size = max(step, -step)
+        if size == 0 or size > <npy_intp>sizeof(word):      # of an element, at the most
+            size = sizeof(word)
+        if ((x != out or step != out_step) and x + min(<npy_intp>0, (n - 1) * step) < out_end
+                and out_begin < x + max(<npy_intp>0, (n - 1) * step) + size):
+            return True
+    return False
+
 cdef void drive(word **args, const npy_intp *dims, const npy_intp *steps, void *data) noexcept nogil:
     """A ufunc's inner loop, on several threads when they pay."""
     cdef const Loop *loop = <const Loop *>data
@@ -255,7 +274,7 @@ cdef void drive(word **args, const npy_intp *dims, const npy_intp *steps, void *
             run(operands, i, i + 1, steps, loop, far, args[0])
         clear_fp_flags()
         return
-    if n * loop.cost > PARALLEL_NS:
+    if n * loop.cost > PARALLEL_NS and not needs_order(operands, n, steps, loop, args[0]):
         threads = acquire_threads(n * loop.cost, &team)
     if threads > 1:
         head = head_of(operands[loop.operands], n, steps[loop.operands], loop, args[0])

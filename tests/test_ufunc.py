@@ -465,6 +465,33 @@ def test_overlap(fs, row):
     assert_same(fs, square.T, expected)
 
 
+@each_elementwise
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_overlap_of_large_calls(compiled, row, dtype):
+    """NumPy copies nothing if elements that are taken in order are read before they are written to: not so in threads,
+    which begin in the middle."""
+    x, n = typical_inputs(dtype, 500_000), 300_000
+    ufuncs = [compiled._backend.ufuncs[row.name + suffix] for suffix in ("", "_backward")]
+    parameters = [parameter.default for parameter in row.parameters]
+    for (out, seen), ufunc in itertools.product(
+        (
+            (slice(n), slice(1, n + 1)),
+            (slice(n), slice(1000, n + 1000)),
+            (slice(1, n + 1), slice(n)),
+            (slice(n // 2), slice(0, n, 2)),
+            (slice(n - 1, None, -1), slice(n, 0, -1)),
+            (slice(n), slice(n)),
+            (slice(100_000), slice(100_000, 200_000)),
+        ),
+        ufuncs,
+    ):
+        operands = ufunc.nin - len(parameters)
+        expected, buffer = ufunc(*[x[seen].copy()] * operands, *parameters), x.copy()
+        with compiled.num_threads(2):
+            ufunc(*[buffer[seen]] * operands, *parameters, out=buffer[out])
+        assert_same(compiled, buffer[out], expected, out)
+
+
 # -------------------------------------------------------------------------------- same bits wherever it lies
 
 
