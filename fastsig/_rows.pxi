@@ -1,14 +1,15 @@
 """softmax, log_softmax and logsumexp along an axis, and the gradients of the first two: the inner loops of generalised
 ufuncs "(n)->(n)", "(n)->()" and "(n),(n)->(n)".
 
-A row is one vector along the axis; it may lie anywhere, with any stride. Four ways to run the same arithmetic:
+A row is one vector along the axis; it may lie anywhere, with any stride. Five ways to run the same arithmetic:
 
 - short_rows:   rows of which several fit a buffer: maxima, one exp over the whole block, sums, results
 - long_rows:    one row in blocks: maximum; exp and sum; results
 - short_lanes:  many very short rows: 64 rows are put side by side, so that vector lanes are rows
+- short_quads:  likewise, but four elements of a row stay together, where it lies in one piece
 - long_lanes:   many rows side by side in memory (axis 0 of a C-ordered matrix): lanes are rows again, streamed
 
-All four add a row's terms in the same order (`total` and `fold`: element i goes to lane i mod LANES, lanes are folded
+All five add a row's terms in the same order (`total` and `fold`: element i goes to lane i mod LANES, lanes are folded
 in halves, blocks of SEGMENT elements are added in double), so a row's bits depend neither on where it lies nor on its
 neighbours. The gradients, gradient_rows and gradient_lanes, keep that order, too.
 The pointer `_` at the end of a signature only tells Cython the type.
@@ -22,7 +23,8 @@ cdef enum:
     STEPS = 8           # elements of each that pass through exp together: WIDE * STEPS == SEGMENT
     SPAN = 4            # blocks of short rows that pass through exp together, at the most
     NEAR = 6000         # bytes of a row that stays in the nearest cache
-    SHORT = 16          # rows of up to so many elements are transposed, if there are enough of them
+    SHORT = 16          # rows of up to so many elements are put side by side, if there are enough of them
+    QUAD = 4            # elements of such a row that stay together
 
 cdef struct RowLoop:
     bint logarithm          # log_softmax and logsumexp, not softmax
@@ -502,6 +504,97 @@ cdef void short_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowL
         for i in range(n):
             write_lanes(at, row, i, w, value + i * WIDE, norm, loop)
 
+cdef inline void quads_fold(floating *terms, npy_intp quads, double *sum) noexcept nogil:
+    """fold() of WIDE rows of so many quads."""
+    cdef npy_intp k
+    for k in range((quads - 2) * QUAD * WIDE):
+        terms[k] += terms[2 * QUAD * WIDE + k]
+    if quads > 1:
+        for k in range(QUAD * WIDE):
+            terms[k] += terms[QUAD * WIDE + k]
+    for k in range(WIDE):
+        sum[k] = (terms[QUAD * k] + terms[QUAD * k + 2]) + (terms[QUAD * k + 1] + terms[QUAD * k + 3])
+
+cdef void short_quads(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
+    """Quads of a row's elements lie beside those of the next row: all moves but those of a row's last elements are of
+    whole quads, and terms still meet in fold()'s order."""
+    cdef floating[SHORT * WIDE] z
+    cdef floating[SHORT * WIDE] e
+    cdef floating[SHORT * WIDE] rests
+    cdef floating[QUAD * WIDE] top
+    cdef floating[QUAD] part
+    cdef floating[WIDE] m
+    cdef floating[WIDE] norm
+    cdef double[WIDE] sum
+    cdef double[WIDE] rest
+    cdef floating *value = &z[0] if loop.logarithm else &e[0]
+    cdef const char *x
+    cdef char *y
+    cdef floating *quad
+    cdef npy_intp n = at.n, quads = (n + QUAD - 1) // QUAD, width = QUAD * WIDE, row, w, r, q, i, k
+    cdef bint ahead = at.far and at.x_step[0] == n * <npy_intp>sizeof(floating)
+    for row from begin <= row < end by WIDE:
+        w = min(<npy_intp>WIDE, end - row)
+        for q in range(quads):
+            x = at.x + row * at.x_step[0] + q * QUAD * sizeof(floating)
+            quad = z + q * width
+            if QUAD * (q + 1) <= n:
+                for r in range(w):
+                    memcpy(quad + QUAD * r, x + r * at.x_step[0], QUAD * sizeof(floating))
+            else:
+                for k in range(width):
+                    quad[k] = -INFINITY
+                for k in range(n - q * QUAD):
+                    for r in range(w):
+                        quad[QUAD * r + k] = (<const floating *>(x + r * at.x_step[0]))[k]
+            pad(quad, w * QUAD, width)
+        memcpy(top, z, sizeof(top))
+        for q in range(1, quads):
+            for k in range(width):
+                top[k] = higher(z[q * width + k], top[k])
+        for r in range(WIDE):
+            m[r] = higher(higher(top[QUAD * r], top[QUAD * r + 2]), higher(top[QUAD * r + 1], top[QUAD * r + 3]))
+        for r in range(WIDE):
+            for k in range(QUAD):
+                top[QUAD * r + k] = m[r]
+        for q in range(quads):
+            for k in range(width):
+                z[q * width + k] -= top[k]
+        if ahead and row + WIDE < end:
+            fetch(at.x + (row + WIDE) * at.x_step[0], min(<npy_intp>WIDE, end - row - WIDE) * n * sizeof(floating))
+        for i from 0 <= i < quads * QUAD by STEPS:
+            scaled_exp_block(z + i * WIDE, <floating>0, e + i * WIDE, min(<npy_intp>STEPS, quads * QUAD - i) * WIDE)
+        if loop.logarithm:
+            for k in range(quads * width):
+                rests[k] = without_units(e[k])
+            quads_fold(rests, quads, rest)
+            quads_fold(e, quads, sum)
+        else:
+            memcpy(rests, e, quads * width * sizeof(floating))
+            quads_fold(rests, quads, sum)
+        lanes_normaliser(sum, rest, norm, loop.logarithm)
+        if loop.reduces:
+            write_sums(at, row, w, m, norm, loop)
+            continue
+        for q in range(quads):
+            y = at.y + row * at.y_step[0] + q * QUAD * sizeof(floating)
+            quad = value + q * width
+            if QUAD * (q + 1) > n:
+                for k in range(n - q * QUAD):
+                    for r in range(w):
+                        (<floating *>(y + r * at.y_step[0]))[k] = (
+                            quad[QUAD * r + k] - norm[r] if loop.logarithm else quad[QUAD * r + k] * norm[r])
+            elif loop.logarithm:
+                for r in range(w):
+                    for k in range(QUAD):
+                        part[k] = quad[QUAD * r + k] - norm[r]
+                    memcpy(y + r * at.y_step[0], part, sizeof(part))
+            else:
+                for r in range(w):
+                    for k in range(QUAD):
+                        part[k] = quad[QUAD * r + k] * norm[r]
+                    memcpy(y + r * at.y_step[0], part, sizeof(part))
+
 cdef inline void shifted_lanes(const Layout *at, npy_intp row, npy_intp i, npy_intp steps, npy_intp w,
                                const floating *m, floating *z, Load load) noexcept nogil:
     """Elements [i, i + steps) of w rows less their maxima; lanes that are not rows become 0."""
@@ -770,6 +863,12 @@ cdef inline bint across_rows(const Layout *at, npy_intp rows, const RowLoop *loo
         return False
     return at.n <= SHORT or at.x_step[0] == stored or (loop.gradient and at.grad_step[0] == stored)
 
+cdef inline bint in_quads(const Layout *at, const RowLoop *loop, floating *_) noexcept nogil:
+    """Whether rows fill most of their quads and lie in one piece, input and output."""
+    cdef npy_intp empty = (at.n + QUAD - 1) // QUAD * QUAD - at.n
+    return (empty <= at.n // QUAD and loop.load == NULL and at.x_step[1] == sizeof(floating)
+            and (loop.reduces or at.y_step[1] == sizeof(floating)))
+
 cdef void run_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
     if at.n == 0:
         if loop.reduces:
@@ -777,6 +876,8 @@ cdef void run_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop
     elif across_rows(at, end - begin, loop, _):
         if loop.gradient:
             gradient_lanes(at, begin, end, loop, _)
+        elif at.n <= SHORT and in_quads(at, loop, _):
+            short_quads(at, begin, end, loop, _)
         elif at.n <= SHORT:
             short_lanes(at, begin, end, loop, _)
         else:
