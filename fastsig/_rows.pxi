@@ -62,23 +62,27 @@ cdef inline void mask_out(const Layout *at, npy_intp row, npy_intp i, npy_intp n
         if not mask[j * at.mask_step[1]]:
             block[j] = hole
 
+cdef void gather_masked(const Layout *at, const char *p, const npy_intp *step, npy_intp row, npy_intp i, npy_intp n,
+                        floating *block, floating hole, Load load) noexcept nogil:
+    """What read_operand() does where elements cannot stay where they lie. Not inline, for the size of its callers."""
+    gather(p + row * step[0] + i * step[1], step[1], block, n, load)
+    mask_out(at, row, i, n, block, hole)
+
 cdef inline const floating *read_operand(const Layout *at, const char *p, const npy_intp *step, npy_intp row,
                                          npy_intp i, npy_intp n, floating *block, floating hole,
                                          Load load) noexcept nogil:
     """Elements [i, i + n) of a row of the operand p, masked: where they lie if that is possible, else in `block`."""
-    p += row * step[0] + i * step[1]
     if at.mask == NULL and load == NULL and step[1] == sizeof(floating):
-        return <const floating *>p
-    gather(p, step[1], block, n, load)
-    mask_out(at, row, i, n, block, hole)
+        return <const floating *>(p + row * step[0] + i * step[1])
+    gather_masked(at, p, step, row, i, n, block, hole, load)
     return block
 
 cdef inline const floating *read(const Layout *at, npy_intp row, npy_intp i, npy_intp n, floating *block,
                                  Load load) noexcept nogil:
     return read_operand(at, at.x, at.x_step, row, i, n, block, <floating>-INFINITY, load)
 
-cdef inline void write(const Layout *at, npy_intp row, npy_intp i, npy_intp n, floating *block,
-                       const RowLoop *loop) noexcept nogil:
+cdef void write(const Layout *at, npy_intp row, npy_intp i, npy_intp n, floating *block,
+                const RowLoop *loop) noexcept nogil:
     """The results `block` to elements [i, i + n) of a row; masked-out ones become 0 or -inf."""
     mask_out(at, row, i, n, block, <floating>-INFINITY if loop.logarithm and not loop.gradient else <floating>0)
     scatter(block, at.y + row * at.y_step[0] + i * at.y_step[1], at.y_step[1], n, loop.store)
@@ -734,8 +738,7 @@ cdef inline const floating *read_gradient(const Layout *at, const char *p, const
     """As read_operand(); LANES elements that end with the n-th can be read, as `block` begins with so many others."""
     if at.n >= LANES:
         return read_operand(at, p, step, row, i, n, block + LANES, <floating>0, load)
-    gather(p + row * step[0] + i * step[1], step[1], block + LANES, n, load)
-    mask_out(at, row, i, n, block + LANES, <floating>0)
+    gather_masked(at, p, step, row, i, n, block + LANES, <floating>0, load)
     return block + LANES
 
 cdef void gradient_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop,
