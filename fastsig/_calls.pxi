@@ -124,12 +124,9 @@ cdef inline bint is_plain(PyObject *x, PyObject *like) noexcept:
 cdef inline bint is_mask(PyObject *where, Array *out) noexcept:
     """Whether it is an array of bools in C order, of the shape of `out` and apart from it in memory."""
     cdef Array *mask = <Array *>where
-    cdef npy_intp apart
-    if not (PyArray_CheckExact(where) and PyArray_TYPE(mask) == cnp.NPY_BOOL and PyArray_ISCARRAY_RO(mask)
-            and PyArray_SAMESHAPE(mask, out)):
-        return False
-    apart = PyArray_BYTES(mask) - PyArray_BYTES(out)
-    return apart >= PyArray_NBYTES(out) or apart <= -PyArray_NBYTES(mask)
+    return (PyArray_CheckExact(where) and PyArray_TYPE(mask) == cnp.NPY_BOOL and PyArray_ISCARRAY_RO(mask)
+            and PyArray_SAMESHAPE(mask, out)
+            and not overlap(PyArray_BYTES(mask), PyArray_NBYTES(mask), PyArray_BYTES(out), PyArray_NBYTES(out)))
 
 
 cdef inline bint warns_when_written(Array *x) noexcept:
@@ -137,28 +134,27 @@ cdef inline bint warns_when_written(Array *x) noexcept:
     return PyArray_FLAGS(x) < 0
 
 
+cdef inline int add_places(const char *mask, int begin, int end, int *kept, int count) noexcept nogil:
+    cdef int i
+    for i in range(begin, end):
+        kept[count] = i                 # stays by the next line; a branch here would be mispredicted
+        count += mask[i] != 0
+    return count
+
+
 cdef inline int places(const char *mask, int n, int *kept) noexcept nogil:
     """Where the mask is true, in up to a piece of it; at how many places."""
     cdef uint64_t eight
-    cdef int i = 0, j, end, count = 0
-    while i < n:
-        end = min(i + 8, n)
-        if end == i + 8:
-            memcpy(&eight, mask + i, 8)
-            if eight == 0:
-                i = end
-                continue
-            if eight == <uint64_t>0x0101010101010101:
-                for j in range(8):
-                    kept[count + j] = i + j
-                count += 8
-                i = end
-                continue
-        while i < end:
-            kept[count] = i             # stays by the next line; a branch here would be mispredicted
-            count += mask[i] != 0
-            i += 1
-    return count
+    cdef int i, j, count = 0, whole = n & ~7
+    for i from 0 <= i < whole by 8:
+        memcpy(&eight, mask + i, 8)
+        if eight == <uint64_t>0x0101010101010101:
+            for j in range(8):
+                kept[count + j] = i + j
+            count += 8
+        elif eight:
+            count = add_places(mask, i, i + 8, kept, count)
+    return add_places(mask, whole, n, kept, count)
 
 
 cdef void call_masked(const PyUFuncObject *ufunc, int loop, char **operands, const npy_intp *steps, const char *mask,
@@ -223,7 +219,8 @@ cdef PyObject *short_call(const PyUFuncObject *ufunc, PyObject **args, PyObject 
     cdef Number[MAX_IN] numbers
     cdef Array *x = <Array *>args[0]
     cdef const char *mask = NULL
-    cdef npy_intp n, bytes, apart
+    cdef char *y
+    cdef npy_intp n, bytes
     cdef int kind, loop, k, nin = ufunc.nin
     if not PyArray_CheckExact(args[0]):
         return call_number(ufunc, args[0]) if nin == 1 and out == where == NULL else NULL
@@ -250,8 +247,8 @@ cdef PyObject *short_call(const PyUFuncObject *ufunc, PyObject **args, PyObject 
             return NULL
     elif is_plain(out, args[0]) and PyArray_ISWRITEABLE(<Array *>out) and not warns_when_written(<Array *>out):
         for k in range(nin):                                # in place is fine, shifted is not
-            apart = PyArray_BYTES(<Array *>out) - operands[k]
-            if steps[k] and apart != 0 and -bytes < apart < bytes:
+            y = PyArray_BYTES(<Array *>out)
+            if steps[k] and operands[k] != y and overlap(operands[k], bytes, y, bytes):
                 return NULL
         if where != NULL:
             if PyArray_ITEMSIZE(x) < 4 or not is_mask(where, <Array *>out):

@@ -244,19 +244,17 @@ cdef inline bint chained(char **args, const npy_intp *steps, const Loop *loop) n
 cdef inline bint needs_order(char **args, npy_intp n, const npy_intp *steps, const Loop *loop, word *_) noexcept nogil:
     """Whether an operand lies in the same memory as the result, but not in the same places. NumPy makes no copy of one
     that is read before it is written to, if elements are taken one after the other."""
-    cdef npy_intp step, size, out_step = steps[loop.operands]
-    cdef char *x
+    cdef npy_intp size, last, out_last = (n - 1) * steps[loop.operands]
     cdef char *out = args[loop.operands]
-    cdef char *out_begin = out + min(<npy_intp>0, (n - 1) * out_step)
-    cdef char *out_end = out + max(<npy_intp>0, (n - 1) * out_step) + sizeof(word)
     cdef int k
     for k in range(loop.operands):
-        x, step = args[k], steps[k]
-        size = max(step, -step)
+        last = (n - 1) * steps[k]
+        size = max(steps[k], -steps[k])
         if size == 0 or size > <npy_intp>sizeof(word):      # of an element, at the most
             size = sizeof(word)
-        if ((x != out or step != out_step) and x + min(<npy_intp>0, (n - 1) * step) < out_end
-                and out_begin < x + max(<npy_intp>0, (n - 1) * step) + size):
+        if ((args[k] != out or steps[k] != steps[loop.operands])
+                and overlap(args[k] + min(<npy_intp>0, last), max(last, -last) + size,
+                            out + min(<npy_intp>0, out_last), max(out_last, -out_last) + <npy_intp>sizeof(word))):
             return True
     return False
 

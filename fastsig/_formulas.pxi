@@ -9,6 +9,9 @@ loops schedule better than one long one, except where the one has work to do whi
 The idea common to all exponentials: z = n ln2 + t with n an integer and |t| <= ln2/2, found by adding a constant so
 large that the sum has no fraction bits left (ROUND); the bias is added in the same step, so that shifting the
 sum's low bits into the exponent field gives the power of two with no further integer work.
+
+Subnormal numbers cost some CPUs 150 cycles each, also as terms that the result does not show. So an argument is clamped
+where its power of two is 0 or infinite, not where the result is 0, and a square that no longer counts is not taken.
 """
 
 cdef extern from *:
@@ -240,9 +243,9 @@ cdef inline floating short_exp_finish(floating t, floating scale) noexcept nogil
     else:
         return exp_finish(t, scale)
 
-cdef inline floating log1p_ratio(floating s) noexcept nogil:
-    """log1p(e) for s = 2e / (2 + e), |s| <= 2/3: the odd series of 2 atanh(s/2), minimax."""
-    cdef floating v = s * s, v2, v4, w, a, b, c, d
+cdef inline floating log1p_ratio(floating s, floating v) noexcept nogil:
+    """log1p(e) for s = 2e / (2 + e), |s| <= 2/3, v = s^2: the odd series of 2 atanh(s/2), minimax."""
+    cdef floating v2, v4, w, a, b, c, d
     if floating is float:
         w = <float>4.1885659447944148586e-4 + v * <float>1.1835357145173476295e-4
         w = <float>2.2355539258569478989e-3 + v * w
@@ -281,9 +284,9 @@ cdef inline floating sigmoid_exponential(floating x, floating *scale) noexcept n
         return exp_reduce(-x, -300, scale)
 
 cdef inline floating sigmoid_low(const floating *_) noexcept nogil:
-    """From where on downwards sigmoid rounds to 0."""
+    """From where on downwards sigmoid rounds to 0. In float32 the scale is infinite there."""
     if floating is float:
-        return hidden_float(<float>-104.0)
+        return hidden_float(<float>-110.9)
     else:
         return hidden_double(-746.0)
 
@@ -309,6 +312,7 @@ cdef inline floating sigmoid_finish(floating t, floating scale) noexcept nogil:
         divisor = sum + scale * p
         rest = scale * p - (divisor - sum) + (smaller - (sum - larger))
         y = 1.0 / divisor
+        unit = 0.0 if scale > 3.9e233 else unit                         # 2^776, that of sigmoid_low
         return unit * (y + y * ((1.0 - y * divisor) - y * rest))
 
 cdef floating sigmoid(floating x) noexcept nogil:
@@ -473,9 +477,9 @@ cdef inline floating log1p_reduce(floating u, floating *exponent) noexcept nogil
 cdef inline floating log_finish(floating s, floating exponent) noexcept nogil:
     """exponent * ln2 + log1p(e) for s = 2e / (2 + e)."""
     if floating is float:
-        return exponent * <float>0.693359375 + (log1p_ratio(s) - exponent * <float>2.12194440e-4)
+        return exponent * <float>0.693359375 + (log1p_ratio(s, s * s) - exponent * <float>2.12194440e-4)
     else:
-        return exponent * 6.93147180369123816490e-01 + (log1p_ratio(s) + exponent * 1.90821492927058770002e-10)
+        return exponent * 6.93147180369123816490e-01 + (log1p_ratio(s, s * s) + exponent * 1.90821492927058770002e-10)
 
 cdef void log1p_block(const floating *u, floating *y, npy_intp n) noexcept nogil:
     cdef floating[BLOCK] f
@@ -606,14 +610,20 @@ elementwise("softsign", 1, 0.25, <void *>softsign_block[float], <void *>softsign
 
 # ---------------------------------------------------------------------------------------------- silu
 # x / (1 + exp(-x)), with sigmoid's scaling: x is not divided by a number that overflows, and S, the last factor, is a
-# power of two, which rounds nothing but subnormal results. From `highest` on the result is x.
+# power of two, which rounds nothing but subnormal results. Over `highest` the result is x.
 
 cdef inline floating silu_lowest(const floating *_) noexcept nogil:
-    """Below it the result rounds to 0, and the scale overflows."""
+    """The result has long been -0.0, and the scale is infinite."""
     if floating is float:
-        return hidden_float(<float>-110.0)
+        return hidden_float(<float>-110.9)
     else:
-        return hidden_double(-760.0)
+        return hidden_double(-917.7)
+
+cdef inline floating silu_highest(const floating *_) noexcept nogil:
+    return hidden(<floating>40.0)
+
+cdef inline floating silu_reduce(floating x, floating highest, floating *scale) noexcept nogil:
+    return sigmoid_exponential(highest if highest < x else x, scale)
 
 cdef inline floating silu_finish(floating x, floating t, floating scale, floating highest) noexcept nogil:
     """x sigmoid(z) for exp(-z) = scale exp(t) / S."""
@@ -621,19 +631,19 @@ cdef inline floating silu_finish(floating x, floating t, floating scale, floatin
     return x if x > highest else y
 
 cdef floating silu(floating x) noexcept nogil:
-    cdef floating scale = 0, lowest = silu_lowest(&x), t
+    cdef floating scale = 0, lowest = silu_lowest(&x), highest = silu_highest(&x), t
     x = lowest if lowest > x else x
-    t = sigmoid_exponential(x, &scale)
-    return silu_finish(x, t, scale, <floating>40.0)
+    t = silu_reduce(x, highest, &scale)
+    return silu_finish(x, t, scale, highest)
 
 cdef void silu_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef const floating *a = x[0]
-    cdef floating lowest = silu_lowest(a), z, t, scale = 0
+    cdef floating lowest = silu_lowest(a), highest = silu_highest(a), z, t, scale = 0
     cdef npy_intp i
     for i in range(whole(n, y)):
         z = lowest if lowest > a[i] else a[i]
-        t = sigmoid_exponential(z, &scale)
-        y[i] = silu_finish(z, t, scale, <floating>40.0)
+        t = silu_reduce(z, highest, &scale)
+        y[i] = silu_finish(z, t, scale, highest)
 
 elementwise("silu", 1, 0.4, <void *>silu_block[float], <void *>silu_block[double],
             <void *>silu[float], <void *>silu[double])
@@ -643,27 +653,36 @@ elementwise("silu", 1, 0.4, <void *>silu_block[float], <void *>silu_block[double
 # With E = exp(x): tanh(log1p(E)) = N / (N + 2), N = E (E + 2), all of them positive. N = E^2 + 2 E is never rounded: it
 # is 2 scale, a power of two, and a rest, and times x or plus 2 they are one multiply-add.
 
-cdef inline floating mish_finish(floating x, floating t, floating scale) noexcept nogil:
+cdef inline floating mish_highest(const floating *_) noexcept nogil:
+    """From where on mish(x) rounds to x."""
+    return hidden(<floating>20.0)
+
+cdef inline floating mish_reduce(floating x, floating highest, floating *scale) noexcept nogil:
+    return exp_reduce_scaled(highest if highest < x else x, scale)
+
+cdef inline floating mish_finish(floating x, floating t, floating scale, floating one,
+                                 floating highest) noexcept nogil:
+    """`one` is hidden; beside 2, an E of one unit does not count."""
     cdef floating unit = exp_unit(x), p = scale * expm1_poly(t), e = scale + p, y
-    p = e * (e * (<floating>1.0 / unit)) + (p + p)
+    p = e * ((one if one > e else e) * (<floating>1.0 / unit)) + (p + p)
     scale = scale + scale
     y = (x * p + x * scale) / (p + (scale + (unit + unit)))
-    return x if x > 20 else y
+    return x if x > highest else y
 
 cdef floating mish(floating x) noexcept nogil:
-    cdef floating scale = 0, lowest = lowest_exponent(&x), t
+    cdef floating scale = 0, lowest = lowest_exponent(&x), highest = mish_highest(&x), t
     x = lowest if lowest > x else x
-    t = exp_reduce_scaled(x, &scale)
-    return mish_finish(x, t, scale)
+    t = mish_reduce(x, highest, &scale)
+    return mish_finish(x, t, scale, hidden(<floating>1.0), highest)
 
 cdef void mish_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef const floating *a = x[0]
-    cdef floating lowest = lowest_exponent(a), z, t, scale = 0
+    cdef floating lowest = lowest_exponent(a), highest = mish_highest(a), one = hidden(<floating>1.0), z, t, scale = 0
     cdef npy_intp i
     for i in range(whole(n, y)):
         z = lowest if lowest > a[i] else a[i]
-        t = exp_reduce_scaled(z, &scale)
-        y[i] = mish_finish(z, t, scale)
+        t = mish_reduce(z, highest, &scale)
+        y[i] = mish_finish(z, t, scale, one, highest)
 
 elementwise("mish", 1, 0.5, <void *>mish_block[float], <void *>mish_block[double],
             <void *>mish[float], <void *>mish[double])
@@ -760,38 +779,38 @@ cdef inline floating softplus_small(floating _) noexcept nogil:
     else:
         return 0.0
 
-cdef inline floating softplus_lowest(const floating *_) noexcept nogil:
-    """From where on downwards exp rounds to 0."""
-    if floating is float:
-        return hidden_float(<float>-104.5)
-    else:
-        return hidden_double(-746.0)
+cdef inline floating softplus_highest(const floating *_) noexcept nogil:
+    """From where on z + E rounds to z."""
+    return hidden(<floating>40.0)
 
-cdef inline floating softplus_reduce(floating z, floating rest, floating lowest, floating *scale) noexcept nogil:
-    """For E; rest is what |z| has lost."""
-    cdef floating a = -magnitude(z)
-    rest = <floating>0.0 if a < lowest else rest
+cdef inline floating softplus_least(const floating *_) noexcept nogil:
+    """An E whose square does not count beside it, and whose eighth power is a normal number."""
+    return hidden(<floating>1e-30)
+
+cdef inline floating softplus_reduce(floating z, floating rest, floating lowest, floating highest,
+                                     floating *scale) noexcept nogil:
+    """exp(t) - 1 for E = 2^n exp(t), and the scale. Where z counts for more, E need not be as small as it is; rest is
+    what |z| has lost."""
+    cdef floating a = -magnitude(clamp(z, lowest, highest))
+    rest = <floating>0.0 if -magnitude(z) < lowest else rest
     if floating is float:
         rest = <float>0.0 if a >= -softplus_small(z) else rest
         a = z if a >= -softplus_small(z) else a
-    a = lowest if lowest > a else a
-    return exp_reduce_scaled(a, scale) - rest
+    return expm1_poly(exp_reduce_scaled(a, scale) - rest)
 
-cdef inline floating softplus_finish(floating x, floating z, floating t, floating scale,
-                                     floating per_beta) noexcept nogil:
-    cdef floating e, k, u, v, p, q, base, high, low, linear = <floating>0.0 if z <= softplus_small(z) else x
+cdef inline floating softplus_finish(floating x, floating z, floating p, floating scale, floating per_beta,
+                                     floating least) noexcept nogil:
+    cdef floating e = (scale + scale * p) * (<floating>1.0 / exp_unit(x)), k, u, v, q, base, high, low
+    cdef floating linear = <floating>0.0 if z <= softplus_small(z) else x
     if floating is float:
-        p = expm1_poly(t)
-        e = (scale + scale * p) * (<float>1.0 / exp_unit(x))
         k = scale * (<float>0.5545492768287659 / exp_unit(x))
         u = k * p + (k - <float>0.44545072317123413)
         u = u if e > <float>0.33 else e
         base = <float>0.589599609375 if e > <float>0.33 else <float>0.0
-        v = u * u
-        p = <float>-0.5 + u * <float>0.33333606
-        q = <float>-0.16586223 + u * <float>0.14659238 + v * (<float>-0.14130913 + u * <float>0.09566057)
-        q = <float>-0.2500125 + u * <float>0.19980821 + v * q
-        u = (v * (p + v * q) + u) * per_beta
+        q = <float>0.14659238 + u * (<float>-0.14130913 + u * <float>0.09566057)        # no u^2: it may be subnormal
+        q = <float>0.19980821 + u * (<float>-0.16586223 + u * q)
+        q = <float>-0.5 + u * (<float>0.33333606 + u * (<float>-0.2500125 + u * q))
+        u = (u * (u * q) + u) * per_beta
         base = base * per_beta
         high = linear + base
         low = linear - (high - base)
@@ -799,51 +818,53 @@ cdef inline floating softplus_finish(floating x, floating z, floating t, floatin
         high = high + (low + u)
         return high if per_beta - per_beta == 0 else z + per_beta       # for beta = 0, not inf - inf
     else:
-        e = exp_finish(t, scale) * (1.0 / exp_unit(x))
-        return linear + log1p_ratio((e + e) / (2.0 + e)) * per_beta
+        u = (e + e) / (2.0 + e)
+        v = least if least > u else u
+        return linear + log1p_ratio(u, v * v) * per_beta
 
 cdef floating softplus(floating x, floating beta) noexcept nogil:
     cdef floating scale = 0, z = x * beta, rest = rounded_off(magnitude(x), magnitude(beta), magnitude(z))
-    cdef floating t = softplus_reduce(z, rest, softplus_lowest(&x), &scale)
-    return softplus_finish(x, z, t, scale, <floating>1.0 / beta)
+    cdef floating p = softplus_reduce(z, rest, lowest_exponent(&x), softplus_highest(&x), &scale)
+    return softplus_finish(x, z, p, scale, <floating>1.0 / beta, softplus_least(&x))
 
 cdef void softplus_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
-    cdef floating[BLOCK] t
+    cdef floating[BLOCK] p
     cdef floating[BLOCK] scale
     cdef const floating *a = x[0]
     cdef const floating *beta = x[1]
-    cdef floating lowest = softplus_lowest(a), z
+    cdef floating lowest = lowest_exponent(a), highest = softplus_highest(a), least = softplus_least(a), z
     cdef npy_intp i
     if uniform(x, 1) and beta[0] == 1:
         for i in range(whole(n, y)):
-            t[i] = softplus_reduce(a[i], <floating>0.0, lowest, &scale[i])
+            p[i] = softplus_reduce(a[i], <floating>0.0, lowest, highest, &scale[i])
         for i in range(whole(n, y)):
-            y[i] = softplus_finish(a[i], a[i], t[i], scale[i], <floating>1.0)
+            y[i] = softplus_finish(a[i], a[i], p[i], scale[i], <floating>1.0, least)
     else:
         for i in range(whole(n, y)):
             z = a[i] * beta[i]
-            t[i] = rounded_off(magnitude(a[i]), magnitude(beta[i]), magnitude(z))
-            t[i] = softplus_reduce(z, t[i], lowest, &scale[i])
+            p[i] = rounded_off(magnitude(a[i]), magnitude(beta[i]), magnitude(z))
+            p[i] = softplus_reduce(z, p[i], lowest, highest, &scale[i])
         for i in range(whole(n, y)):
-            y[i] = softplus_finish(a[i], a[i] * beta[i], t[i], scale[i], <floating>1.0 / beta[i])
+            y[i] = softplus_finish(a[i], a[i] * beta[i], p[i], scale[i], <floating>1.0 / beta[i], least)
 
 elementwise("softplus", 2, 0.8, <void *>softplus_block[float], <void *>softplus_block[double],
             <void *>softplus[float], <void *>softplus[double])
 
 cdef floating log_sigmoid(floating x) noexcept nogil:
-    cdef floating scale = 0, t = softplus_reduce(-x, <floating>0.0, softplus_lowest(&x), &scale)
-    return -softplus_finish(-x, -x, t, scale, <floating>1.0)
+    cdef floating scale = 0, p
+    p = softplus_reduce(-x, <floating>0.0, lowest_exponent(&x), softplus_highest(&x), &scale)
+    return -softplus_finish(-x, -x, p, scale, <floating>1.0, softplus_least(&x))
 
 cdef void log_sigmoid_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
-    cdef floating[BLOCK] t
+    cdef floating[BLOCK] p
     cdef floating[BLOCK] scale
     cdef const floating *a = x[0]
-    cdef floating lowest = softplus_lowest(a)
+    cdef floating lowest = lowest_exponent(a), highest = softplus_highest(a), least = softplus_least(a)
     cdef npy_intp i
     for i in range(whole(n, y)):
-        t[i] = softplus_reduce(-a[i], <floating>0.0, lowest, &scale[i])
+        p[i] = softplus_reduce(-a[i], <floating>0.0, lowest, highest, &scale[i])
     for i in range(whole(n, y)):
-        y[i] = -softplus_finish(-a[i], -a[i], t[i], scale[i], <floating>1.0)
+        y[i] = -softplus_finish(-a[i], -a[i], p[i], scale[i], <floating>1.0, least)
 
 elementwise("log_sigmoid", 1, 0.6, <void *>log_sigmoid_block[float], <void *>log_sigmoid_block[double],
             <void *>log_sigmoid[float], <void *>log_sigmoid[double])
@@ -905,11 +926,11 @@ elementwise("logit", 1, 0.6, <void *>logit_block[float], <void *>logit_block[dou
 # over its density is so smooth that one quotient of polynomials serves all a.
 
 cdef inline floating gelu_bound(const floating *_) noexcept nogil:
-    """From where on a Phi(-a) rounds to 0."""
+    """a Phi(-a) has long rounded to 0, and so does the scale."""
     if floating is float:
-        return hidden_float(<float>14.6)
+        return hidden_float(<float>16.27)
     else:
-        return hidden_double(39.0)
+        return hidden_double(46.13)
 
 cdef inline floating density_reduce(floating a, floating *scale) noexcept nogil:
     """For exp(-a^2/2), with what the square would lose to rounding."""
@@ -981,10 +1002,14 @@ elementwise("gelu", 1, 0.9, <void *>gelu_block[float], <void *>gelu_block[double
 # errors are carried along: each is what a product or a sum has lost.
 
 cdef inline floating gelu_tanh_lowest(const floating *_) noexcept nogil:
+    """As silu_lowest."""
     if floating is float:
-        return hidden_float(<float>-10.87)
+        return hidden_float(<float>-10.94)
     else:
-        return hidden_double(-22.5)
+        return hidden_double(-23.111)
+
+cdef inline floating gelu_tanh_highest(const floating *_) noexcept nogil:
+    return hidden(<floating>8.0)
 
 cdef inline floating gelu_tanh_argument(floating x, floating *lost) noexcept nogil:
     """z, and what it has lost to rounding."""
@@ -1004,26 +1029,25 @@ cdef inline floating gelu_tanh_argument(floating x, floating *lost) noexcept nog
     lost[0] = rounded_off(x, slope, z) + x * rest
     return z
 
-cdef inline floating gelu_tanh_reduce(floating x, floating *scale) noexcept nogil:
-    cdef floating rest = 0, z = gelu_tanh_argument(x, &rest)
+cdef inline floating gelu_tanh_reduce(floating x, floating lowest, floating highest, floating *scale) noexcept nogil:
+    cdef floating rest = 0, z = gelu_tanh_argument(clamp(x, lowest, highest), &rest)
     return sigmoid_exponential(z, scale) - rest
 
 cdef floating gelu_tanh(floating x) noexcept nogil:
-    cdef floating scale = 0, lowest = gelu_tanh_lowest(&x), t
-    x = lowest if lowest > x else x
-    t = gelu_tanh_reduce(x, &scale)
-    return silu_finish(x, t, scale, <floating>8.0)
+    cdef floating scale = 0, lowest = gelu_tanh_lowest(&x), highest = gelu_tanh_highest(&x)
+    cdef floating t = gelu_tanh_reduce(x, lowest, highest, &scale)
+    return silu_finish(lowest if lowest > x else x, t, scale, highest)
 
 cdef void gelu_tanh_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef floating[BLOCK] t
     cdef floating[BLOCK] scale
     cdef const floating *a = x[0]
-    cdef floating lowest = gelu_tanh_lowest(a)
+    cdef floating lowest = gelu_tanh_lowest(a), highest = gelu_tanh_highest(a)
     cdef npy_intp i
     for i in range(whole(n, y)):
-        t[i] = gelu_tanh_reduce(lowest if lowest > a[i] else a[i], &scale[i])
+        t[i] = gelu_tanh_reduce(a[i], lowest, highest, &scale[i])
     for i in range(whole(n, y)):
-        y[i] = silu_finish(lowest if lowest > a[i] else a[i], t[i], scale[i], <floating>8.0)
+        y[i] = silu_finish(lowest if lowest > a[i] else a[i], t[i], scale[i], highest)
 
 elementwise("gelu_tanh", 1, 0.9, <void *>gelu_tanh_block[float], <void *>gelu_tanh_block[double],
             <void *>gelu_tanh[float], <void *>gelu_tanh[double])

@@ -15,7 +15,7 @@ from fastsig._threads cimport (
     KEEPS_GIL, MAX_SHARES, PARALLEL_NS, Share, acquire_threads, join_team, release_gil, release_threads, share_out,
     take, take_gil,
 )
-from fastsig._ufuncs cimport Loops, MAX_IN, allocated
+from fastsig._ufuncs cimport Loops, MAX_IN, allocated, overlap
 
 cdef extern from *:
     """

@@ -1,9 +1,13 @@
-from numpy cimport PyUFuncGenericFunction
+from numpy cimport npy_intp, PyUFuncGenericFunction
 
 cdef enum:
     MAX_IN = 4      # the most inputs of a ufunc
 
 cdef void *allocated(size_t size) except NULL
+
+cdef inline bint overlap(const char *a, npy_intp a_bytes, const char *b, npy_intp b_bytes) noexcept nogil:
+    """Whether two pieces of memory have a byte in common."""
+    return a < b + b_bytes and b < a + a_bytes
 
 cdef class Loops:
     cdef int n
