@@ -95,8 +95,9 @@ cdef inline void max_halves(floating *lanes, npy_intp half) noexcept nogil:
 cdef inline floating higher(floating a, floating b) noexcept nogil:
     return a if a > b else b
 
-cdef inline floating maximum(const floating *x, npy_intp n) noexcept nogil:
-    """The maximum. Explicit lanes, as a plain reduction stays scalar; the last ones overlap.
+cdef floating maximum(const floating *x, npy_intp n) noexcept nogil:
+    """The maximum. Explicit lanes, as a plain reduction stays scalar; the last ones overlap. Not inline, and nor are the
+    totals: inside a loop over rows gcc takes a loop over 16 lanes apart before it could vectorise it.
 
     A NaN may win or be ignored: it comes back through the sum.
     """
@@ -109,21 +110,22 @@ cdef inline floating maximum(const floating *x, npy_intp n) noexcept nogil:
             for j in range(4 * LANES):
                 lanes[j] = higher(x[i + j], lanes[j])
         max_halves(lanes, 32)
+        max_halves(lanes, 16)
     elif n >= 2 * LANES:
         for j in range(2 * LANES):
             lanes[j] = higher(x[j], x[n - 2 * LANES + j])
         for i from 2 * LANES <= i < n - 2 * LANES by 2 * LANES:
             for j in range(2 * LANES):
                 lanes[j] = higher(x[i + j], lanes[j])
+        max_halves(lanes, 16)
+    elif n >= LANES:
+        for j in range(LANES):
+            lanes[j] = higher(x[j], x[n - LANES + j])
     else:
-        for j in range(2 * LANES):
+        for j in range(LANES):
             lanes[j] = -INFINITY
-        for j in range(min(n, <npy_intp>LANES)):
+        for j in range(n):
             lanes[j] = x[j]
-        if n > LANES:
-            for j in range(LANES):
-                lanes[LANES + j] = x[n - LANES + j]
-    max_halves(lanes, 16)
     max_halves(lanes, 8)
     max_halves(lanes, 4)
     max_halves(lanes, 2)
@@ -146,7 +148,7 @@ cdef inline floating fold(floating *lanes) noexcept nogil:
 cdef inline floating without_units(floating e) noexcept nogil:
     return <floating>0 if e == exp_unit(e) else e
 
-cdef inline floating total_with(const floating *e, npy_intp whole, const floating *tail, bint rest) noexcept nogil:
+cdef floating total_with(const floating *e, npy_intp whole, const floating *tail, bint rest) noexcept nogil:
     """The sum of up to a block of terms: `whole`, a multiple of LANES, and LANES more. `rest`: without the maxima,
     exactly one unit each; log_softmax needs it, as it still knows what a sum of 1 + tiny has lost."""
     cdef floating[LANES] lanes
@@ -707,8 +709,7 @@ cdef inline const floating *tail_of(const floating *x, npy_intp n, npy_intp whol
         block[LANES + j] = 0
     return block + (LANES - (n - whole))
 
-cdef inline floating gradient_total(const floating *grad, const floating *y, npy_intp n,
-                                    bint logarithm) noexcept nogil:
+cdef floating gradient_total(const floating *grad, const floating *y, npy_intp n, bint logarithm) noexcept nogil:
     """What up to a block of a row adds to its sum; see tail_of(). Each product is of numbers straight from memory and
     added at once, so that all ways fuse the two, or none."""
     cdef floating[LANES] lanes
