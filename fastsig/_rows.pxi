@@ -6,7 +6,7 @@ A row is one vector along the axis; it may lie anywhere, with any stride. Five w
 - short_rows:   rows of which several fit a buffer: maxima, one exp over the whole block, sums, results
 - long_rows:    one row in blocks: maximum; exp and sum; results
 - short_lanes:  many very short rows: 64 rows are put side by side, so that vector lanes are rows
-- short_quads:  likewise, but four elements of a row stay together, where it lies in one piece
+- short_quads:  likewise, but four elements of a row stay together; for rows that lie in one piece
 - long_lanes:   many rows side by side in memory (axis 0 of a C-ordered matrix): lanes are rows again, streamed
 
 All five add a row's terms in the same order (`total` and `fold`: element i goes to lane i mod LANES, lanes are folded
@@ -23,8 +23,8 @@ cdef enum:
     STEPS = 8           # elements of each that pass through exp together: WIDE * STEPS == SEGMENT
     SPAN = 4            # blocks of short rows that pass through exp together, at the most
     NEAR = 6000         # bytes of a row that stays in the nearest cache
-    SHORT = 16          # rows of up to so many elements are put side by side, if there are enough of them
-    QUAD = 4            # elements of such a row that stay together
+    SHORT = 16          # rows of up to so many elements are always put side by side, if there are enough of them
+    QUAD = 4            # elements of a row that stay together in quads
 
 cdef struct RowLoop:
     bint logarithm          # log_softmax and logsumexp, not softmax
@@ -510,52 +510,73 @@ cdef void short_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowL
         for i in range(n):
             write_lanes(at, row, i, w, value + i * WIDE, norm, loop)
 
-cdef inline void quads_fold(floating *terms, npy_intp quads, double *sum) noexcept nogil:
-    """fold() of WIDE rows of so many quads."""
-    cdef npy_intp k
-    for k in range((quads - 2) * QUAD * WIDE):
-        terms[k] += terms[2 * QUAD * WIDE + k]
-    if quads > 1:
+cdef inline void quads_fold(const floating *e, npy_intp quads, floating *four, floating *one,
+                            double *sum) noexcept nogil:
+    """fold() of WIDE rows of so many quads; `four` quads, which may be e, and `one` are for what is left of more."""
+    cdef const floating *last = one
+    cdef npy_intp k, width = QUAD * WIDE
+    if quads > 4:
+        for k in range((quads - 4) * width):
+            four[k] = e[k] + e[4 * width + k]
+        for k in range((quads - 4) * width, 4 * width):
+            four[k] = e[k]
+        e, quads = four, 4
+    if quads == 4:
         for k in range(QUAD * WIDE):
-            terms[k] += terms[QUAD * WIDE + k]
+            one[k] = (e[k] + e[2 * width + k]) + (e[width + k] + e[3 * width + k])
+    elif quads == 3:
+        for k in range(QUAD * WIDE):
+            one[k] = (e[k] + e[2 * width + k]) + e[width + k]
+    elif quads == 2:
+        for k in range(QUAD * WIDE):
+            one[k] = e[k] + e[width + k]
+    else:
+        last = e
     for k in range(WIDE):
-        sum[k] = (terms[QUAD * k] + terms[QUAD * k + 2]) + (terms[QUAD * k + 1] + terms[QUAD * k + 3])
+        sum[k] = (last[QUAD * k] + last[QUAD * k + 2]) + (last[QUAD * k + 1] + last[QUAD * k + 3])
 
 cdef void short_quads(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
-    """Quads of a row's elements lie beside those of the next row: all moves but those of a row's last elements are of
-    whole quads, and terms still meet in fold()'s order."""
-    cdef floating[SHORT * WIDE] z
-    cdef floating[SHORT * WIDE] e
-    cdef floating[SHORT * WIDE] rests
+    """Quads of a row's elements lie beside those of the next row: all moves are of whole quads, and terms still meet in
+    fold()'s order."""
+    cdef Block z_block
+    cdef Block e_block
+    cdef Block more_block
+    cdef floating *z = <floating *>&z_block
+    cdef floating *e = <floating *>&e_block
+    cdef floating *more = <floating *>&more_block
     cdef floating[QUAD * WIDE] top
+    cdef floating[QUAD * WIDE] kept
     cdef floating[QUAD] part
     cdef floating[WIDE] m
     cdef floating[WIDE] norm
     cdef double[WIDE] sum
     cdef double[WIDE] rest
-    cdef floating *value = &z[0] if loop.logarithm else &e[0]
+    cdef floating *value = z if loop.logarithm else e
     cdef const char *x
     cdef char *y
     cdef floating *quad
-    cdef npy_intp n = at.n, quads = (n + QUAD - 1) // QUAD, width = QUAD * WIDE, row, w, r, q, i, k
-    cdef bint ahead = at.far and at.x_step[0] == n * <npy_intp>sizeof(floating)
+    cdef npy_intp n = at.n, quads = (n + QUAD - 1) // QUAD, width = QUAD * WIDE, row, w, r, q, i, k, lead, whole
+    # Not read through `at` all the time, which for all the compiler knows results may overwrite.
+    cdef npy_intp x_step = at.x_step[0], y_step = at.y_step[0]
+    cdef bint ahead = at.far and x_step == n * <npy_intp>sizeof(floating)
+    for k in range(width):
+        kept[k] = k % QUAD < n - (quads - 1) * QUAD         # of the last quad
     for row from begin <= row < end by WIDE:
         w = min(<npy_intp>WIDE, end - row)
-        for q in range(quads):
-            x = at.x + row * at.x_step[0] + q * QUAD * sizeof(floating)
+        for q from quads > q >= 0:
+            # The last quad begins with what belongs to the one before, which overwrites it.
+            lead = max(<npy_intp>0, QUAD * (q + 1) - n)
+            x = at.x + row * x_step + (q * QUAD - lead) * <npy_intp>sizeof(floating)
             quad = z + q * width
-            if QUAD * (q + 1) <= n:
-                for r in range(w):
-                    memcpy(quad + QUAD * r, x + r * at.x_step[0], QUAD * sizeof(floating))
-            else:
+            for r in range(w):
+                memcpy(quad + QUAD * r - lead, x + r * x_step, QUAD * sizeof(floating))
+            if lead:
                 for k in range(width):
-                    quad[k] = -INFINITY
-                for k in range(n - q * QUAD):
-                    for r in range(w):
-                        quad[QUAD * r + k] = (<const floating *>(x + r * at.x_step[0]))[k]
+                    quad[k] = quad[k] if kept[k] > 0 else <floating>-INFINITY
             pad(quad, w * QUAD, width)
-        memcpy(top, z, sizeof(top))
-        for q in range(1, quads):
+        for k in range(width):
+            top[k] = higher(z[k], z[(quads - 1) * width + k])
+        for q in range(1, quads - 1):
             for k in range(width):
                 top[k] = higher(z[q * width + k], top[k])
         for r in range(WIDE):
@@ -567,39 +588,37 @@ cdef void short_quads(const Layout *at, npy_intp begin, npy_intp end, const RowL
             for k in range(width):
                 z[q * width + k] -= top[k]
         if ahead and row + WIDE < end:
-            fetch(at.x + (row + WIDE) * at.x_step[0], min(<npy_intp>WIDE, end - row - WIDE) * n * sizeof(floating))
+            fetch(at.x + (row + WIDE) * x_step, min(<npy_intp>WIDE, end - row - WIDE) * n * sizeof(floating))
         for i from 0 <= i < quads * QUAD by STEPS:
             scaled_exp_block(z + i * WIDE, <floating>0, e + i * WIDE, min(<npy_intp>STEPS, quads * QUAD - i) * WIDE)
         if loop.logarithm:
             for k in range(quads * width):
-                rests[k] = without_units(e[k])
-            quads_fold(rests, quads, rest)
-            quads_fold(e, quads, sum)
-        else:
-            memcpy(rests, e, quads * width * sizeof(floating))
-            quads_fold(rests, quads, sum)
+                more[k] = without_units(e[k])
+            quads_fold(more, quads, more, top, rest)
+        quads_fold(e, quads, more, top, sum)
         lanes_normaliser(sum, rest, norm, loop.logarithm)
         if loop.reduces:
             write_sums(at, row, w, m, norm, loop)
             continue
-        for q in range(quads):
-            y = at.y + row * at.y_step[0] + q * QUAD * sizeof(floating)
+        for q from quads > q >= 0:
+            y = at.y + row * y_step + q * QUAD * sizeof(floating)
             quad = value + q * width
-            if QUAD * (q + 1) > n:
-                for k in range(n - q * QUAD):
-                    for r in range(w):
-                        (<floating *>(y + r * at.y_step[0]))[k] = (
-                            quad[QUAD * r + k] - norm[r] if loop.logarithm else quad[QUAD * r + k] * norm[r])
-            elif loop.logarithm:
-                for r in range(w):
+            # What the last quad has too many goes to where the next row begins, which is still to be written.
+            whole = w if QUAD * (q + 1) <= n else w - 1 if y_step == n * <npy_intp>sizeof(floating) else 0
+            if loop.logarithm:
+                for r in range(whole):
                     for k in range(QUAD):
                         part[k] = quad[QUAD * r + k] - norm[r]
-                    memcpy(y + r * at.y_step[0], part, sizeof(part))
+                    memcpy(y + r * y_step, part, sizeof(part))
             else:
-                for r in range(w):
+                for r in range(whole):
                     for k in range(QUAD):
                         part[k] = quad[QUAD * r + k] * norm[r]
-                    memcpy(y + r * at.y_step[0], part, sizeof(part))
+                    memcpy(y + r * y_step, part, sizeof(part))
+            for r in range(whole, w):
+                for k in range(n - q * QUAD):
+                    (<floating *>(y + r * y_step))[k] = (
+                        quad[QUAD * r + k] - norm[r] if loop.logarithm else quad[QUAD * r + k] * norm[r])
 
 cdef inline void shifted_lanes(const Layout *at, npy_intp row, npy_intp i, npy_intp steps, npy_intp w,
                                const floating *m, floating *z, Load load) noexcept nogil:
@@ -860,18 +879,21 @@ cdef void write_empty(const Layout *at, npy_intp begin, npy_intp end, const RowL
     for row in range(begin, end):
         scatter(&nothing, at.y + row * at.y_step[0], 0, 1, loop.store)
 
+cdef inline bint in_quads(const Layout *at, const RowLoop *loop, floating *_) noexcept nogil:
+    """Whether rows are short, fill most of their quads and lie in one piece, input and output."""
+    cdef npy_intp whole = (at.n + QUAD - 1) // QUAD * QUAD
+    return (at.n >= QUAD and whole - at.n <= at.n // (3 if sizeof(floating) == 4 else 4)
+            and whole * WIDE * <npy_intp>sizeof(floating) <= <npy_intp>sizeof(Block)
+            and loop.load == NULL and at.x_step[1] == sizeof(floating)
+            and (loop.reduces or at.y_step[1] == sizeof(floating)) and not loop.gradient)
+
 cdef inline bint across_rows(const Layout *at, npy_intp rows, const RowLoop *loop, floating *_) noexcept nogil:
     """Whether vector lanes are rows: many that are short, or that lie side by side."""
     cdef npy_intp stored = sizeof(uint16_t) if loop.load != NULL else sizeof(floating)
     if at.mask != NULL or rows < LANES:
         return False
-    return at.n <= SHORT or at.x_step[0] == stored or (loop.gradient and at.grad_step[0] == stored)
-
-cdef inline bint in_quads(const Layout *at, const RowLoop *loop, floating *_) noexcept nogil:
-    """Whether rows fill most of their quads and lie in one piece, input and output."""
-    cdef npy_intp empty = (at.n + QUAD - 1) // QUAD * QUAD - at.n
-    return (empty <= at.n // QUAD and loop.load == NULL and at.x_step[1] == sizeof(floating)
-            and (loop.reduces or at.y_step[1] == sizeof(floating)))
+    return (at.n <= SHORT or in_quads(at, loop, _) or at.x_step[0] == stored
+            or (loop.gradient and at.grad_step[0] == stored))
 
 cdef void run_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
     if at.n == 0:
@@ -880,7 +902,7 @@ cdef void run_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop
     elif across_rows(at, end - begin, loop, _):
         if loop.gradient:
             gradient_lanes(at, begin, end, loop, _)
-        elif at.n <= SHORT and in_quads(at, loop, _):
+        elif in_quads(at, loop, _):
             short_quads(at, begin, end, loop, _)
         elif at.n <= SHORT:
             short_lanes(at, begin, end, loop, _)
