@@ -300,7 +300,9 @@ def chunk_of(value):
 WORST = {
     "sigmoid": -16.635704,
     "tanh": 4.5050907,
-    "gelu-none": -3.0158453,
+    "silu": -16.677828,
+    "gelu-none": -1.8378737,
+    "gelu-tanh": -4.9945025,
     "backward.silu": -3.7327344,
     "backward.mish": 0.44687074,
 }
