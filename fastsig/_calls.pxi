@@ -129,11 +129,6 @@ cdef inline bint is_mask(PyObject *where, Array *out) noexcept:
             and not overlap(PyArray_BYTES(mask), PyArray_NBYTES(mask), PyArray_BYTES(out), PyArray_NBYTES(out)))
 
 
-cdef inline bint warns_when_written(Array *x) noexcept:
-    """As a result of np.broadcast_arrays does: bit 31, which has no public name."""
-    return PyArray_FLAGS(x) < 0
-
-
 cdef inline int add_places(const char *mask, int begin, int end, int *kept, int count) noexcept nogil:
     cdef int i
     for i in range(begin, end):
@@ -245,7 +240,8 @@ cdef PyObject *short_call(const PyUFuncObject *ufunc, PyObject **args, PyObject 
                                    NULL)
         if out == NULL:
             return NULL
-    elif is_plain(out, args[0]) and PyArray_ISWRITEABLE(<Array *>out) and not warns_when_written(<Array *>out):
+    elif (is_plain(out, args[0]) and PyArray_ISWRITEABLE(<Array *>out)
+            and not warns_when_written(PyArray_FLAGS(<Array *>out))):
         for k in range(nin):                                # in place is fine, shifted is not
             y = PyArray_BYTES(<Array *>out)
             if steps[k] and operands[k] != y and overlap(operands[k], bytes, y, bytes):

@@ -664,9 +664,9 @@ def build_rows(name: str, doc: str) -> Ufunc:
     return _RowUfunc(name, doc, "fastsig._backend", _formula(ROWS, name), types)
 
 
-def build_direct(name: str) -> Callable[[Any, Any], None]:
+def build_direct(name: str) -> Callable[..., None]:
     """A short cut for plain arrays, which here there is none."""
-    return lambda x, axis: None
+    return lambda x, axis, out=None: None
 
 
 def build_scalar(name: str, parameters: int) -> Callable[..., float]:

@@ -223,8 +223,8 @@ def _rows(row):
     call, direct = _over_axes(row.name), kernels.build_direct(row.name)
 
     def function(x, axis=-1, *, out=None, where=True, **kwargs):
-        if type(axis) is int and out is None and where is True and not kwargs:
-            result = direct(x, axis)
+        if type(axis) is int and where is True and not kwargs:
+            result = direct(x, axis, out)
             if result is not None:
                 return result
         if _is_foreign(x):

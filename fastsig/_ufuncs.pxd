@@ -9,6 +9,10 @@ cdef inline bint overlap(const char *a, npy_intp a_bytes, const char *b, npy_int
     """Whether two pieces of memory have a byte in common."""
     return a < b + b_bytes and b < a + a_bytes
 
+cdef inline bint warns_when_written(int flags) noexcept nogil:
+    """As a result of np.broadcast_arrays does: bit 31 of an array's flags, which has no public name."""
+    return flags < 0
+
 cdef class Loops:
     cdef int n
     cdef PyUFuncGenericFunction *functions

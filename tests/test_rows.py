@@ -66,6 +66,54 @@ def test_out(fs, row, axis, layout):
     np.testing.assert_allclose(narrow, expected, rtol=1e-3, atol=1e-7)
 
 
+class Subclass(np.ndarray):
+    pass
+
+
+# A C-ordered float32 matrix, 100 of the 101 rows of its base -> an `out` of whatever kind.
+OUTS = {
+    "plain": lambda x: np.zeros_like(x),
+    "None": lambda x: None,
+    "in place": lambda x: x,
+    "shifted": lambda x: x.base.reshape(-1)[1 : x.size + 1].reshape(x.shape),
+    "other order": lambda x: np.zeros(x.shape, x.dtype, "F"),
+    "strided": lambda x: np.zeros((100, 60), x.dtype)[:, ::2],
+    "other dtype": lambda x: np.zeros(x.shape),
+    "too narrow": lambda x: np.zeros(x.shape, "i4"),
+    "swapped": lambda x: np.zeros(x.shape, ">f4"),
+    "other shape": lambda x: np.zeros((30, 100), x.dtype),
+    "one row": lambda x: np.zeros(30, x.dtype),
+    "more axes": lambda x: np.zeros((2, 100, 30), x.dtype),
+    "read-only": lambda x: place(np.zeros_like(x), "read-only"),
+    "broadcast": lambda x: np.broadcast_arrays(np.zeros(30, x.dtype), x)[0],
+    "a result of broadcast_arrays": lambda x: np.broadcast_arrays(np.zeros_like(x), x)[0],
+    "subclass": lambda x: np.zeros_like(x).view(Subclass),
+    "tuple": lambda x: (np.zeros_like(x),),
+    "list": lambda x: x.tolist(),
+}
+
+
+@each_rows
+@pytest.mark.parametrize("axis", [-1, 0, 1], ids=str)
+@pytest.mark.parametrize("kind", OUTS)
+def test_out_ends_as_numpys(compiled, row, axis, kind):
+    """Plain ones take a short way; a call with `subok` goes through NumPy."""
+
+    def how_it_ends(**options):
+        x = block((101, 30), "float32")[:100]
+        out = OUTS[kind](x)
+        with warnings.catch_warnings(record=True) as seen:
+            warnings.simplefilter("always")
+            try:
+                got = getattr(compiled, row.name)(x, axis, out=out, **options)
+            except Exception as error:
+                return type(error), str(error), x.tolist()
+        facts = type(got), got is out, got.dtype, got.strides, got.tolist(), x.tolist()
+        return *facts, [str(warning.message) for warning in seen]
+
+    assert how_it_ends() == how_it_ends(subok=True)
+
+
 @each_rows
 @pytest.mark.parametrize("dtype", ["int8", "float16", "float32", ">f8"])
 @pytest.mark.parametrize("axis", AXES, ids=str)
