@@ -96,8 +96,8 @@ cdef inline floating higher(floating a, floating b) noexcept nogil:
     return a if a > b else b
 
 cdef floating maximum(const floating *x, npy_intp n) noexcept nogil:
-    """The maximum. Explicit lanes, as a plain reduction stays scalar; the last ones overlap. Not inline, and nor are the
-    totals: inside a loop over rows gcc takes a loop over 16 lanes apart before it could vectorise it.
+    """The maximum. Explicit lanes, as a plain reduction stays scalar; the last ones overlap. Not inline, nor are totals:
+    inside a loop over rows gcc takes loops over 16 lanes apart before it could vectorise them.
 
     A NaN may win or be ignored: it comes back through the sum.
     """
