@@ -96,7 +96,7 @@ cdef inline floating higher(floating a, floating b) noexcept nogil:
     return a if a > b else b
 
 cdef floating maximum(const floating *x, npy_intp n) noexcept nogil:
-    """The maximum. Explicit lanes, as a plain reduction stays scalar; the last ones overlap. Not inline, nor are totals:
+    """The maximum. Explicit lanes, as a plain reduction stays scalar; the last ones overlap. Not inline, nor are sums:
     inside a loop over rows gcc takes loops over 16 lanes apart before it could vectorise them.
 
     A NaN may win or be ignored: it comes back through the sum.
