@@ -27,6 +27,7 @@ FLAGS = {
         ["-ffp-contract=fast"],  # a*b + c in one rounding where the CPU can
         ["-frename-registers"],
         ["-fschedule-insns", "-fsched-pressure"],
+        ["-fno-tree-loop-distribute-patterns"],  # to copy or clear a few vectors, rep movs and rep stos take too long
         # clang: pairing the polynomials of one number's gelu gains little, and rounds unlike the arrays' loop
         ["-mllvm", "-slp-threshold=8"],
         ["-Wno-unused-function"],

@@ -672,7 +672,9 @@ cdef void long_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowLo
                     k = (i + j) % LANES * WIDE
                     lanes_add(e + j * WIDE, sums + k, rests + k, loop.logarithm)
                     if direct and not loop.logarithm:       # they wait in the output
-                        memcpy(at.y + row * at.y_step[0] + (i + j) * at.y_step[1], e + j * WIDE, w * sizeof(floating))
+                        y = <floating *>(at.y + row * at.y_step[0] + (i + j) * at.y_step[1])
+                        for k in range(w):
+                            y[k] = e[j * WIDE + k]
             lanes_fold(sums, LANES, sum)
             if loop.logarithm:
                 lanes_fold(rests, LANES, rest)
