@@ -25,9 +25,11 @@ cdef extern from *:
 
     /* a * b + c, rounded once, where a formula counts on it. Without FMA: the product of floats is exact in double. */
     #if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+    #define HAS_FMA 1
     static inline float fused_float(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
     static inline double rounded_off_double(double a, double b, double ab) { return __builtin_fma(a, b, -ab); }
     #else
+    #define HAS_FMA 0
     static inline float fused_float(float a, float b, float c) { return (float)((double)a * b + c); }
     static inline double rounded_off_double(double a, double b, double ab) {            /* Dekker's, halved by masks */
         uint64_t mask = 0xfffffffff8000000u;
@@ -65,6 +67,7 @@ cdef extern from *:
     """
     ctypedef struct Block:
         pass
+    const bint HAS_FMA
     float fused_float(float a, float b, float c) noexcept nogil
     double rounded_off_double(double a, double b, double ab) noexcept nogil
     float sixth_float(float) noexcept nogil
@@ -234,14 +237,14 @@ cdef inline floating exp_finish(floating t, floating scale) noexcept nogil:
     return scale + scale * expm1_poly(t)
 
 cdef inline floating short_exp_finish(floating t, floating scale) noexcept nogil:
-    """exp_finish where what a degree less leaves in float32, 0.9 ULP, is not the largest error."""
+    """exp_finish where what a degree less leaves in float32, 0.9 ULP, is not the largest error, given FMA."""
     cdef floating t2 = t * t, a
     if floating is float:
-        a = <float>4.189055e-2 + t * <float>8.31248e-3
-        a = <float>0.49999229 + t * <float>0.16667116 + t2 * a
-        return scale + scale * (t2 * a + t)
-    else:
-        return exp_finish(t, scale)
+        if HAS_FMA:
+            a = <float>4.189055e-2 + t * <float>8.31248e-3
+            a = <float>0.49999229 + t * <float>0.16667116 + t2 * a
+            return scale + scale * (t2 * a + t)
+    return exp_finish(t, scale)
 
 cdef inline floating log1p_ratio(floating s, floating v) noexcept nogil:
     """log1p(e) for s = 2e / (2 + e), |s| <= 2/3, v = s^2: the odd series of 2 atanh(s/2), minimax."""
@@ -950,8 +953,8 @@ cdef inline floating normal_tail(floating a, floating constant, floating unit, f
         p = <float>0.18337986619776 + a * <float>0.040681873053172 + a2 * <float>0.0041234849402007
         q = unit * <float>0.10198071133933 + a * (unit * <float>0.010335925900681)
         q = unit * <float>1.2031053303215 + a * (unit * <float>0.46985256530803) + a2 * q
-        divisor[0] = unit + a * (unit * <float>1.6748668748641) + a2 * q
-        return constant + a * <float>0.43849094602566 + a2 * p
+        divisor[0] = fused_float(a2, q, unit + a * (unit * <float>1.6748668748641))
+        return fused_float(a2, p, constant + a * <float>0.43849094602566)
     else:
         a8 = a4 * a4
         p = 0.13213140462478151 + a * 0.035697169412900985 + a2 * (0.0071301257112956103 + a * 0.0010409981362273937)

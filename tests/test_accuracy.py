@@ -296,15 +296,15 @@ def chunk_of(value):
     return int(np.float32(value).view(np.uint32)) // exhaustive.CHUNK
 
 
-# Where `make exhaustive` found the largest errors of those that come near what the table allows.
+# Where `make exhaustive` found the largest errors of those that come near what the table allows, with FMA and without.
 WORST = {
-    "sigmoid": -16.635704,
-    "tanh": 4.5050907,
-    "silu": -16.677828,
-    "gelu-none": -1.8378737,
-    "gelu-tanh": -4.9945025,
-    "backward.silu": -3.7327344,
-    "backward.mish": 0.44687074,
+    "sigmoid": [-16.635704],
+    "tanh": [4.5050907],
+    "silu": [-16.677828],
+    "gelu-none": [-1.8378737, -3.8362658],
+    "gelu-tanh": [-4.9945025],
+    "backward.silu": [-3.7327344],
+    "backward.mish": [0.44687074],
 }
 
 
@@ -312,7 +312,7 @@ WORST = {
 def test_exhaustive_check(fs, row):
     """A few of its chunks: where subnormal numbers, ones, infinities, NaNs, the tails and the largest errors are."""
     total = exhaustive.Result()
-    for value in (0, -0.0, 1, -1, 2, -60, 88, -95, np.inf, -np.inf, np.nan, WORST.get(label(row), 0)):
+    for value in (0, -0.0, 1, -1, 2, -60, 88, -95, np.inf, -np.inf, np.nan, *WORST.get(label(row), [])):
         total = total.merged(exhaustive.check(row, chunk_of(value), function(fs, row)))
     assert exhaustive.acceptable(row, total), total
 
