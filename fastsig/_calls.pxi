@@ -242,8 +242,8 @@ cdef PyObject *short_call(const PyUFuncObject *ufunc, PyObject **args, PyObject 
             return NULL
     elif (is_plain(out, args[0]) and PyArray_ISWRITEABLE(<Array *>out)
             and not warns_when_written(PyArray_FLAGS(<Array *>out))):
+        y = PyArray_BYTES(<Array *>out)
         for k in range(nin):                                # in place is fine, shifted is not
-            y = PyArray_BYTES(<Array *>out)
             if steps[k] and operands[k] != y and overlap(operands[k], bytes, y, bytes):
                 return NULL
         if where != NULL:

@@ -559,8 +559,9 @@ cdef void short_quads(const Layout *at, npy_intp begin, npy_intp end, const RowL
     # Not read through `at` all the time, which for all the compiler knows results may overwrite.
     cdef npy_intp x_step = at.x_step[0], y_step = at.y_step[0]
     cdef bint ahead = at.far and x_step == n * <npy_intp>sizeof(floating)
-    for k in range(width):
-        kept[k] = k % QUAD < n - (quads - 1) * QUAD         # of the last quad
+    for r in range(WIDE):
+        for k in range(QUAD):
+            kept[QUAD * r + k] = k < n - (quads - 1) * QUAD         # of the last quad
     for row from begin <= row < end by WIDE:
         w = min(<npy_intp>WIDE, end - row)
         for q from quads > q >= 0:
