@@ -356,7 +356,8 @@ cdef inline floating tanh_reduce(floating x, floating bound, floating *scale) no
     """u = -|x| - n ln2/2, float32's ln2 in one part, tanh being flat there, and 2s; float64: for |x|, and s."""
     cdef floating n
     if floating is float:
-        x = bits_float(float_bits(clamp(x, -bound, bound)) | <uint32_t>0x80000000)
+        x = bits_float(float_bits(x) | <uint32_t>0x80000000)
+        x = -bound if -bound > x else x
         return fused_float(nearest(x, <float>2.88539008, 1, scale), <float>-0.34657359, x)
     else:
         x = bounded_magnitude(x, bound)

@@ -25,6 +25,7 @@ cdef enum:
     NEAR = 6000         # bytes of a row that stays in the nearest cache
     SHORT = 16          # rows of up to so many elements are always put side by side, if there are enough of them
     QUAD = 4            # elements of a row that stay together in quads
+    GROUP = 4           # quads of a row that move one after the other, in which a row moves together
 
 cdef struct RowLoop:
     bint logarithm          # log_softmax and logsumexp, not softmax
@@ -510,73 +511,141 @@ cdef void short_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowL
         for i in range(n):
             write_lanes(at, row, i, w, value + i * WIDE, norm, loop)
 
-cdef inline void quads_fold(const floating *e, npy_intp quads, floating *four, floating *one,
+cdef inline const floating *last_quads(const floating *e, npy_intp lead, const floating *kept,
+                                       floating *block) noexcept nogil:
+    """WIDE rows' last quads without the `lead` elements that the quads before have: moved to the front, zeros behind.
+    `lead` more elements than are used can be read."""
+    cdef npy_intp k
+    if lead == 0:
+        return e
+    for k in range(QUAD * WIDE):
+        block[k] = e[k + lead] if kept[k] > 0 else <floating>0
+    return block
+
+cdef inline void quads_fold(const floating *e, npy_intp quads, const floating *last, floating *four,
                             double *sum) noexcept nogil:
-    """fold() of WIDE rows of so many quads; `four` quads, which may be e, and `one` are for what is left of more."""
-    cdef const floating *last = one
-    cdef npy_intp k, width = QUAD * WIDE
-    if quads > 4:
-        for k in range((quads - 4) * width):
-            four[k] = e[k] + e[4 * width + k]
-        for k in range((quads - 4) * width, 4 * width):
-            four[k] = e[k]
-        e, quads = four, 4
-    if quads == 4:
+    """fold() of WIDE rows of so many quads, of which `last` are the last; four quads, `four`, are for what is left of
+    more, and may be e."""
+    cdef const floating *part[2 * QUAD]
+    cdef const floating *a
+    cdef const floating *b
+    cdef floating[QUAD * WIDE] one
+    cdef const floating *lanes = one
+    cdef npy_intp q, k, width = QUAD * WIDE
+    for q in range(quads - 1):
+        part[q] = e + q * width
+    part[quads - 1] = last
+    for q in range(quads - 4):
+        a, b = part[q], part[q + 4]
+        for k in range(width):
+            four[q * width + k] = a[k] + b[k]
+        part[q] = four + q * width
+    if quads >= 4:
         for k in range(QUAD * WIDE):
-            one[k] = (e[k] + e[2 * width + k]) + (e[width + k] + e[3 * width + k])
+            one[k] = (part[0][k] + part[2][k]) + (part[1][k] + part[3][k])
     elif quads == 3:
         for k in range(QUAD * WIDE):
-            one[k] = (e[k] + e[2 * width + k]) + e[width + k]
+            one[k] = (part[0][k] + part[2][k]) + part[1][k]
     elif quads == 2:
         for k in range(QUAD * WIDE):
-            one[k] = e[k] + e[width + k]
+            one[k] = part[0][k] + part[1][k]
     else:
-        last = e
+        lanes = last
     for k in range(WIDE):
-        sum[k] = (last[QUAD * k] + last[QUAD * k + 2]) + (last[QUAD * k + 1] + last[QUAD * k + 3])
+        sum[k] = (lanes[QUAD * k] + lanes[QUAD * k + 2]) + (lanes[QUAD * k + 1] + lanes[QUAD * k + 3])
+
+cdef inline npy_intp last_begins(npy_intp n, npy_intp first, npy_intp count, floating *_) noexcept nogil:
+    """Where the last of `count` quads of a row begins, in bytes from the first: earlier if it ends with the n-th."""
+    return min((count - 1) * QUAD, n - QUAD - first * QUAD) * <npy_intp>sizeof(floating)
+
+cdef inline void read_group(const char *x, npy_intp step, npy_intp w, npy_intp count, npy_intp last,
+                            floating *z) noexcept nogil:
+    cdef npy_intp r, q, size = QUAD * sizeof(floating)
+    for r in range(w):
+        for q in range(count - 1):
+            memcpy(z + (q * WIDE + r) * QUAD, x + r * step + q * size, size)
+        memcpy(z + ((count - 1) * WIDE + r) * QUAD, x + r * step + last, size)
+
+cdef void read_quads(const char *x, npy_intp step, npy_intp n, npy_intp w, floating *z) noexcept nogil:
+    """w rows of n elements, `step` bytes apart; of each row some quads at once, a number that the compiler knows."""
+    cdef npy_intp quads = (n + QUAD - 1) // QUAD, q, count, last
+    for q from 0 <= q < quads by GROUP:
+        count = min(<npy_intp>GROUP, quads - q)
+        last = last_begins(n, q, count, z)
+        if count == 1:
+            read_group(x, step, w, 1, last, z)
+        elif count == 2:
+            read_group(x, step, w, 2, last, z)
+        elif count == 3:
+            read_group(x, step, w, 3, last, z)
+        else:
+            read_group(x, step, w, GROUP, last, z)
+        x += GROUP * QUAD * sizeof(floating)
+        z += GROUP * QUAD * WIDE
+
+cdef inline void write_quad(const floating *value, floating norm, bint logarithm, char *y) noexcept nogil:
+    cdef floating[QUAD] part
+    cdef npy_intp k
+    for k in range(QUAD):
+        part[k] = value[k] - norm if logarithm else value[k] * norm
+    memcpy(y, part, sizeof(part))
+
+cdef inline void write_group(const floating *value, const floating *norm, bint logarithm, npy_intp w, npy_intp count,
+                             npy_intp last, char *y, npy_intp step) noexcept nogil:
+    cdef npy_intp r, q, size = QUAD * sizeof(floating)
+    for r in range(w):
+        for q in range(count - 1):
+            write_quad(value + (q * WIDE + r) * QUAD, norm[r], logarithm, y + r * step + q * size)
+        write_quad(value + ((count - 1) * WIDE + r) * QUAD, norm[r], logarithm, y + r * step + last)
+
+cdef inline void write_quads(floating *value, const floating *norm, bint logarithm, npy_intp w, npy_intp n, char *y,
+                             npy_intp step) noexcept nogil:
+    """value - norm or value * norm to w rows of n elements, likewise."""
+    cdef npy_intp quads = (n + QUAD - 1) // QUAD, q, count, last
+    for q from 0 <= q < quads by GROUP:
+        count = min(<npy_intp>GROUP, quads - q)
+        last = last_begins(n, q, count, value)
+        if count == 1:
+            write_group(value, norm, logarithm, w, 1, last, y, step)
+        elif count == 2:
+            write_group(value, norm, logarithm, w, 2, last, y, step)
+        elif count == 3:
+            write_group(value, norm, logarithm, w, 3, last, y, step)
+        else:
+            write_group(value, norm, logarithm, w, GROUP, last, y, step)
+        y += GROUP * QUAD * sizeof(floating)
+        value += GROUP * QUAD * WIDE
 
 cdef void short_quads(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
-    """Quads of a row's elements lie beside those of the next row: all moves are of whole quads, and terms still meet in
-    fold()'s order."""
-    cdef Block z_block
-    cdef Block e_block
-    cdef Block more_block
-    cdef floating *z = <floating *>&z_block
-    cdef floating *e = <floating *>&e_block
-    cdef floating *more = <floating *>&more_block
+    """Quads of a row's elements lie beside those of the next row: all moves are of whole quads, of which the last may
+    begin with elements of the one before. Terms still meet in fold()'s order."""
+    cdef Block[3] blocks
+    cdef floating *e = <floating *>&blocks[0]       # in this order, as last_quads() reads beyond the end of e
+    cdef floating *z = <floating *>&blocks[1]
+    cdef floating *more = <floating *>&blocks[2]
     cdef floating[QUAD * WIDE] top
     cdef floating[QUAD * WIDE] kept
-    cdef floating[QUAD] part
     cdef floating[WIDE] m
     cdef floating[WIDE] norm
     cdef double[WIDE] sum
     cdef double[WIDE] rest
-    cdef floating *value = z if loop.logarithm else e
-    cdef const char *x
-    cdef char *y
-    cdef floating *quad
-    cdef npy_intp n = at.n, quads = (n + QUAD - 1) // QUAD, width = QUAD * WIDE, row, w, r, q, i, k, lead, whole
+    cdef const floating *ends
+    cdef npy_intp n = at.n, quads = (n + QUAD - 1) // QUAD, width = QUAD * WIDE, last = (quads - 1) * width
+    cdef npy_intp lead = quads * QUAD - n, row, w, r, q, i, k
     # Not read through `at` all the time, which for all the compiler knows results may overwrite.
     cdef npy_intp x_step = at.x_step[0], y_step = at.y_step[0]
     cdef bint ahead = at.far and x_step == n * <npy_intp>sizeof(floating)
     for r in range(WIDE):
         for k in range(QUAD):
-            kept[QUAD * r + k] = k < n - (quads - 1) * QUAD         # of the last quad
+            kept[QUAD * r + k] = k < QUAD - lead
     for row from begin <= row < end by WIDE:
         w = min(<npy_intp>WIDE, end - row)
-        for q from quads > q >= 0:
-            # The last quad begins with what belongs to the one before, which overwrites it.
-            lead = max(<npy_intp>0, QUAD * (q + 1) - n)
-            x = at.x + row * x_step + (q * QUAD - lead) * <npy_intp>sizeof(floating)
-            quad = z + q * width
-            for r in range(w):
-                memcpy(quad + QUAD * r - lead, x + r * x_step, QUAD * sizeof(floating))
-            if lead:
-                for k in range(width):
-                    quad[k] = quad[k] if kept[k] > 0 else <floating>-INFINITY
-            pad(quad, w * QUAD, width)
+        read_quads(at.x + row * x_step, x_step, n, w, z)
+        if w < WIDE:
+            for q in range(quads):
+                pad(z + q * width, w * QUAD, width)
         for k in range(width):
-            top[k] = higher(z[k], z[(quads - 1) * width + k])
+            top[k] = higher(z[k], z[last + k])
         for q in range(1, quads - 1):
             for k in range(width):
                 top[k] = higher(z[q * width + k], top[k])
@@ -592,34 +661,22 @@ cdef void short_quads(const Layout *at, npy_intp begin, npy_intp end, const RowL
             fetch(at.x + (row + WIDE) * x_step, min(<npy_intp>WIDE, end - row - WIDE) * n * sizeof(floating))
         for i from 0 <= i < quads * QUAD by STEPS:
             scaled_exp_block(z + i * WIDE, <floating>0, e + i * WIDE, min(<npy_intp>STEPS, quads * QUAD - i) * WIDE)
+        ends = last_quads(e + last, lead, kept, top)
         if loop.logarithm:
-            for k in range(quads * width):
+            for k in range(last):
                 more[k] = without_units(e[k])
-            quads_fold(more, quads, more, top, rest)
-        quads_fold(e, quads, more, top, sum)
+            for k in range(width):
+                more[last + k] = without_units(ends[k])
+            quads_fold(more, quads, more + last, more, rest)
+        quads_fold(e, quads, ends, more, sum)
         lanes_normaliser(sum, rest, norm, loop.logarithm)
         if loop.reduces:
             write_sums(at, row, w, m, norm, loop)
             continue
-        for q from quads > q >= 0:
-            y = at.y + row * y_step + q * QUAD * sizeof(floating)
-            quad = value + q * width
-            # What the last quad has too many goes to where the next row begins, which is still to be written.
-            whole = w if QUAD * (q + 1) <= n else w - 1 if y_step == n * <npy_intp>sizeof(floating) else 0
-            if loop.logarithm:
-                for r in range(whole):
-                    for k in range(QUAD):
-                        part[k] = quad[QUAD * r + k] - norm[r]
-                    memcpy(y + r * y_step, part, sizeof(part))
-            else:
-                for r in range(whole):
-                    for k in range(QUAD):
-                        part[k] = quad[QUAD * r + k] * norm[r]
-                    memcpy(y + r * y_step, part, sizeof(part))
-            for r in range(whole, w):
-                for k in range(n - q * QUAD):
-                    (<floating *>(y + r * y_step))[k] = (
-                        quad[QUAD * r + k] - norm[r] if loop.logarithm else quad[QUAD * r + k] * norm[r])
+        if loop.logarithm:
+            write_quads(z, norm, True, w, n, at.y + row * y_step, y_step)
+        else:
+            write_quads(e, norm, False, w, n, at.y + row * y_step, y_step)
 
 cdef inline void shifted_lanes(const Layout *at, npy_intp row, npy_intp i, npy_intp steps, npy_intp w,
                                const floating *m, floating *z, Load load) noexcept nogil:
