@@ -11,7 +11,8 @@ A row is one vector along the axis; it may lie anywhere, with any stride. Five w
 
 All five add a row's terms in the same order (`total` and `fold`: element i goes to lane i mod LANES, lanes are folded
 in halves, blocks of SEGMENT elements are added in double), so a row's bits depend neither on where it lies nor on its
-neighbours. The gradients, gradient_rows and gradient_lanes, keep that order, too.
+neighbours. The gradients, gradient_rows and gradient_lanes, keep that order, too. While exponentials are computed, the
+next rows come from memory, strip by strip.
 The pointer `_` at the end of a signature only tells Cython the type.
 """
 from libc.math cimport INFINITY
@@ -22,7 +23,7 @@ cdef enum:
     WIDE = 64           # rows side by side in the lane variants
     STEPS = 8           # elements of each that pass through exp together: WIDE * STEPS == SEGMENT
     SPAN = 4            # blocks of short rows that pass through exp together, at the most
-    NEAR = 6000         # bytes of a row that stays in the nearest cache
+    NEAR = 12288        # bytes of a row that stays in the nearest cache
     SHORT = 16          # rows of up to so many elements are always put side by side, if there are enough of them
     QUAD = 4            # elements of a row that stay together in quads
     GROUP = 4           # quads of a row that move one after the other, in which a row moves together
@@ -185,11 +186,14 @@ cdef inline void pad(floating *block, npy_intp n, npy_intp padded) noexcept nogi
 cdef inline npy_intp whole_lanes(npy_intp n) noexcept nogil:
     return (n + LANES - 1) & ~<npy_intp>(LANES - 1)
 
-cdef inline floating *target(const Layout *at, npy_intp row, npy_intp i, floating *block, Store store) noexcept nogil:
-    """Where the results of elements [i, ...) of a row can be computed: in the output itself, or in `block`."""
-    if at.mask == NULL and store == NULL and at.y_step[1] == sizeof(floating):
-        return <floating *>(at.y + row * at.y_step[0] + i * at.y_step[1])
-    return block
+cdef inline bint in_output(const Layout *at, const RowLoop *loop, floating *_) noexcept nogil:
+    """Whether results along a row can be computed in the output itself."""
+    return at.mask == NULL and loop.store == NULL and at.y_step[1] == sizeof(floating)
+
+cdef inline floating *target(const Layout *at, npy_intp row, npy_intp i, floating *block,
+                             const RowLoop *loop) noexcept nogil:
+    """Where the results of elements [i, ...) of a row are computed: in the output, or in `block`."""
+    return <floating *>(at.y + row * at.y_step[0] + i * at.y_step[1]) if in_output(at, loop, block) else block
 
 
 cdef floating of_special_row(const Layout *at, npy_intp row, const RowLoop *loop, floating nan) noexcept nogil:
@@ -258,6 +262,19 @@ cdef inline void shift_wide(const floating *x, floating by, floating *y, npy_int
         y[width - LANES + j] = -INFINITY
     shift(x, by, y, n)
 
+cdef inline void fetch_rows(const Layout *at, npy_intp end, npy_intp *row, npy_intp *i, npy_intp n,
+                            floating *_) noexcept nogil:
+    """The next n elements, from element i of a row on, of rows that lie in one piece, before `end`."""
+    cdef npy_intp part
+    while n > 0 and row[0] < end:
+        part = min(n, at.n - i[0])
+        fetch(at.x + row[0] * at.x_step[0] + i[0] * sizeof(floating), part * sizeof(floating))
+        n -= part
+        i[0] += part
+        if i[0] == at.n:
+            row[0] += 1
+            i[0] = 0
+
 cdef void short_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
     cdef Block[SPAN] z_blocks
     cdef Block[SPAN] spare_blocks
@@ -267,7 +284,8 @@ cdef void short_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLo
     cdef floating[SEGMENT] top
     cdef floating[SEGMENT] norm
     cdef npy_intp[SEGMENT] dominated_row
-    cdef npy_intp n = at.n, row = begin, rows, lanes, r, dominated, width = whole_lanes(n)
+    cdef npy_intp n = at.n, row = begin, rows, lanes, r, i, dominated, width = whole_lanes(n)
+    cdef npy_intp strip = STRIP // sizeof(floating), next_row, next_i
     # As few as pay, to leave the nearest cache to input and output; a logarithm pays for many rows at once.
     cdef npy_intp most = SEGMENT * (SPAN if loop.reduces else 2 if loop.logarithm else 1) // width
     cdef const floating *x
@@ -282,11 +300,13 @@ cdef void short_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLo
             m = maximum(x, n)
             top[r] = m
             shift_wide(x, m, z + r * width, n, width)
-            if ahead and row + rows + r < end:
-                fetch(at.x + (row + rows + r) * at.x_step[0], n * sizeof(floating))
-                if not loop.reduces and at.y_step[1] == sizeof(floating):
-                    fetch(at.y + (row + r) * at.y_step[0], n * sizeof(floating))
-        scaled_exp_block(z, <floating>0, e, rows * width)
+            if ahead and not loop.reduces and at.y_step[1] == sizeof(floating):
+                fetch(at.y + (row + r) * at.y_step[0], n * sizeof(floating))
+        next_row, next_i = row + rows, 0
+        for i from 0 <= i < rows * width by strip:
+            if ahead:
+                fetch_rows(at, min(end, row + 2 * rows), &next_row, &next_i, strip, z)
+            scaled_exp_block(z + i, <floating>0, e + i, min(strip, rows * width - i))
         for r in range(rows):
             norm[r] = total(e + r * width, width, False)
         pad(norm, rows, lanes)
@@ -308,7 +328,7 @@ cdef void short_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLo
             row += rows
             continue
         for r in range(rows):
-            y = target(at, row + r, 0, spare + r * width, loop.store)
+            y = target(at, row + r, 0, spare + r * width, loop)
             if loop.logarithm:
                 shift(z + r * width, norm[r], y, n)
             else:
@@ -317,16 +337,23 @@ cdef void short_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLo
                 write(at, row + r, 0, n, y, loop)
         row += rows
 
-cdef inline floating exp_total(const floating *x, floating m, floating *y, npy_intp n, bint rest) noexcept nogil:
-    """exp(x - m), of up to a block, to y, which may be x; returns their sum."""
+cdef inline floating exp_total(const floating *x, floating m, floating *y, npy_intp n, bint rest, const char *next_x,
+                               const char *next_y) noexcept nogil:
+    """exp(x - m), of up to a block, to y, which may be x; returns their sum. Meanwhile what `next_x` and `next_y` point
+    to, unless NULL, comes to the cache, in strips: at once, it would keep the CPU waiting."""
     cdef floating[LANES] tail
-    cdef npy_intp whole = n & ~<npy_intp>(LANES - 1)
+    cdef npy_intp whole = n & ~<npy_intp>(LANES - 1), strip = STRIP // sizeof(floating), i
+    if whole != n:
+        shift_wide(x + whole, m, tail, n - whole, LANES)
+        scaled_exp_block(tail, <floating>0, tail, LANES)
+    for i from 0 <= i < whole by strip:
+        if next_x != NULL:
+            fetch(next_x + i * sizeof(floating), STRIP)
+        if next_y != NULL:
+            fetch(next_y + i * sizeof(floating), STRIP)
+        scaled_exp_block(x + i, m, y + i, min(strip, whole - i))
     if whole == n:
-        scaled_exp_block(x, m, y, n)
         return total(y, n, rest)
-    shift_wide(x + whole, m, tail, n - whole, LANES)
-    scaled_exp_block(tail, <floating>0, tail, LANES)
-    scaled_exp_block(x, m, y, whole)
     memcpy(y + whole, tail, (n - whole) * sizeof(floating))
     return total_with(y, whole, tail, rest)
 
@@ -347,10 +374,12 @@ cdef void long_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoo
     cdef npy_intp row, i, j, n
     cdef const floating *x
     cdef floating *y
+    cdef const char *next_x
+    cdef const char *next_y
     cdef floating m, factor, next = -INFINITY
     cdef double sum, rest
     # The exponentials wait in the output if it can hold them; so does a logarithm's x - m, unless x is still near.
-    cdef bint keep = (target(at, 0, 0, e, loop.store) != e and not loop.reduces
+    cdef bint keep = (in_output(at, loop, e) and not loop.reduces
                       and not (loop.logarithm and at.n * <npy_intp>sizeof(floating) < NEAR))
     # Of rows that the caches hold, the next one's maximum is found, which reads memory, while this one's exponentials
     # are computed.
@@ -363,24 +392,27 @@ cdef void long_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoo
         for i from 0 <= i < at.n by SEGMENT:
             n = min(<npy_intp>SEGMENT, at.n - i)
             x = read(at, row, i, n, z, loop.load)
-            y = target(at, row, i, e, loop.store) if keep else e
+            y = target(at, row, i, e, loop) if keep else e
+            next_x = next_y = NULL
             if ahead and row + 1 < end:
-                fetch(at.x + (row + 1) * at.x_step[0] + i * sizeof(floating), n * sizeof(floating))
+                next_x = at.x + (row + 1) * at.x_step[0] + i * sizeof(floating)
+            if ahead and row + keep < end and loop.logarithm and at.y_step[1] == sizeof(floating):
+                next_y = at.y + (row + keep) * at.y_step[0] + i * sizeof(floating)
             if keep and loop.logarithm:
                 for j in range(n):
                     y[j] = x[j] - m
-                sum += exp_total(y, <floating>0, e, n, False)
+                sum += exp_total(y, <floating>0, e, n, False, next_x, next_y)
             else:
-                sum += exp_total(x, m, y, n, False)
+                sum += exp_total(x, m, y, n, False, next_x, next_y)
             if beside and row + 1 < end:
                 next = higher(maximum(read(at, row + 1, i, n, z, loop.load), n), next)
         if loop.logarithm and needs_rest(sum, exp_unit(m)):
             for i from 0 <= i < at.n by SEGMENT:
                 n = min(<npy_intp>SEGMENT, at.n - i)
                 if keep:
-                    rest += exp_total(target(at, row, i, e, loop.store), <floating>0, e, n, True)
+                    rest += exp_total(target(at, row, i, e, loop), <floating>0, e, n, True, NULL, NULL)
                 else:
-                    rest += exp_total(read(at, row, i, n, z, loop.load), m, e, n, True)
+                    rest += exp_total(read(at, row, i, n, z, loop.load), m, e, n, True, NULL, NULL)
         norm[0] = normaliser(sum, rest, exp_unit(m), loop.logarithm)
         if loop.logarithm:
             pad(norm, 1, LANES)
@@ -390,7 +422,7 @@ cdef void long_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoo
             continue
         factor = norm[0]
         if keep:
-            y = target(at, row, 0, e, loop.store)
+            y = target(at, row, 0, e, loop)
             if loop.logarithm:
                 for i in range(at.n):
                     y[i] = y[i] - factor
@@ -401,12 +433,12 @@ cdef void long_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoo
         for i from 0 <= i < at.n by SEGMENT:
             n = min(<npy_intp>SEGMENT, at.n - i)
             x = read(at, row, i, n, z, loop.load)
-            y = target(at, row, i, e, loop.store)
+            y = target(at, row, i, e, loop)
             if loop.logarithm:
                 for j in range(n):
                     y[j] = (x[j] - m) - factor
             else:
-                exp_total(x, m, y, n, False)
+                exp_total(x, m, y, n, False, NULL, NULL)
                 for j in range(n):
                     y[j] = y[j] * factor
             if y == e:
@@ -657,9 +689,9 @@ cdef void short_quads(const Layout *at, npy_intp begin, npy_intp end, const RowL
         for q in range(quads):
             for k in range(width):
                 z[q * width + k] -= top[k]
-        if ahead and row + WIDE < end:
-            fetch(at.x + (row + WIDE) * x_step, min(<npy_intp>WIDE, end - row - WIDE) * n * sizeof(floating))
         for i from 0 <= i < quads * QUAD by STEPS:
+            if ahead and row + WIDE < end:
+                fetch(at.x + (row + WIDE) * x_step + i * WIDE * sizeof(floating), STEPS * WIDE * sizeof(floating))
             scaled_exp_block(z + i * WIDE, <floating>0, e + i * WIDE, min(<npy_intp>STEPS, quads * QUAD - i) * WIDE)
         ends = last_quads(e + last, lead, kept, top)
         if loop.logarithm:
@@ -848,7 +880,7 @@ cdef void gradient_rows(const Layout *at, npy_intp begin, npy_intp end, const Ro
             if at.n > SEGMENT:
                 grad = read_gradient(at, at.grad, at.grad_step, row, i, n, grad_block, loop.load)
                 y = read_gradient(at, at.x, at.x_step, row, i, n, y_block, loop.load)
-            result = target(at, row, i, e, loop.store)
+            result = target(at, row, i, e, loop)
             if loop.logarithm:
                 exponentials(y, e, n)
                 for j in range(n):
@@ -970,7 +1002,7 @@ cdef void run_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop
             long_lanes(at, begin, end, loop, _)
     elif loop.gradient:
         gradient_rows(at, begin, end, loop, _)
-    elif at.n <= SEGMENT:
+    elif at.n <= (SEGMENT if loop.logarithm or not in_output(at, loop, _) else STRIP // <int>sizeof(floating)):
         short_rows(at, begin, end, loop, _)
     else:
         long_rows(at, begin, end, loop, _)
