@@ -938,28 +938,26 @@ cdef inline floating gelu_bound(const floating *_) noexcept nogil:
 
 cdef inline floating density_reduce(floating a, floating *scale) noexcept nogil:
     """For exp(-a^2/2), with what the square would lose to rounding."""
-    cdef floating half, square, n
+    cdef floating square = a * a, n
     if floating is float:
-        half = <float>0.5 * a
-        n = nearest(half * a, <float>-1.44269504, 64, scale)
-        return fused_float(-half, a, n * <float>-0.693359375) + n * <float>2.12194440e-4
+        n = nearest(square, <float>-0.72134752, 64, scale)
+        return fused_float(<float>-0.5 * a, a, n * <float>-0.693359375) + n * <float>2.12194440e-4
     else:
-        square = a * a
         return exp_reduce_scaled(-0.5 * square, scale) - 0.5 * rounded_off(a, a, square)
 
-cdef inline floating normal_tail(floating a, floating constant, floating unit, floating *divisor) noexcept nogil:
-    """P, but with that constant, 1/2 or 0, and as divisor Q times unit."""
+cdef inline floating normal_tail(floating a, floating unit, floating *divisor) noexcept nogil:
+    """P - 1/2, and as divisor Q times unit."""
     cdef floating a2 = a * a, a4 = a2 * a2, a8, p, q
     if floating is float:
-        p = <float>0.18337986619776 + a * <float>0.040681873053172 + a2 * <float>0.0041234849402007
         q = unit * <float>0.10198071133933 + a * (unit * <float>0.010335925900681)
         q = unit * <float>1.2031053303215 + a * (unit * <float>0.46985256530803) + a2 * q
         divisor[0] = fused_float(a2, q, unit + a * (unit * <float>1.6748668748641))
-        return fused_float(a2, p, constant + a * <float>0.43849094602566)
+        p = <float>0.18337986619776 + a * <float>0.040681873053172 + a2 * <float>0.0041234849402007
+        return fused_float(a2, p, a * <float>0.43849094602566)
     else:
         a8 = a4 * a4
         p = 0.13213140462478151 + a * 0.035697169412900985 + a2 * (0.0071301257112956103 + a * 0.0010409981362273937)
-        p = constant + a * 0.82806329936071499 + a2 * (0.67982840071446426 + a * 0.35751643216593698) + a4 * p
+        p = a * 0.82806329936071499 + a2 * (0.67982840071446426 + a * 0.35751643216593698) + a4 * p
         q = 0.98059685113009254 + a * 0.34854744754399386 + a2 * (0.092053895810643924 + a * 0.018138981486644289)
         q = 1.0 + a * 2.4540111595242955 + a2 * (2.8176744176512933 + a * 2.0021677200506356) + a4 * q
         q = q + a8 * (0.0026269123707473837 + a * 0.00026809618603079667
@@ -978,11 +976,8 @@ cdef inline floating gelu_argument(floating x, floating bound) noexcept nogil:
 
 cdef inline floating gelu_finish(floating x, floating low, floating a, floating t, floating scale) noexcept nogil:
     """`low` is a hidden -0.0: what is left of x where it is negative."""
-    cdef floating linear = low if low > x else x, p, q = 0
-    if floating is float:
-        p = a * normal_tail(a, 0.5, exp_unit(x), &q)
-    else:
-        p = a * 0.5 + a * normal_tail(a, 0.0, exp_unit(x), &q)      # an ULP less
+    cdef floating linear = low if low > x else x, q = 0, p = normal_tail(a, exp_unit(x), &q)
+    p = <floating>0.5 * a + a * p
     return linear - short_exp_finish(t, scale * p) / q
 
 cdef floating gelu(floating x) noexcept nogil:
