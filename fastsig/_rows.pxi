@@ -409,10 +409,8 @@ cdef void long_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoo
         if loop.logarithm and needs_rest(sum, exp_unit(m)):
             for i from 0 <= i < at.n by SEGMENT:
                 n = min(<npy_intp>SEGMENT, at.n - i)
-                if keep:
-                    rest += exp_total(target(at, row, i, e, loop), <floating>0, e, n, True, NULL, NULL)
-                else:
-                    rest += exp_total(read(at, row, i, n, z, loop.load), m, e, n, True, NULL, NULL)
+                x = target(at, row, i, e, loop) if keep else read(at, row, i, n, z, loop.load)
+                rest += exp_total(x, <floating>0 if keep else m, e, n, True, NULL, NULL)
         norm[0] = normaliser(sum, rest, exp_unit(m), loop.logarithm)
         if loop.logarithm:
             pad(norm, 1, LANES)
