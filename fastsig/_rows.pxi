@@ -1000,6 +1000,7 @@ cdef void run_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop
             long_lanes(at, begin, end, loop, _)
     elif loop.gradient:
         gradient_rows(at, begin, end, loop, _)
+    # Several rows share their logarithms; exponentials that can wait in the output do so from a strip on.
     elif at.n <= (SEGMENT if loop.logarithm or not in_output(at, loop, _) else STRIP // <int>sizeof(floating)):
         short_rows(at, begin, end, loop, _)
     else:
