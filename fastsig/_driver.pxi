@@ -3,7 +3,7 @@
 A ufunc's `void *data` is a Loop: the block kernel and how each operand is stored. Unit-stride operands of the computed
 type are handed to the kernel where they lie; all else (strided, broadcast, in place, other dtypes, the padded tail)
 passes through a stack block. So every element goes through the same vector code, and its bits do not depend on where
-it lies. Long calls are split over threads with prange.
+it lies. Long calls are split over threads (OpenMP).
 
 Only the kernel knows whether four bytes are a float or an integer: the driver moves them as words of one size.
 """
@@ -265,7 +265,7 @@ cdef void drive(word **args, const npy_intp *dims, const npy_intp *steps, void *
     cdef npy_intp n = dims[0], chunk, head
     cdef Share[MAX_SHARES] shares
     cdef void *team = NULL
-    cdef int count, thread, threads = 0
+    cdef int count, threads = 0
     cdef npy_intp far = n if n * <npy_intp>sizeof(word) > CACHED else 0, i
     if chained(operands, steps, loop):
         for i in range(n):
@@ -278,9 +278,9 @@ cdef void drive(word **args, const npy_intp *dims, const npy_intp *steps, void *
         head = head_of(operands[loop.operands], n, steps[loop.operands], loop, args[0])
         chunk = chunk_of(n, threads, loop.cost, 4 * BLOCK)
         count = share_out(shares, threads, head, n, BLOCK)
-        for thread in prange(threads, num_threads=threads, schedule="static", chunksize=1):
+        with parallel(num_threads=threads):         # prange begins with a barrier: nobody works before all are awake
             join_team(team)
-            run_shares(operands, head, chunk, steps, loop, shares, count, thread, far, args[0])
+            run_shares(operands, head, chunk, steps, loop, shares, count, threadid(), far, args[0])
     else:
         run(operands, 0, n, steps, loop, far, args[0])
     release_threads(threads)

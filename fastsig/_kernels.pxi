@@ -4,7 +4,7 @@ build(), build_default(), build_gradient(), build_rows(), build_direct() and bui
 _fallback.py has the same. scalar_address() is for cython_api alone.
 """
 from cython cimport floating
-from cython.parallel cimport prange
+from cython.parallel cimport parallel, threadid
 from libc.math cimport INFINITY, NAN
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy

@@ -409,7 +409,7 @@ cdef void long_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoo
         if loop.logarithm and needs_rest(sum, exp_unit(m)):
             for i from 0 <= i < at.n by SEGMENT:
                 n = min(<npy_intp>SEGMENT, at.n - i)
-                x = target(at, row, i, e, loop) if keep else read(at, row, i, n, z, loop.load)
+                x = <const floating *>target(at, row, i, e, loop) if keep else read(at, row, i, n, z, loop.load)
                 rest += exp_total(x, <floating>0 if keep else m, e, n, True, NULL, NULL)
         norm[0] = normaliser(sum, rest, exp_unit(m), loop.logarithm)
         if loop.logarithm:
@@ -1018,7 +1018,7 @@ cdef void share_rows(Layout *at, npy_intp rows, const RowLoop *loop, floating *_
     cdef npy_intp chunk, unit
     cdef Share[MAX_SHARES] shares
     cdef void *team = NULL
-    cdef int count, thread, threads = 0
+    cdef int count, threads = 0
     at.far = rows * at.n * <npy_intp>sizeof(floating) > CACHED
     if rows > 1 and rows * at.n * loop.cost > PARALLEL_NS:
         threads = acquire_threads(rows * at.n * loop.cost, &team)
@@ -1026,9 +1026,9 @@ cdef void share_rows(Layout *at, npy_intp rows, const RowLoop *loop, floating *_
         unit = WIDE if across_rows(at, rows, loop, _) else 1
         chunk = chunk_of(rows, threads, at.n * loop.cost, unit)
         count = share_out(shares, threads, 0, rows, unit)
-        for thread in prange(threads, num_threads=threads, schedule="static", chunksize=1):
+        with parallel(num_threads=threads):         # no prange, as in drive()
             join_team(team)
-            run_row_shares(at, chunk, loop, shares, count, thread, _)
+            run_row_shares(at, chunk, loop, shares, count, threadid(), _)
     else:
         run_rows(at, 0, rows, loop, _)
     release_threads(threads)

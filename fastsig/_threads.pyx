@@ -54,8 +54,10 @@ cdef extern from *:
     }
     static void join_team(Team *team) {
         static THREAD_LOCAL int version = 0;
-        if (version == team->version || omp_get_thread_num() == 0) return;
-        if (sched_setaffinity(0, sizeof team->others, &team->others) == 0) version = team->version;
+        if (version == team->version) return;
+        if (omp_get_thread_num() == 0) sched_yield();   /* a worker may have woken up here; now it moves on */
+        else if (sched_setaffinity(0, sizeof team->others, &team->others)) return;
+        version = team->version;
     }
     #else
     typedef struct { double awake_until; int size; } Team;

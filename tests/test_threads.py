@@ -481,6 +481,13 @@ print([os.sched_getaffinity(int(tid)) - {cpu} for tid in os.listdir("/proc/self/
     assert "{" not in done.stdout.replace("set()", ""), done.stdout
 
 
+def test_no_barrier_before_the_work(threaded):
+    """A worker's CPU may take long to wake up: what the others do meanwhile it need not do. prange has a barrier."""
+    kernels = [path for path in Path(threaded.__file__).parent.glob("_kernels_*") if path.suffix in (".so", ".pyd")]
+    assert kernels
+    assert not [path.name for path in kernels if re.search(rb"(GOMP|__kmpc|_vcomp)_barrier", path.read_bytes())]
+
+
 LIBGOMP = "from fastsig import _backend; print(*_backend._libgomp())"
 LATE = """
 import ctypes, os, sys
