@@ -374,13 +374,13 @@ def run_threads(table, contenders, arguments, field):
 def run_mode(workers, mode, quick):
     """The ns of each call of each worker, in a list."""
     _, pause, loaded = mode
-    calls, turns = (10, 2) if quick else (25, 4)
+    turns = 4 if quick else 30  # short ones, there and back: what else a CPU that wakes up meets hits all alike
     times = {key: [] for key in workers}
     with busy(allowed_cpus() if loaded else []):
-        for _ in range(turns):
-            for key, worker in workers.items():
+        for turn in range(turns):
+            for key, worker in list(workers.items())[:: -1 if turn % 2 else 1]:
                 worker.settle()
-                times[key] += worker.ask("sporadic", calls=calls, pause=pause)["ns"]
+                times[key] += worker.ask("sporadic", calls=5, pause=pause)["ns"]
                 worker.settle()
     return times
 
