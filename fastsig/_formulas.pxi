@@ -947,14 +947,13 @@ cdef inline floating density_finish(floating t, floating scale) noexcept nogil:
             return scale + (scale * t) * (<float>-0.5 + t * h)
     return exp_finish(<floating>-0.5 * t, scale)
 
-cdef inline floating normal_tail(floating a, floating unit, floating *divisor) noexcept nogil:
-    """(P - 1) / a, and as divisor 2 Q times unit."""
+cdef inline floating normal_tail(floating a, floating *divisor) noexcept nogil:
+    """(P - 1) / a, and as divisor 2 Q."""
     cdef floating a2 = a * a, a4 = a2 * a2, a8, p, q
     if floating is float:
-        unit = unit + unit
-        q = unit * <float>0.10198071133933 + a * (unit * <float>0.010335925900681)
-        q = unit * <float>1.2031053303215 + a * (unit * <float>0.46985256530803) + a2 * q
-        divisor[0] = fused_float(a2, q, unit + a * (unit * <float>1.6748668748641))
+        q = <float>0.20396142267866 + a * <float>0.020671851801362
+        q = <float>2.406210660643 + a * <float>0.93970513061606 + a2 * q
+        divisor[0] = fused_float(a2, q, <float>2.0 + a * <float>3.3497337497282)
         p = <float>0.36675973239552 + a * (<float>0.081363746106344 + a * <float>0.0082469698804014)
         return <float>0.87698189205132 + a * p
     else:
@@ -965,7 +964,7 @@ cdef inline floating normal_tail(floating a, floating unit, floating *divisor) n
         q = 1.0 + a * 2.4540111595242955 + a2 * (2.8176744176512933 + a * 2.0021677200506356) + a4 * q
         q = q + a8 * (0.0026269123707473837 + a * 0.00026809618603079667
                       + a2 * (1.7517008438709121e-05 + a * 5.631333394741182e-07))
-        divisor[0] = q * (unit + unit)
+        divisor[0] = q + q
         return p + a8 * (1.3976550584675882e-05 + a * 4.493153972398593e-07)
 
 cdef inline floating gelu_argument(floating x, floating bound) noexcept nogil:
@@ -979,8 +978,8 @@ cdef inline floating gelu_argument(floating x, floating bound) noexcept nogil:
 
 cdef inline floating gelu_finish(floating x, floating low, floating a, floating t, floating scale) noexcept nogil:
     """`low` is a hidden -0.0: what is left of x where it is negative."""
-    cdef floating linear = low if low > x else x, q = 0, p = a + a * a * normal_tail(a, exp_unit(x), &q)
-    return linear - density_finish(t, scale * p / q)      # neither waits for the other
+    cdef floating linear = low if low > x else x, q = 0, p = a + a * a * normal_tail(a, &q), unit = exp_unit(x)
+    return linear - density_finish(t, scale * p / q) * (<floating>1.0 / unit)       # neither waits for the other
 
 cdef floating gelu(floating x) noexcept nogil:
     cdef floating scale = 0, a = gelu_argument(x, gelu_bound(&x)), t = density_reduce(a, &scale)

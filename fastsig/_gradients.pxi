@@ -227,7 +227,7 @@ elementwise("gelu_tanh_backward", 2, 1.0, <void *>gelu_tanh_backward_block[float
 # Phi(x) + x phi(x) is E R for x < 0 and 1 - E R above, with a = |x|, E = exp(-a^2/2) and R = P(a)/Q(a) - a/sqrt(2 pi).
 
 cdef inline floating gelu_slope(floating x, floating a, floating t, floating scale) noexcept nogil:
-    cdef floating q = 0, p = <floating>1.0 + a * normal_tail(a, <floating>1.0, &q), unit = exp_unit_inverse(x)
+    cdef floating q = 0, p = <floating>1.0 + a * normal_tail(a, &q), unit = exp_unit_inverse(x)
     cdef floating below = exp_finish(<floating>-0.5 * t, scale * (p / q - a * <floating>0.39894228040143268)) * unit
     return below if x < 0 else <floating>1.0 - below
 
