@@ -219,6 +219,9 @@ cdef inline floating exp_unit(floating which) noexcept nogil:
     else:
         return 1.3407807929942597100e154
 
+cdef inline floating exp_unit_inverse(floating which) noexcept nogil:
+    return <floating>1.0 / exp_unit(which)
+
 cdef inline floating lowest_exponent(const floating *_) noexcept nogil:
     """Its scale, and so its exponential, is 0, as those of all smaller numbers are taken to be."""
     if floating is float:
@@ -794,7 +797,7 @@ cdef inline floating softplus_reduce(floating z, floating rest, floating lowest,
 
 cdef inline floating softplus_finish(floating x, floating z, floating p, floating scale, floating per_beta,
                                      floating least) noexcept nogil:
-    cdef floating e = (scale + scale * p) * (<floating>1.0 / exp_unit(x)), k, u, v, q, base, high, low
+    cdef floating e = (scale + scale * p) * exp_unit_inverse(x), k, u, v, q, base, high, low
     cdef floating linear = <floating>0.0 if z <= softplus_small(z) else x
     if floating is float:
         k = scale * (<float>0.5545492768287659 / exp_unit(x))
@@ -977,9 +980,9 @@ cdef inline floating gelu_argument(floating x, floating bound) noexcept nogil:
         return bounded_magnitude(x, bound)
 
 cdef inline floating gelu_finish(floating x, floating low, floating a, floating t, floating scale) noexcept nogil:
-    """`low` is a hidden -0.0: what is left of x where it is negative."""
-    cdef floating linear = low if low > x else x, q = 0, p = a + a * a * normal_tail(a, &q), unit = exp_unit(x)
-    return linear - density_finish(t, scale * p / q) * (<floating>1.0 / unit)       # neither waits for the other
+    """`low` is a hidden -0.0: what is left of x where it is negative. The division can run beside the exponential."""
+    cdef floating linear = low if low > x else x, q = 0, p = a + a * a * normal_tail(a, &q)
+    return linear - density_finish(t, scale * p / q) * exp_unit_inverse(x)
 
 cdef floating gelu(floating x) noexcept nogil:
     cdef floating scale = 0, a = gelu_argument(x, gelu_bound(&x)), t = density_reduce(a, &scale)

@@ -6,9 +6,6 @@ step takes back, so that results round once into the subnormal numbers. A deriva
 select: 0 whatever grad_output is. NaN in x comes through everywhere.
 """
 
-cdef inline floating exp_unit_inverse(floating which) noexcept nogil:
-    return <floating>1.0 / exp_unit(which)
-
 cdef inline floating square_of_one_plus(floating e) noexcept nogil:
     """(1 + e)^2 with one rounding where there is FMA, and a part of another."""
     return <floating>1.0 + e * (<floating>2.0 + e)

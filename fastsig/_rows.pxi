@@ -799,7 +799,7 @@ cdef inline floating softmax_gradient(floating grad, floating y, floating sum) n
     return y * (grad - sum)
 
 cdef inline floating log_softmax_gradient(floating grad, floating scaled_e, floating sum) noexcept nogil:
-    return grad - (scaled_e * (<floating>1 / exp_unit(sum))) * sum
+    return grad - (scaled_e * exp_unit_inverse(sum)) * sum
 
 cdef inline void exponentials(const floating *y, floating *e, npy_intp n) noexcept nogil:
     """exp(y) times exp_unit. No logarithm of a probability is above 0; what is counts as 0, lest it overflow."""
