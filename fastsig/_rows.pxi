@@ -1,21 +1,34 @@
 """softmax, log_softmax and logsumexp along an axis, and the gradients of the first two: the inner loops of generalised
 ufuncs "(n)->(n)", "(n)->()" and "(n),(n)->(n)".
 
-A row is one vector along the axis; it may lie anywhere, with any stride. Five ways to run the same arithmetic:
+A row is one vector along the axis; it may lie anywhere, with any stride. Six ways to run the same arithmetic:
 
 - short_rows:   rows of which several fit a buffer: maxima, one exp over the whole block, sums, results
+- block_rows:   rows of a block, in memory as they are: exp and sum of one beside the next one's maximum
 - long_rows:    one row in blocks: maximum; exp and sum; results
 - short_lanes:  many very short rows: 64 rows are put side by side, so that vector lanes are rows
 - short_quads:  likewise, but four elements of a row stay together; for rows that lie in one piece
 - long_lanes:   many rows side by side in memory (axis 0 of a C-ordered matrix): lanes are rows again, streamed
 
-All five add a row's terms in the same order (`total` and `fold`: element i goes to lane i mod LANES, lanes are folded
+All six add a row's terms in the same order (`total` and `fold`: element i goes to lane i mod LANES, lanes are folded
 in halves, blocks of SEGMENT elements are added in double), so a row's bits depend neither on where it lies nor on its
 neighbours. The gradients, gradient_rows and gradient_lanes, keep that order, too. While exponentials are computed, the
 next rows come from memory, strip by strip.
 The pointer `_` at the end of a signature only tells Cython the type.
 """
 from libc.math cimport INFINITY
+
+cdef extern from *:
+    """
+    /* Whether exponentials are added up as they are computed: with registers enough that the sums stay in some, and
+       LANES floats in one. Where there are fewer, a second loop is faster. */
+    #if defined(__AVX512F__)
+    #define FUSED 1
+    #else
+    #define FUSED 0
+    #endif
+    """
+    const bint FUSED
 
 cdef enum:
     SEGMENT = 512       # elements of a row that are added up at once
@@ -175,7 +188,7 @@ cdef inline bint needs_rest(double sum, floating unit) noexcept nogil:
 cdef inline floating normaliser(double sum, double rest, floating unit, bint logarithm) noexcept nogil:
     """1/sum for softmax; for log_softmax what log1p takes: the sum less one unit, in units."""
     if logarithm:
-        return <floating>((rest if needs_rest(sum, unit) else sum - unit) / unit)
+        return <floating>((rest if needs_rest(sum, unit) else sum - unit) * <double>exp_unit_inverse(unit))
     return <floating>1 / <floating>sum
 
 cdef inline void pad(floating *block, npy_intp n, npy_intp padded) noexcept nogil:
@@ -262,6 +275,12 @@ cdef inline void shift_wide(const floating *x, floating by, floating *y, npy_int
         y[width - LANES + j] = -INFINITY
     shift(x, by, y, n)
 
+cdef inline void finish_row(const floating *x, floating m, floating norm, floating *y, npy_intp n) noexcept nogil:
+    """log_softmax from its row, the maximum and what the sum's logarithm exceeds that by."""
+    cdef npy_intp i
+    for i in range(n):
+        y[i] = (x[i] - m) - norm
+
 cdef inline void fetch_rows(const Layout *at, npy_intp end, npy_intp *row, npy_intp *i, npy_intp n,
                             floating *_) noexcept nogil:
     """The next n elements, from element i of a row on, of rows that lie in one piece, before `end`."""
@@ -337,25 +356,140 @@ cdef void short_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLo
                 write(at, row + r, 0, n, y, loop)
         row += rows
 
-cdef inline floating exp_total(const floating *x, floating m, floating *y, npy_intp n, bint rest, const char *next_x,
-                               const char *next_y) noexcept nogil:
-    """exp(x - m), of up to a block, to y, which may be x; returns their sum. Meanwhile what `next_x` and `next_y` point
-    to, unless NULL, comes to the cache, in strips: at once, it would keep the CPU waiting."""
+cdef inline void add_exps(const floating *x, floating m, floating *y, npy_intp n, bint with_rest, floating *sums,
+                          floating *rests) noexcept nogil:
+    """exp(x - m), of n elements, a multiple of LANES, to the partial sums, and to y; `with_rest`: not to y, but all but
+    the maxima to the partial rests."""
+    cdef floating[LANES] e
+    cdef floating lowest = lowest_exponent(x)
+    cdef npy_intp i, j
+    if with_rest:           # outside of the loop: the compiler would not take it there
+        for i from 0 <= i < n by LANES:
+            for j in range(LANES):
+                e[j] = scaled_exp(x[i + j] - m, lowest)
+            for j in range(LANES):
+                sums[j] += e[j]
+                rests[j] += without_units(e[j])
+        return
+    for i from 0 <= i < n by LANES:
+        for j in range(LANES):
+            e[j] = scaled_exp(x[i + j] - m, lowest)
+        for j in range(LANES):
+            sums[j] += e[j]
+            y[i + j] = e[j]
+
+cdef inline void exp_total(const floating *x, floating m, floating *y, npy_intp n, bint logarithm, bint over,
+                           const char *next_x, const char *next_y, double *sum, double *rest) noexcept nogil:
+    """exp(x - m), of up to a block, to y, which may be x, and `sum`. For a logarithm only to `sum` and, as long as it
+    may be needed, all but the maxima to `rest`: what y then holds is of no use. `over`: the elements up to a multiple
+    of LANES can be read, and written. Meanwhile what `next_x` and `next_y` point to, unless NULL, comes to the cache,
+    in strips: at once, it would keep the CPU waiting."""
     cdef floating[LANES] tail
-    cdef npy_intp whole = n & ~<npy_intp>(LANES - 1), strip = STRIP // sizeof(floating), i
-    if whole != n:
-        shift_wide(x + whole, m, tail, n - whole, LANES)
-        scaled_exp_block(tail, <floating>0, tail, LANES)
+    cdef floating[LANES] sums
+    cdef floating[LANES] rests
+    cdef npy_intp whole = n & ~<npy_intp>(LANES - 1), strip = STRIP // sizeof(floating), i, j, k
+    cdef int left = <int>(n - whole)
+    cdef bint with_rest = logarithm and needs_rest(sum[0], exp_unit(m))
+    cdef const floating *last = &tail[0] if left else y + whole - LANES
+    if over and left:
+        for j in range(LANES):
+            tail[j] = x[whole + j] - m if <int>j < left else <floating>-INFINITY
+    elif left:
+        for j in range(LANES):
+            tail[j] = -INFINITY
+        for j in range(left):
+            tail[j] = x[whole + j] - m
+    pad(sums, 0, LANES)
+    pad(rests, 0, LANES)
     for i from 0 <= i < whole by strip:
+        k = min(strip, whole - i)
         if next_x != NULL:
-            fetch(next_x + i * sizeof(floating), STRIP)
+            fetch(next_x + i * sizeof(floating), k * sizeof(floating))
         if next_y != NULL:
-            fetch(next_y + i * sizeof(floating), STRIP)
-        scaled_exp_block(x + i, m, y + i, min(strip, whole - i))
-    if whole == n:
-        return total(y, n, rest)
-    memcpy(y + whole, tail, (n - whole) * sizeof(floating))
-    return total_with(y, whole, tail, rest)
+            fetch(next_y + i * sizeof(floating), k * sizeof(floating))
+        if FUSED:
+            add_exps(x + i, m, y + i, k, with_rest, sums, rests)
+        else:
+            scaled_exp_block(x + i, m, y + i, k)
+    if left:
+        if FUSED:
+            add_exps(tail, <floating>0, tail, LANES, with_rest, sums, rests)
+        else:
+            scaled_exp_block(tail, <floating>0, tail, LANES)
+        for j in range(LANES if over else left):
+            y[whole + j] = tail[j]
+    if FUSED:
+        sum[0] += fold(sums)
+        if with_rest:
+            rest[0] += fold(rests)
+        return
+    whole = whole if left else whole - LANES
+    sum[0] += total_with(y, whole, last, False)
+    if logarithm and needs_rest(sum[0], exp_unit(m)):
+        rest[0] += total_with(y, whole, last, True)
+
+cdef inline bint in_blocks(const Layout *at, const RowLoop *loop, floating *_) noexcept nogil:
+    """Whether rows are for block_rows(). Of shorter ones several pass through exp together."""
+    cdef npy_intp least = 4 * LANES if FUSED else SEGMENT if loop.logarithm else STRIP // <int>sizeof(floating)
+    return (least < at.n and at.n <= SEGMENT and at.mask == NULL and loop.load == NULL
+            and at.x_step[1] == sizeof(floating) and (loop.reduces or in_output(at, loop, _)))
+
+cdef void block_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
+    """LANES rows at a time share their logarithms."""
+    cdef floating[SEGMENT] e
+    cdef floating[LANES] top
+    cdef floating[LANES] norm
+    cdef double[LANES] sums
+    cdef double[LANES] rests
+    cdef npy_intp n = at.n, row, rows, r, i
+    cdef const floating *x = <const floating *>(at.x + begin * at.x_step[0])
+    cdef floating *y = e
+    cdef const char *next_x = NULL
+    cdef floating m, factor, next = maximum(x, n), unit = exp_unit(<floating>0)
+    cdef double sum, rest
+    # Where the next row follows at once, whole vectors reach into it: its results are written later. Not in place, as
+    # it would be read later, too.
+    cdef npy_intp size = n * <npy_intp>sizeof(floating)
+    cdef bint over_x = at.x_step[0] == size
+    cdef bint over_y = over_x and not loop.reduces and at.y_step[0] == size and not overlap(
+        at.x + begin * size, (end - begin) * size, at.y + begin * size, (end - begin) * size)
+    cdef bint over
+    for r in range(LANES):
+        sums[r] = rests[r] = unit
+    for row from begin <= row < end by LANES:
+        rows = min(<npy_intp>LANES, end - row)
+        for r in range(rows):
+            m = top[r] = next
+            if not loop.logarithm:
+                y = <floating *>(at.y + (row + r) * at.y_step[0])
+            if at.far and row + r + 1 < end:
+                next_x = <const char *>x + at.x_step[0]
+            over = (over_x if loop.logarithm else over_y) and row + r + 1 < end
+            sum = rest = 0
+            exp_total(x, m, y, n, loop.logarithm, over, next_x, NULL, &sum, &rest)
+            if row + r + 1 < end:
+                x = <const floating *>(<const char *>x + at.x_step[0])
+                next = maximum(x, n)
+            if loop.logarithm:
+                sums[r], rests[r] = sum, rest
+                if at.far and not loop.reduces:
+                    fetch(at.y + (row + r) * at.y_step[0], n * sizeof(floating))
+            else:
+                factor = normaliser(sum, rest, unit, False)
+                for i in range(whole_lanes(n) if over else n):
+                    y[i] = y[i] * factor
+        if not loop.logarithm:
+            continue
+        for r in range(LANES):
+            norm[r] = normaliser(sums[r], rests[r], unit, True)
+        log1p_block(norm, norm, LANES)
+        if loop.reduces:
+            write_sums(at, row, rows, top, norm, loop)
+            continue
+        for r in range(rows):
+            finish_row(<const floating *>(at.x + (row + r) * at.x_step[0]), top[r], norm[r],
+                       <floating *>(at.y + (row + r) * at.y_step[0]),
+                       whole_lanes(n) if over_y and row + r + 1 < end else n)
 
 cdef inline floating row_maximum(const Layout *at, npy_intp row, floating *block, Load load) noexcept nogil:
     cdef floating m = -INFINITY
@@ -378,9 +512,10 @@ cdef void long_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoo
     cdef const char *next_y
     cdef floating m, factor, next = -INFINITY
     cdef double sum, rest
-    # The exponentials wait in the output if it can hold them; so does a logarithm's x - m, unless x is still near.
+    # The exponentials wait in the output if it can hold them; so does a logarithm's x - m, unless x is still near, or
+    # there is no need of another loop.
     cdef bint keep = (in_output(at, loop, e) and not loop.reduces
-                      and not (loop.logarithm and at.n * <npy_intp>sizeof(floating) < NEAR))
+                      and not (loop.logarithm and (FUSED or at.n * <npy_intp>sizeof(floating) < NEAR)))
     # Of rows that the caches hold, the next one's maximum is found, which reads memory, while this one's exponentials
     # are computed.
     cdef bint beside = at.n * <npy_intp>sizeof(floating) < 65536
@@ -401,16 +536,11 @@ cdef void long_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoo
             if keep and loop.logarithm:
                 for j in range(n):
                     y[j] = x[j] - m
-                sum += exp_total(y, <floating>0, e, n, False, next_x, next_y)
+                exp_total(y, <floating>0, e, n, True, False, next_x, next_y, &sum, &rest)
             else:
-                sum += exp_total(x, m, y, n, False, next_x, next_y)
+                exp_total(x, m, y, n, loop.logarithm, False, next_x, next_y, &sum, &rest)
             if beside and row + 1 < end:
                 next = higher(maximum(read(at, row + 1, i, n, z, loop.load), n), next)
-        if loop.logarithm and needs_rest(sum, exp_unit(m)):
-            for i from 0 <= i < at.n by SEGMENT:
-                n = min(<npy_intp>SEGMENT, at.n - i)
-                x = <const floating *>target(at, row, i, e, loop) if keep else read(at, row, i, n, z, loop.load)
-                rest += exp_total(x, <floating>0 if keep else m, e, n, True, NULL, NULL)
         norm[0] = normaliser(sum, rest, exp_unit(m), loop.logarithm)
         if loop.logarithm:
             pad(norm, 1, LANES)
@@ -433,10 +563,9 @@ cdef void long_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoo
             x = read(at, row, i, n, z, loop.load)
             y = target(at, row, i, e, loop)
             if loop.logarithm:
-                for j in range(n):
-                    y[j] = (x[j] - m) - factor
+                finish_row(x, m, factor, y, n)
             else:
-                exp_total(x, m, y, n, False, NULL, NULL)
+                exp_total(x, m, y, n, False, False, NULL, NULL, &sum, &rest)
                 for j in range(n):
                     y[j] = y[j] * factor
             if y == e:
@@ -1000,6 +1129,8 @@ cdef void run_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop
             long_lanes(at, begin, end, loop, _)
     elif loop.gradient:
         gradient_rows(at, begin, end, loop, _)
+    elif in_blocks(at, loop, _):
+        block_rows(at, begin, end, loop, _)
     # Several rows share their logarithms; exponentials that can wait in the output do so from a strip on.
     elif at.n <= (SEGMENT if loop.logarithm or not in_output(at, loop, _) else STRIP // <int>sizeof(floating)):
         short_rows(at, begin, end, loop, _)

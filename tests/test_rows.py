@@ -406,6 +406,10 @@ def test_a_row_does_not_depend_on_its_neighbours(compiled, row, dtype, n):
         in_place = x[:rows].copy()
         function(in_place, out=in_place)
         assert_same_bits(in_place, expected[:rows], f"{rows} rows in place")
+        guarded = np.full(rows * n + 64, GUARD, dtype)
+        function(x[:rows], out=guarded[32:-32].reshape(rows, n))
+        assert_same_bits(guarded[32:-32], expected[:rows].ravel(), f"{rows} rows among others")
+        assert (guarded[:32] == GUARD).all() and (guarded[-32:] == GUARD).all()
     for layout in LAYOUTS:
         placed = place(x, layout)
         assert_same_bits(function(placed), expected, layout)
