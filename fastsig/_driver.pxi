@@ -21,6 +21,8 @@ cdef extern from *:
 cdef enum:
     STRIP = 1024            # bytes of an operand that a kernel is given if it takes its time
     CACHED = 500_000        # bytes of an operand that may well be in the cache
+    UNCACHED = 16_000_000   # bytes of an operand that are in none
+    PACE = 256              # bytes of it that a kernel is given if it waits for memory
     CHUNK_NS = 25_000       # what a thread of a team takes at a time
 
 ctypedef fused word:
@@ -182,9 +184,12 @@ cdef void run(char **args, npy_intp begin, npy_intp end, const npy_intp *steps, 
     cdef npy_intp most, ahead = 0, strip = BLOCK
     cdef int k
     # While a kernel computes, the next block can come from memory, and in small ones one stage's divisions overlap with
-    # the next block's first stage; a kernel that does little waits for memory anyway.
+    # the next block's first stage; a kernel that does little waits for memory anyway, the longer the more of it is asked
+    # for at once (Zen 4).
     if loop.cost > 0.07 * sizeof(word):
         strip, ahead = min(<npy_intp>BLOCK, <npy_intp>(STRIP // sizeof(word))), far
+    elif far * <npy_intp>sizeof(word) > UNCACHED:
+        strip = PACE // sizeof(word)
     most = head_of(out + begin * out_step, end - begin, out_step, loop, _) or strip
     for k in range(loop.nin):
         load[k] = loop.load if k == 0 or loop.load_all else NULL
