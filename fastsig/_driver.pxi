@@ -184,8 +184,8 @@ cdef void run(char **args, npy_intp begin, npy_intp end, const npy_intp *steps, 
     cdef npy_intp most, ahead = 0, strip = BLOCK
     cdef int k
     # While a kernel computes, the next block can come from memory, and in small ones one stage's divisions overlap with
-    # the next block's first stage; a kernel that does little waits for memory anyway, the longer the more of it is asked
-    # for at once (Zen 4).
+    # the next block's first stage. A kernel that does little waits for memory anyway, and the longer (Zen 4) the more
+    # of it is asked for at once.
     if loop.cost > 0.07 * sizeof(word):
         strip, ahead = min(<npy_intp>BLOCK, <npy_intp>(STRIP // sizeof(word))), far
     elif far * <npy_intp>sizeof(word) > UNCACHED:
