@@ -492,10 +492,11 @@ cdef void block_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLo
                        whole_lanes(n) if over_y and row + r + 1 < end else n)
 
 cdef inline floating row_maximum(const Layout *at, npy_intp row, floating *block, Load load) noexcept nogil:
+    """`block` is a Block: the more at once, the fewer lanes are folded."""
     cdef floating m = -INFINITY
-    cdef npy_intp i, n
-    for i from 0 <= i < at.n by SEGMENT:
-        n = min(<npy_intp>SEGMENT, at.n - i)
+    cdef npy_intp i, n, most = sizeof(Block) // sizeof(floating)
+    for i from 0 <= i < at.n by most:
+        n = min(most, at.n - i)
         m = higher(maximum(read(at, row, i, n, block, load), n), m)
     return m
 
