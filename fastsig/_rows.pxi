@@ -447,6 +447,7 @@ cdef void block_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLo
     cdef const char *next_x = NULL
     cdef floating m, factor, next = maximum(x, n), unit = exp_unit(<floating>0)
     cdef double sum, rest
+    cdef bint logarithm = FUSED and loop.logarithm        # as in_blocks() has it
     # Where the next row follows at once, whole vectors reach into it: its results are written later. Not in place, as
     # it would be read later, too.
     cdef npy_intp size = n * <npy_intp>sizeof(floating)
@@ -460,17 +461,17 @@ cdef void block_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLo
         rows = min(<npy_intp>LANES, end - row)
         for r in range(rows):
             m = top[r] = next
-            if not loop.logarithm:
+            if not logarithm:
                 y = <floating *>(at.y + (row + r) * at.y_step[0])
             if at.far and row + r + 1 < end:
                 next_x = <const char *>x + at.x_step[0]
-            over = (over_x if loop.logarithm else over_y) and row + r + 1 < end
+            over = (over_x if logarithm else over_y) and row + r + 1 < end
             sum = rest = 0
-            exp_total(x, m, y, n, loop.logarithm, over, next_x, NULL, &sum, &rest)
+            exp_total(x, m, y, n, logarithm, over, next_x, NULL, &sum, &rest)
             if row + r + 1 < end:
                 x = <const floating *>(<const char *>x + at.x_step[0])
                 next = maximum(x, n)
-            if loop.logarithm:
+            if logarithm:
                 sums[r], rests[r] = sum, rest
                 if at.far and not loop.reduces:
                     fetch(at.y + (row + r) * at.y_step[0], n * sizeof(floating))
@@ -478,7 +479,7 @@ cdef void block_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLo
                 factor = normaliser(sum, rest, unit, False)
                 for i in range(whole_lanes(n) if over else n):
                     y[i] = y[i] * factor
-        if not loop.logarithm:
+        if not logarithm:
             continue
         for r in range(LANES):
             norm[r] = normaliser(sums[r], rests[r], unit, True)
@@ -511,7 +512,7 @@ cdef void long_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoo
     cdef floating *y
     cdef const char *next_x
     cdef const char *next_y
-    cdef floating m, factor, next = -INFINITY
+    cdef floating m, by, factor, next = -INFINITY
     cdef double sum, rest
     # The exponentials wait in the output if it can hold them; so does a logarithm's x - m, unless x is still near, or
     # there is no need of another loop.
@@ -534,12 +535,12 @@ cdef void long_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoo
                 next_x = at.x + (row + 1) * at.x_step[0] + i * sizeof(floating)
             if ahead and row + keep < end and loop.logarithm and at.y_step[1] == sizeof(floating):
                 next_y = at.y + (row + keep) * at.y_step[0] + i * sizeof(floating)
+            by = m
             if keep and loop.logarithm:
                 for j in range(n):
                     y[j] = x[j] - m
-                exp_total(y, <floating>0, e, n, True, False, next_x, next_y, &sum, &rest)
-            else:
-                exp_total(x, m, y, n, loop.logarithm, False, next_x, next_y, &sum, &rest)
+                x, y, by = y, e, 0
+            exp_total(x, by, y, n, loop.logarithm, False, next_x, next_y, &sum, &rest)
             if beside and row + 1 < end:
                 next = higher(maximum(read(at, row + 1, i, n, z, loop.load), n), next)
         norm[0] = normaliser(sum, rest, exp_unit(m), loop.logarithm)
@@ -566,9 +567,10 @@ cdef void long_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoo
             if loop.logarithm:
                 finish_row(x, m, factor, y, n)
             else:
-                exp_total(x, m, y, n, False, False, NULL, NULL, &sum, &rest)
+                shift_wide(x, m, e, n, whole_lanes(n))
+                scaled_exp_block(e, <floating>0, e, whole_lanes(n))
                 for j in range(n):
-                    y[j] = y[j] * factor
+                    y[j] = e[j] * factor
             if y == e:
                 write(at, row, i, n, e, loop)
 
