@@ -185,10 +185,10 @@ cdef void run(char **args, npy_intp begin, npy_intp end, const npy_intp *steps, 
     cdef int k
     # While a kernel computes, the next block can come from memory, and in small ones one stage's divisions overlap with
     # the next block's first stage. A kernel that does little waits for memory anyway, and the longer (Zen 4) the more
-    # of it is asked for at once.
+    # of it is asked for at once; bytes, and what is gathered, take longer in small pieces.
     if loop.cost > 0.07 * sizeof(word):
         strip, ahead = min(<npy_intp>BLOCK, <npy_intp>(STRIP // sizeof(word))), far
-    elif far * <npy_intp>sizeof(word) > UNCACHED:
+    elif sizeof(word) >= 4 and steps[0] == sizeof(word) and far * <npy_intp>sizeof(word) > UNCACHED:
         strip = PACE // sizeof(word)
     most = head_of(out + begin * out_step, end - begin, out_step, loop, _) or strip
     for k in range(loop.nin):

@@ -14,7 +14,7 @@ each_float = pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 AXES = (0, 1, 2, -1, -2, -3, (0,), (0, 1), (1, 0), (0, 2), (-1, 0), (2, 1), (0, 1, 2), (2, 0, 1), None)
 
 # Lengths that take different ways through the kernels: rows that share a block, whole blocks, long rows, all tails.
-LENGTHS = (*range(1, 41), 100, 511, 512, 513, 1000, 1500)
+LENGTHS = (*range(1, 41), 64, 65, 100, 511, 512, 513, 1000, 1500)
 
 
 def block(shape=(4, 5, 6), dtype="float64", scale=4):

@@ -537,6 +537,16 @@ def test_same_bits_on_any_number_of_threads(compiled, row, dtype):
     assert_same_bits(expected[:3000], function(x[:3000]))
 
 
+@pytest.mark.parametrize("dtype", [*FLOATS, "int32"])
+def test_larger_than_any_cache(compiled, dtype):
+    """Where a kernel that waits for memory gets its operand in small pieces."""
+    x = np.resize(np.arange(-101, 102).astype(dtype), 17_000_000 // np.dtype(dtype).itemsize)
+    for threads in (1, 2):
+        with compiled.num_threads(threads):
+            assert_same_bits(compiled.relu(x), np.maximum(x, 0), threads)
+            assert_same_bits(compiled.relu(x[::-1]), np.maximum(x, 0)[::-1], threads)
+
+
 # -------------------------------------------------------------------------------- the short way to a loop
 
 CALLS = {  # of a float32 x of 600 numbers, with one more behind it
