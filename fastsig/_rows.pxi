@@ -110,6 +110,20 @@ cdef inline void max_halves(floating *lanes, npy_intp half) noexcept nogil:
 cdef inline floating higher(floating a, floating b) noexcept nogil:
     return a if a > b else b
 
+cdef inline floating highest(floating *lanes) noexcept nogil:
+    """The maximum of LANES partial maxima."""
+    max_halves(lanes, 8)
+    max_halves(lanes, 4)
+    max_halves(lanes, 2)
+    max_halves(lanes, 1)
+    return lanes[0]
+
+cdef inline void rise(const floating *x, floating *lanes) noexcept nogil:
+    """LANES elements to the partial maxima."""
+    cdef npy_intp j
+    for j in range(LANES):
+        lanes[j] = higher(x[j], lanes[j])
+
 cdef floating maximum(const floating *x, npy_intp n) noexcept nogil:
     """The maximum. Explicit lanes, as a plain reduction stays scalar; the last ones overlap. Not inline, nor are sums:
     inside a loop over rows gcc takes loops over 16 lanes apart before it could vectorise them.
@@ -141,11 +155,7 @@ cdef floating maximum(const floating *x, npy_intp n) noexcept nogil:
             lanes[j] = -INFINITY
         for j in range(n):
             lanes[j] = x[j]
-    max_halves(lanes, 8)
-    max_halves(lanes, 4)
-    max_halves(lanes, 2)
-    max_halves(lanes, 1)
-    return lanes[0]
+    return highest(lanes)
 
 cdef inline void add_halves(floating *lanes, npy_intp half) noexcept nogil:
     cdef npy_intp j
@@ -356,10 +366,10 @@ cdef void short_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLo
                 write(at, row + r, 0, n, y, loop)
         row += rows
 
-cdef inline void add_exps(const floating *x, floating m, floating *y, npy_intp n, bint with_rest, floating *sums,
-                          floating *rests) noexcept nogil:
+cdef inline void add_exps(const floating *x, floating m, floating *y, const floating *next, npy_intp n, bint with_rest,
+                          floating *sums, floating *rests, floating *top) noexcept nogil:
     """exp(x - m), of n elements, a multiple of LANES, to the partial sums, and to y; `with_rest`: not to y, but all but
-    the maxima to the partial rests."""
+    the maxima to the partial rests. Beside it, n elements of `next` to the partial maxima `top`: the CPU has time."""
     cdef floating[LANES] e
     cdef floating lowest = lowest_exponent(x)
     cdef npy_intp i, j
@@ -370,6 +380,7 @@ cdef inline void add_exps(const floating *x, floating m, floating *y, npy_intp n
             for j in range(LANES):
                 sums[j] += e[j]
                 rests[j] += without_units(e[j])
+            rise(next + i, top)
         return
     for i from 0 <= i < n by LANES:
         for j in range(LANES):
@@ -377,20 +388,27 @@ cdef inline void add_exps(const floating *x, floating m, floating *y, npy_intp n
         for j in range(LANES):
             sums[j] += e[j]
             y[i + j] = e[j]
+        rise(next + i, top)
 
 cdef inline void exp_total(const floating *x, floating m, floating *y, npy_intp n, bint logarithm, bint over,
-                           const char *next_x, const char *next_y, double *sum, double *rest) noexcept nogil:
+                           const char *next_x, const char *next_y, const floating *next, double *sum, double *rest,
+                           floating *next_m) noexcept nogil:
     """exp(x - m), of up to a block, to y, which may be x, and `sum`. For a logarithm only to `sum` and, as long as it
     may be needed, all but the maxima to `rest`: what y then holds is of no use. `over`: the elements up to a multiple
-    of LANES can be read, and written. Meanwhile what `next_x` and `next_y` point to, unless NULL, comes to the cache,
-    in strips: at once, it would keep the CPU waiting."""
+    of LANES can be read, and written. Beside it, n elements of `next`, unless that is NULL, to the maximum `next_m`,
+    and what `next_x` and `next_y` point to, unless NULL, comes to the cache, in strips: at once, it would keep the CPU
+    waiting."""
     cdef floating[LANES] tail
     cdef floating[LANES] sums
     cdef floating[LANES] rests
+    cdef floating[LANES] top
     cdef npy_intp whole = n & ~<npy_intp>(LANES - 1), strip = STRIP // sizeof(floating), i, j, k
     cdef int left = <int>(n - whole)
-    cdef bint with_rest = logarithm and needs_rest(sum[0], exp_unit(m))
+    cdef floating added, unit = exp_unit(m)
+    cdef bint with_rest = FUSED and logarithm and sum[0] == 0       # of the first block; of others, only when needed
     cdef const floating *last = &tail[0] if left else y + whole - LANES
+    cdef const floating *beside = x if next == NULL else next
+    cdef const floating *end = <const floating *>sums if next == NULL else next + n - LANES   # of a row of LANES elements or more
     if over and left:
         for j in range(LANES):
             tail[j] = x[whole + j] - m if <int>j < left else <floating>-INFINITY
@@ -401,6 +419,8 @@ cdef inline void exp_total(const floating *x, floating m, floating *y, npy_intp 
             tail[j] = x[whole + j] - m
     pad(sums, 0, LANES)
     pad(rests, 0, LANES)
+    for j in range(LANES):
+        top[j] = -INFINITY
     for i from 0 <= i < whole by strip:
         k = min(strip, whole - i)
         if next_x != NULL:
@@ -408,25 +428,26 @@ cdef inline void exp_total(const floating *x, floating m, floating *y, npy_intp 
         if next_y != NULL:
             fetch(next_y + i * sizeof(floating), k * sizeof(floating))
         if FUSED:
-            add_exps(x + i, m, y + i, k, with_rest, sums, rests)
+            add_exps(x + i, m, y + i, beside + i, k, with_rest, sums, rests, top)
         else:
             scaled_exp_block(x + i, m, y + i, k)
     if left:
         if FUSED:
-            add_exps(tail, <floating>0, tail, LANES, with_rest, sums, rests)
+            add_exps(tail, <floating>0, tail, end, LANES, with_rest, sums, rests, top)
         else:
             scaled_exp_block(tail, <floating>0, tail, LANES)
         for j in range(LANES if over else left):
             y[whole + j] = tail[j]
-    if FUSED:
-        sum[0] += fold(sums)
-        if with_rest:
-            rest[0] += fold(rests)
-        return
     whole = whole if left else whole - LANES
-    sum[0] += total_with(y, whole, last, False)
-    if logarithm and needs_rest(sum[0], exp_unit(m)):
-        rest[0] += total_with(y, whole, last, True)
+    added = fold(sums) if FUSED else total_with(y, whole, last, False)
+    sum[0] += added
+    if with_rest:
+        rest[0] += fold(rests)
+    elif logarithm and needs_rest(sum[0], unit):        # no maximum is among what is less than a unit
+        rest[0] += added if added < unit else total_with(y, whole, last, True)
+    if FUSED and next != NULL:
+        rise(end, top)
+        next_m[0] = higher(highest(top), next_m[0])
 
 cdef inline bint in_blocks(const Layout *at, const RowLoop *loop, floating *_) noexcept nogil:
     """Whether rows are for block_rows(). Of shorter ones several pass through exp together."""
@@ -443,8 +464,8 @@ cdef void block_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLo
     cdef double[LANES] rests
     cdef npy_intp n = at.n, row, rows, r, i
     cdef const floating *x = <const floating *>(at.x + begin * at.x_step[0])
+    cdef const floating *next_x
     cdef floating *y = e
-    cdef const char *next_x = NULL
     cdef floating m, factor, next = maximum(x, n), unit = exp_unit(<floating>0)
     cdef double sum, rest
     cdef bint logarithm = FUSED and loop.logarithm        # as in_blocks() has it
@@ -463,13 +484,14 @@ cdef void block_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLo
             m = top[r] = next
             if not logarithm:
                 y = <floating *>(at.y + (row + r) * at.y_step[0])
-            if at.far and row + r + 1 < end:
-                next_x = <const char *>x + at.x_step[0]
+            next_x = <const floating *>(<const char *>x + at.x_step[0]) if row + r + 1 < end else NULL
             over = (over_x if logarithm else over_y) and row + r + 1 < end
             sum = rest = 0
-            exp_total(x, m, y, n, logarithm, over, next_x, NULL, &sum, &rest)
-            if row + r + 1 < end:
-                x = <const floating *>(<const char *>x + at.x_step[0])
+            next = -INFINITY
+            exp_total(x, m, y, n, logarithm, over, <const char *>next_x if at.far else NULL, NULL, next_x, &sum, &rest,
+                      &next)
+            x = next_x
+            if not FUSED and x != NULL:
                 next = maximum(x, n)
             if logarithm:
                 sums[r], rests[r] = sum, rest
@@ -501,78 +523,97 @@ cdef inline floating row_maximum(const Layout *at, npy_intp row, floating *block
         m = higher(maximum(read(at, row, i, n, block, load), n), m)
     return m
 
+cdef void finish_long_row(const Layout *at, npy_intp row, floating m, floating norm, bint keep,
+                          const RowLoop *loop) noexcept nogil:
+    """A row's results from its maximum and normaliser; `keep`: and from what waits in the output."""
+    cdef floating[SEGMENT] z
+    cdef floating[SEGMENT] e
+    cdef npy_intp i, j, n
+    cdef const floating *x
+    cdef floating *y = target(at, row, 0, e, loop)
+    if keep and loop.logarithm:
+        for i in range(at.n):
+            y[i] = y[i] - norm
+        return
+    if keep:
+        for i in range(at.n):
+            y[i] = y[i] * norm
+        return
+    for i from 0 <= i < at.n by SEGMENT:
+        n = min(<npy_intp>SEGMENT, at.n - i)
+        x = read(at, row, i, n, z, loop.load)
+        y = target(at, row, i, e, loop)
+        if loop.logarithm:
+            finish_row(x, m, norm, y, n)
+        else:
+            shift_wide(x, m, e, n, whole_lanes(n))
+            scaled_exp_block(e, <floating>0, e, whole_lanes(n))
+            for j in range(n):
+                y[j] = e[j] * norm
+        if y == e:
+            write(at, row, i, n, e, loop)
+
 cdef void long_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
     cdef Block z_block
     cdef Block e_block
     cdef floating *z = <floating *>&z_block
     cdef floating *e = <floating *>&e_block
     cdef floating[LANES] norm
-    cdef npy_intp row, i, j, n
+    cdef npy_intp row, i, j, n, size = at.n * <npy_intp>sizeof(floating)
     cdef const floating *x
     cdef floating *y
-    cdef const char *next_x
-    cdef const char *next_y
-    cdef floating m, by, factor, next = -INFINITY
+    cdef const char *following
+    cdef const char *fetch_x
+    cdef const char *fetch_y
+    cdef floating m = 0, by, factor, next = -INFINITY, last_m
     cdef double sum, rest
     # The exponentials wait in the output if it can hold them; so does a logarithm's x - m, unless x is still near, or
     # there is no need of another loop.
     cdef bint keep = (in_output(at, loop, e) and not loop.reduces
-                      and not (loop.logarithm and (FUSED or at.n * <npy_intp>sizeof(floating) < NEAR)))
+                      and not (loop.logarithm and (FUSED or size < NEAR)))
     # Of rows that the caches hold, the next one's maximum is found, which reads memory, while this one's exponentials
-    # are computed.
-    cdef bint beside = at.n * <npy_intp>sizeof(floating) < 65536
-    cdef bint ahead = beside and at.far and at.x_step[1] == sizeof(floating)
+    # are computed: in the same loop, unless that would have to wait for memory.
+    cdef bint direct = loop.load == NULL and at.x_step[1] == sizeof(floating)
+    cdef bint beside = size < 65536, ahead = beside and at.far and direct
+    cdef bint cached = (end - begin) * size < UNCACHED // 2
+    cdef bint fused = FUSED and beside and cached and direct and at.mask == NULL
+    # A row that is still near is finished after the next one's exponentials: by then its norm is known.
+    cdef bint late = FUSED and cached and size < NEAR // 2 and not loop.reduces
     for row in range(begin, end):
-        m = next if beside and row > begin else row_maximum(at, row, z, loop.load)
+        last_m, m = m, next if beside and row > begin else row_maximum(at, row, z, loop.load)
         next = -INFINITY
         sum = rest = 0
         for i from 0 <= i < at.n by SEGMENT:
             n = min(<npy_intp>SEGMENT, at.n - i)
             x = read(at, row, i, n, z, loop.load)
             y = target(at, row, i, e, loop) if keep else e
-            next_x = next_y = NULL
-            if ahead and row + 1 < end:
-                next_x = at.x + (row + 1) * at.x_step[0] + i * sizeof(floating)
+            following = at.x + (row + 1) * at.x_step[0] + i * sizeof(floating) if row + 1 < end else NULL
+            fetch_x = following if ahead else NULL
+            fetch_y = NULL
             if ahead and row + keep < end and loop.logarithm and at.y_step[1] == sizeof(floating):
-                next_y = at.y + (row + keep) * at.y_step[0] + i * sizeof(floating)
+                fetch_y = at.y + (row + keep) * at.y_step[0] + i * sizeof(floating)
             by = m
             if keep and loop.logarithm:
                 for j in range(n):
                     y[j] = x[j] - m
                 x, y, by = y, e, 0
-            exp_total(x, by, y, n, loop.logarithm, False, next_x, next_y, &sum, &rest)
-            if beside and row + 1 < end:
+            exp_total(x, by, y, n, loop.logarithm, False, fetch_x, fetch_y,
+                      <const floating *>following if fused else NULL, &sum, &rest, &next)
+            if beside and not fused and row + 1 < end:
                 next = higher(maximum(read(at, row + 1, i, n, z, loop.load), n), next)
-        norm[0] = normaliser(sum, rest, exp_unit(m), loop.logarithm)
+        if late and row > begin:
+            finish_long_row(at, row - 1, last_m, norm[0], keep, loop)
+        factor = normaliser(sum, rest, exp_unit(m), loop.logarithm)
+        for j in range(LANES):
+            norm[j] = factor
         if loop.logarithm:
-            pad(norm, 1, LANES)
             log1p_block(norm, norm, LANES)
         if loop.reduces:
             write_sums(at, row, 1, &m, norm, loop)
-            continue
-        factor = norm[0]
-        if keep:
-            y = target(at, row, 0, e, loop)
-            if loop.logarithm:
-                for i in range(at.n):
-                    y[i] = y[i] - factor
-            else:
-                for i in range(at.n):
-                    y[i] = y[i] * factor
-            continue
-        for i from 0 <= i < at.n by SEGMENT:
-            n = min(<npy_intp>SEGMENT, at.n - i)
-            x = read(at, row, i, n, z, loop.load)
-            y = target(at, row, i, e, loop)
-            if loop.logarithm:
-                finish_row(x, m, factor, y, n)
-            else:
-                shift_wide(x, m, e, n, whole_lanes(n))
-                scaled_exp_block(e, <floating>0, e, whole_lanes(n))
-                for j in range(n):
-                    y[j] = e[j] * factor
-            if y == e:
-                write(at, row, i, n, e, loop)
+        elif not late:
+            finish_long_row(at, row, m, norm[0], keep, loop)
+    if late:
+        finish_long_row(at, end - 1, m, norm[0], keep, loop)
 
 
 # ------------------------------------------------------------------------------------- vector lanes across rows
