@@ -37,6 +37,7 @@ cdef enum:
     STEPS = 8           # elements of each that pass through exp together: WIDE * STEPS == SEGMENT
     SPAN = 4            # blocks of short rows that pass through exp together, at the most
     NEAR = 12288        # bytes of a row that stays in the nearest cache
+    FURTHER = 2048      # bytes from what a loop reads to what is fetched for it
     SHORT = 16          # rows of up to so many elements are always put side by side, if there are enough of them
     QUAD = 4            # elements of a row that stay together in quads
     GROUP = 4           # quads of a row that move one after the other, in which a row moves together
@@ -194,6 +195,14 @@ cdef inline floating total(const floating *e, npy_intp n, bint rest) noexcept no
 cdef inline bint needs_rest(double sum, floating unit) noexcept nogil:
     """Whether log_softmax takes the rest, of a row with one maximum that outweighs it, to log1p and not the sum."""
     return sum < 2 * <double>unit
+
+cdef floating rest_of(const floating *e, npy_intp whole, const floating *tail, floating total,
+                      double sum) noexcept nogil:
+    """Of a block with this total, the sum without the maxima, if a row with this sum may need it."""
+    cdef floating unit = exp_unit(total)
+    if not needs_rest(sum, unit):
+        return 0
+    return total if total < unit else total_with(e, whole, tail, True)      # of less than a unit none is a maximum
 
 cdef inline floating normaliser(double sum, double rest, floating unit, bint logarithm) noexcept nogil:
     """1/sum for softmax; for log_softmax what log1p takes: the sum less one unit, in units."""
@@ -404,7 +413,7 @@ cdef inline void exp_total(const floating *x, floating m, floating *y, npy_intp 
     cdef floating[LANES] top
     cdef npy_intp whole = n & ~<npy_intp>(LANES - 1), strip = STRIP // sizeof(floating), i, j, k
     cdef int left = <int>(n - whole)
-    cdef floating added, unit = exp_unit(m)
+    cdef floating added
     cdef bint with_rest = FUSED and logarithm and sum[0] == 0       # of the first block; of others, only when needed
     cdef const floating *last = &tail[0] if left else y + whole - LANES
     cdef const floating *beside = x if next == NULL else next
@@ -443,8 +452,8 @@ cdef inline void exp_total(const floating *x, floating m, floating *y, npy_intp 
     sum[0] += added
     if with_rest:
         rest[0] += fold(rests)
-    elif logarithm and needs_rest(sum[0], unit):        # no maximum is among what is less than a unit
-        rest[0] += added if added < unit else total_with(y, whole, last, True)
+    elif logarithm:
+        rest[0] += rest_of(y, whole, last, added, sum[0])
     if FUSED and next != NULL:
         rise(end, top)
         next_m[0] = higher(highest(top), next_m[0])
@@ -571,14 +580,13 @@ cdef void long_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoo
     # there is no need of another loop.
     cdef bint keep = (in_output(at, loop, e) and not loop.reduces
                       and not (loop.logarithm and (FUSED or size < NEAR)))
-    # Of rows that the caches hold, the next one's maximum is found, which reads memory, while this one's exponentials
-    # are computed: in the same loop, unless that would have to wait for memory.
+    # The next row's maximum is found while this one's exponentials are computed: in the same loop, or else, of rows that
+    # the caches hold, block by block.
     cdef bint direct = loop.load == NULL and at.x_step[1] == sizeof(floating)
-    cdef bint beside = size < 65536, ahead = beside and at.far and direct
-    cdef bint cached = (end - begin) * size < UNCACHED // 2
-    cdef bint fused = FUSED and beside and cached and direct and at.mask == NULL
+    cdef bint fused = FUSED and direct and at.mask == NULL
+    cdef bint cached = size < 65536, beside = fused or cached, ahead = at.far and direct and cached
     # A row that is still near is finished after the next one's exponentials: by then its norm is known.
-    cdef bint late = FUSED and cached and size < NEAR // 2 and not loop.reduces
+    cdef bint late = FUSED and size < NEAR // 2 and (end - begin) * size < UNCACHED // 2 and not loop.reduces
     for row in range(begin, end):
         last_m, m = m, next if beside and row > begin else row_maximum(at, row, z, loop.load)
         next = -INFINITY
@@ -588,8 +596,11 @@ cdef void long_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoo
             x = read(at, row, i, n, z, loop.load)
             y = target(at, row, i, e, loop) if keep else e
             following = at.x + (row + 1) * at.x_step[0] + i * sizeof(floating) if row + 1 < end else NULL
-            fetch_x = following if ahead else NULL
+            # What the same loop reads: sooner if there is no output, not at all if that is fetched as well.
+            fetch_x = following if ahead and not (fused and loop.logarithm) else NULL
             fetch_y = NULL
+            if ahead and fused and loop.reduces and following != NULL:
+                fetch_x = following + FURTHER
             if ahead and row + keep < end and loop.logarithm and at.y_step[1] == sizeof(floating):
                 fetch_y = at.y + (row + keep) * at.y_step[0] + i * sizeof(floating)
             by = m
@@ -631,6 +642,22 @@ cdef inline void lanes_add(const floating *e, floating *sum, floating *rest, bin
     if logarithm:
         for k in range(WIDE):
             rest[k] += without_units(e[k])
+
+cdef inline void lanes_exps(const floating *x, const floating *m, floating *sum, floating *rest, floating *y,
+                            bint logarithm) noexcept nogil:
+    """exp(x - m) of WIDE rows to their sums and, for a logarithm, rests, else to y."""
+    cdef floating lowest = lowest_exponent(x), e
+    cdef npy_intp k
+    if logarithm:
+        for k in range(WIDE):
+            e = scaled_exp(x[k] - m[k], lowest)
+            sum[k] += e
+            rest[k] += without_units(e)
+    else:
+        for k in range(WIDE):
+            e = scaled_exp(x[k] - m[k], lowest)
+            sum[k] += e
+            y[k] = e
 
 cdef inline void lanes_fold(floating *sums, npy_intp n, double *sum) noexcept nogil:
     """fold() of WIDE rows, of which the partial sums after the first n <= LANES are 0 and need not be there."""
@@ -908,6 +935,8 @@ cdef void long_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowLo
     cdef bint direct = loop.store == NULL and at.y_step[0] == sizeof(floating) and not loop.reduces
     # What a few elements further on lies too far away in memory for the CPU to fetch it unasked.
     cdef bint ahead = at.far and at.x_step[0] == sizeof(floating)
+    # Whether exponentials are computed from where x lies, to where they wait, if they do.
+    cdef bint in_place = at.x_step[0] == sizeof(floating) and loop.load == NULL and (direct or loop.logarithm)
     for row from begin <= row < end by WIDE:
         w = min(<npy_intp>WIDE, end - row)
         for k in range(WIDE):
@@ -924,10 +953,14 @@ cdef void long_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowLo
                 pad(rests, 0, LANES * WIDE)
             for i from block <= i < min(block + SEGMENT, at.n) by STEPS:
                 steps = min(<npy_intp>STEPS, at.n - i)
-                shifted_lanes(at, row, i, steps, w, m, z, loop.load)
-                if ahead and direct and not loop.logarithm:
+                if w == WIDE and in_place:
                     for j in range(steps):
-                        fetch(at.y + row * at.y_step[0] + (i + j) * at.y_step[1], w * sizeof(floating))
+                        x = read_lanes(at, row, i + j, w, z, NULL)
+                        y = <floating *>(at.y + row * at.y_step[0] + (i + j) * at.y_step[1])
+                        k = (i + j) % LANES * WIDE
+                        lanes_exps(x, m, sums + k, rests + k, y, loop.logarithm)
+                    continue
+                shifted_lanes(at, row, i, steps, w, m, z, loop.load)
                 scaled_exp_block(z, <floating>0, e, steps * WIDE)
                 for j in range(steps):
                     k = (i + j) % LANES * WIDE
