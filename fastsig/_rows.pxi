@@ -57,11 +57,16 @@ cdef struct Layout:         # one call's operands; strides in bytes, [row, eleme
     const char *mask        # or NULL
     char *y
     npy_intp n
+    npy_intp rows
     bint far                # so many rows that most come from memory, not from a cache
     npy_intp[2] x_step
     npy_intp[2] grad_step
     npy_intp[2] mask_step
     npy_intp[2] y_step      # the second is not used if a row has one result
+
+cdef struct Known:          # of a row that a thread may take next
+    npy_intp row            # -1: none
+    double maximum
 
 
 # ------------------------------------------------------------------------------------- pieces of a row
@@ -562,7 +567,8 @@ cdef void finish_long_row(const Layout *at, npy_intp row, floating m, floating n
         if y == e:
             write(at, row, i, n, e, loop)
 
-cdef void long_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
+cdef void long_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, Known *known,
+                    floating *_) noexcept nogil:
     cdef Block z_block
     cdef Block e_block
     cdef floating *z = <floating *>&z_block
@@ -585,17 +591,21 @@ cdef void long_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoo
     cdef bint direct = loop.load == NULL and at.x_step[1] == sizeof(floating)
     cdef bint fused = FUSED and direct and at.mask == NULL
     cdef bint cached = size < 65536, beside = fused or cached, ahead = at.far and direct and cached
+    # Also of the row that follows, in another piece, as long as nobody can write there.
+    cdef bint apart = (at.x_step[0] == size and at.y_step[0] >= 0
+                       and not overlap(at.x, at.rows * size, at.y, (at.rows - 1) * at.y_step[0] + size))
+    cdef npy_intp last = at.rows if fused and apart else end
     # A row that is still near is finished after the next one's exponentials: by then its norm is known.
     cdef bint late = FUSED and size < NEAR // 2 and (end - begin) * size < UNCACHED // 2 and not loop.reduces
     for row in range(begin, end):
-        last_m, m = m, next if beside and row > begin else row_maximum(at, row, z, loop.load)
+        last_m, m = m, <floating>known.maximum if known.row == row else row_maximum(at, row, z, loop.load)
         next = -INFINITY
         sum = rest = 0
         for i from 0 <= i < at.n by SEGMENT:
             n = min(<npy_intp>SEGMENT, at.n - i)
             x = read(at, row, i, n, z, loop.load)
             y = target(at, row, i, e, loop) if keep else e
-            following = at.x + (row + 1) * at.x_step[0] + i * sizeof(floating) if row + 1 < end else NULL
+            following = at.x + (row + 1) * at.x_step[0] + i * sizeof(floating) if row + 1 < last else NULL
             # What the same loop reads: sooner if there is no output, not at all if that is fetched as well.
             fetch_x = following if ahead and not (fused and loop.logarithm) else NULL
             fetch_y = NULL
@@ -610,8 +620,10 @@ cdef void long_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoo
                 x, y, by = y, e, 0
             exp_total(x, by, y, n, loop.logarithm, False, fetch_x, fetch_y,
                       <const floating *>following if fused else NULL, &sum, &rest, &next)
-            if beside and not fused and row + 1 < end:
+            if beside and not fused and following != NULL:
                 next = higher(maximum(read(at, row + 1, i, n, z, loop.load), n), next)
+        if beside and row + 1 < last:
+            known.row, known.maximum = row + 1, next
         if late and row > begin:
             finish_long_row(at, row - 1, last_m, norm[0], keep, loop)
         factor = normaliser(sum, rest, exp_unit(m), loop.logarithm)
@@ -1191,7 +1203,8 @@ cdef inline bint across_rows(const Layout *at, npy_intp rows, const RowLoop *loo
     return (at.n <= SHORT or in_quads(at, loop, _) or at.x_step[0] == stored
             or (loop.gradient and at.grad_step[0] == stored))
 
-cdef void run_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
+cdef void run_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, Known *known,
+                   floating *_) noexcept nogil:
     if at.n == 0:
         if loop.reduces:
             write_empty(at, begin, end, loop, _)
@@ -1212,21 +1225,25 @@ cdef void run_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop
     elif at.n <= (SEGMENT if loop.logarithm or not in_output(at, loop, _) else STRIP // <int>sizeof(floating)):
         short_rows(at, begin, end, loop, _)
     else:
-        long_rows(at, begin, end, loop, _)
+        long_rows(at, begin, end, loop, known, _)
 
 cdef void run_row_shares(const Layout *at, npy_intp chunk, const RowLoop *loop, Share *shares, int count, int thread,
                          floating *_) noexcept nogil:
     """What one thread of a team does."""
     cdef Share piece
+    cdef Known known
+    known.row = -1
     while take(shares, count, thread, chunk, &piece):
-        run_rows(at, piece.next, piece.end, loop, _)
+        run_rows(at, piece.next, piece.end, loop, &known, _)
 
 cdef void share_rows(Layout *at, npy_intp rows, const RowLoop *loop, floating *_) noexcept nogil:
     """All rows, on several threads when they pay."""
     cdef npy_intp chunk, unit
     cdef Share[MAX_SHARES] shares
+    cdef Known known
     cdef void *team = NULL
     cdef int count, threads = 0
+    at.rows = rows
     at.far = rows * at.n * <npy_intp>sizeof(floating) > CACHED
     if rows > 1 and rows * at.n * loop.cost > PARALLEL_NS:
         threads = acquire_threads(rows * at.n * loop.cost, &team)
@@ -1238,7 +1255,8 @@ cdef void share_rows(Layout *at, npy_intp rows, const RowLoop *loop, floating *_
             join_team(team)
             run_row_shares(at, chunk, loop, shares, count, threadid(), _)
     else:
-        run_rows(at, 0, rows, loop, _)
+        known.row = -1
+        run_rows(at, 0, rows, loop, &known, _)
     release_threads(threads)
     clear_fp_flags()
 
