@@ -724,6 +724,7 @@ cdef void short_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowL
     cdef double[WIDE] sum
     cdef double[WIDE] rest
     cdef floating *value = &z[0] if loop.logarithm else &e[0]
+    cdef floating lowest = lowest_exponent(z)
     cdef npy_intp n = at.n, row, w, i, k
     for row from begin <= row < end by WIDE:
         w = min(<npy_intp>WIDE, end - row)
@@ -738,8 +739,7 @@ cdef void short_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowL
         for i in range(n):
             for k in range(WIDE):
                 z[i * WIDE + k] = z[i * WIDE + k] - m[k]
-        for i from 0 <= i < n by STEPS:
-            scaled_exp_block(z + i * WIDE, <floating>0, e + i * WIDE, min(<npy_intp>STEPS, n - i) * WIDE)
+                e[i * WIDE + k] = scaled_exp(z[i * WIDE + k], lowest)
         memcpy(sums, e, n * WIDE * sizeof(floating))
         lanes_fold(sums, n, sum)
         if loop.logarithm:
@@ -753,6 +753,19 @@ cdef void short_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowL
         for i in range(n):
             write_lanes(at, row, i, w, value + i * WIDE, norm, loop)
 
+cdef inline floating all_bits(floating _) noexcept nogil:
+    if floating is float:
+        return bits_float(<uint32_t>-1)
+    else:
+        return bits_double(<uint64_t>-1)
+
+cdef inline floating keep_bits(floating value, floating kept) noexcept nogil:
+    """The value or 0: `kept` has all bits set, or none."""
+    if floating is float:
+        return bits_float(float_bits(value) & float_bits(kept))
+    else:
+        return bits_double(double_bits(value) & double_bits(kept))
+
 cdef inline const floating *last_quads(const floating *e, npy_intp lead, const floating *kept,
                                        floating *block) noexcept nogil:
     """WIDE rows' last quads without the `lead` elements that the quads before have: moved to the front, zeros behind.
@@ -761,7 +774,7 @@ cdef inline const floating *last_quads(const floating *e, npy_intp lead, const f
     if lead == 0:
         return e
     for k in range(QUAD * WIDE):
-        block[k] = e[k + lead] if kept[k] > 0 else <floating>0
+        block[k] = keep_bits(e[k + lead], kept[k])
     return block
 
 cdef inline void quads_fold(const floating *e, npy_intp quads, const floating *last, floating *four,
@@ -796,7 +809,7 @@ cdef inline void quads_fold(const floating *e, npy_intp quads, const floating *l
     for k in range(WIDE):
         sum[k] = (lanes[QUAD * k] + lanes[QUAD * k + 2]) + (lanes[QUAD * k + 1] + lanes[QUAD * k + 3])
 
-cdef inline npy_intp last_begins(npy_intp n, npy_intp first, npy_intp count, floating *_) noexcept nogil:
+cdef inline npy_intp last_begins(npy_intp n, npy_intp first, npy_intp count, const floating *_) noexcept nogil:
     """Where the last of `count` quads of a row begins, in bytes from the first: earlier if it ends with the n-th."""
     return min((count - 1) * QUAD, n - QUAD - first * QUAD) * <npy_intp>sizeof(floating)
 
@@ -825,36 +838,38 @@ cdef void read_quads(const char *x, npy_intp step, npy_intp n, npy_intp w, float
         x += GROUP * QUAD * sizeof(floating)
         z += GROUP * QUAD * WIDE
 
-cdef inline void write_quad(const floating *value, floating norm, bint logarithm, char *y) noexcept nogil:
+cdef inline void write_quad(const floating *value, floating m, floating norm, bint logarithm, char *y) noexcept nogil:
     cdef floating[QUAD] part
     cdef npy_intp k
     for k in range(QUAD):
-        part[k] = value[k] - norm if logarithm else value[k] * norm
+        part[k] = (value[k] - m) - norm if logarithm else value[k] * norm
     memcpy(y, part, sizeof(part))
 
-cdef inline void write_group(const floating *value, const floating *norm, bint logarithm, npy_intp w, npy_intp count,
-                             npy_intp last, char *y, npy_intp step) noexcept nogil:
+cdef inline void write_group(const floating *value, const floating *m, const floating *norm, bint logarithm, npy_intp w,
+                             npy_intp count, npy_intp last, char *y, npy_intp step) noexcept nogil:
     cdef npy_intp r, q, size = QUAD * sizeof(floating)
+    cdef floating top, factor
     for r in range(w):
+        top, factor = m[r], norm[r]
         for q in range(count - 1):
-            write_quad(value + (q * WIDE + r) * QUAD, norm[r], logarithm, y + r * step + q * size)
-        write_quad(value + ((count - 1) * WIDE + r) * QUAD, norm[r], logarithm, y + r * step + last)
+            write_quad(value + (q * WIDE + r) * QUAD, top, factor, logarithm, y + r * step + q * size)
+        write_quad(value + ((count - 1) * WIDE + r) * QUAD, top, factor, logarithm, y + r * step + last)
 
-cdef inline void write_quads(floating *value, const floating *norm, bint logarithm, npy_intp w, npy_intp n, char *y,
-                             npy_intp step) noexcept nogil:
-    """value - norm or value * norm to w rows of n elements, likewise."""
+cdef inline void write_quads(const floating *value, const floating *m, const floating *norm, bint logarithm, npy_intp w,
+                             npy_intp n, char *y, npy_intp step) noexcept nogil:
+    """(value - m) - norm or value * norm to w rows of n elements, likewise."""
     cdef npy_intp quads = (n + QUAD - 1) // QUAD, q, count, last
     for q from 0 <= q < quads by GROUP:
         count = min(<npy_intp>GROUP, quads - q)
-        last = last_begins(n, q, count, value)
+        last = last_begins(n, q, count, m)
         if count == 1:
-            write_group(value, norm, logarithm, w, 1, last, y, step)
+            write_group(value, m, norm, logarithm, w, 1, last, y, step)
         elif count == 2:
-            write_group(value, norm, logarithm, w, 2, last, y, step)
+            write_group(value, m, norm, logarithm, w, 2, last, y, step)
         elif count == 3:
-            write_group(value, norm, logarithm, w, 3, last, y, step)
+            write_group(value, m, norm, logarithm, w, 3, last, y, step)
         else:
-            write_group(value, norm, logarithm, w, GROUP, last, y, step)
+            write_group(value, m, norm, logarithm, w, GROUP, last, y, step)
         y += GROUP * QUAD * sizeof(floating)
         value += GROUP * QUAD * WIDE
 
@@ -873,13 +888,14 @@ cdef void short_quads(const Layout *at, npy_intp begin, npy_intp end, const RowL
     cdef double[WIDE] rest
     cdef const floating *ends
     cdef npy_intp n = at.n, quads = (n + QUAD - 1) // QUAD, width = QUAD * WIDE, last = (quads - 1) * width
-    cdef npy_intp lead = quads * QUAD - n, row, w, r, q, i, k
+    cdef npy_intp lead = quads * QUAD - n, row, w, r, q, k
+    cdef floating lowest = lowest_exponent(kept)
     # Not read through `at` all the time, which for all the compiler knows results may overwrite.
     cdef npy_intp x_step = at.x_step[0], y_step = at.y_step[0]
     cdef bint ahead = at.far and x_step == n * <npy_intp>sizeof(floating)
     for r in range(WIDE):
         for k in range(QUAD):
-            kept[QUAD * r + k] = k < QUAD - lead
+            kept[QUAD * r + k] = all_bits(lowest) if k < QUAD - lead else <floating>0
     for row from begin <= row < end by WIDE:
         w = min(<npy_intp>WIDE, end - row)
         read_quads(at.x + row * x_step, x_step, n, w, z)
@@ -897,12 +913,10 @@ cdef void short_quads(const Layout *at, npy_intp begin, npy_intp end, const RowL
             for k in range(QUAD):
                 top[QUAD * r + k] = m[r]
         for q in range(quads):
-            for k in range(width):
-                z[q * width + k] -= top[k]
-        for i from 0 <= i < quads * QUAD by STEPS:
             if ahead and row + WIDE < end:
-                fetch(at.x + (row + WIDE) * x_step + i * WIDE * sizeof(floating), STEPS * WIDE * sizeof(floating))
-            scaled_exp_block(z + i * WIDE, <floating>0, e + i * WIDE, min(<npy_intp>STEPS, quads * QUAD - i) * WIDE)
+                fetch(at.x + (row + WIDE) * x_step + q * width * sizeof(floating), QUAD * WIDE * sizeof(floating))
+            for k in range(QUAD * WIDE):
+                e[q * width + k] = scaled_exp(z[q * width + k] - top[k], lowest)
         ends = last_quads(e + last, lead, kept, top)
         if loop.logarithm:
             for k in range(last):
@@ -916,9 +930,9 @@ cdef void short_quads(const Layout *at, npy_intp begin, npy_intp end, const RowL
             write_sums(at, row, w, m, norm, loop)
             continue
         if loop.logarithm:
-            write_quads(z, norm, True, w, n, at.y + row * y_step, y_step)
+            write_quads(z, m, norm, True, w, n, at.y + row * y_step, y_step)
         else:
-            write_quads(e, norm, False, w, n, at.y + row * y_step, y_step)
+            write_quads(e, m, norm, False, w, n, at.y + row * y_step, y_step)
 
 cdef inline void shifted_lanes(const Layout *at, npy_intp row, npy_intp i, npy_intp steps, npy_intp w,
                                const floating *m, floating *z, Load load) noexcept nogil:
