@@ -3,7 +3,8 @@
     python bench/race.py [--quick] [--function NAME ...] [--json FILE] [--chart FILE.svg] [--markdown]
 
 Each contender sits in a process of its own (peers.py). For each cell (function, dtype, shape, threads) the
-contenders take turns, several rounds, and the least time counts: noise hits all alike. Peers have their best
+contenders take turns, several rounds, and the least time counts: noise hits all alike. Cells that are nearly
+even then have as many rounds again, each with new arrays: where these lie in memory counts. Peers have their best
 form: torch in inference mode with out=, onnxruntime with bound memory, JAX compiled and its input on the
 device, numexpr compiled; where there are several ways, the fastest that gives the right values. Up to 1000
 elements each call makes a new result; above, there is an `out`. Threads are limited by each library's own
@@ -84,6 +85,7 @@ while os.getppid() == parent:  # ends also when the race was killed
 
 CELL = ("function", "kind", "dtype", "shape", "axis", "layout", "out")  # what results keep of a task
 HOPELESS = 5  # a peer that takes this many times as long as the fastest is not asked again after two rounds
+CLOSE = 1.15  # up to this ratio, one way or the other, a cell is raced again
 SECTIONS = ("race", "layouts", "calls", "threads")
 LIMIT = 180  # seconds that an answer may take
 
@@ -263,28 +265,47 @@ def ask(workers, name, field, cell, do, **request):
     return answer
 
 
-def in_reach(least):
-    """The contenders but the peers that are hopelessly behind the fastest peer."""
-    limit = HOPELESS * min((ns for name, ns in least.items() if name in peers.PEERS), default=0)
+def in_reach(least, times=HOPELESS):
+    """The contenders but the peers that take more than so many times as long as the fastest peer."""
+    limit = times * min((ns for name, ns in least.items() if name in peers.PEERS), default=0)
     return [name for name, ns in least.items() if name not in peers.PEERS or ns <= limit]
+
+
+def is_close(least):
+    """Whether fastsig and the fastest peer are so close that where their arrays lie in memory may decide."""
+    fastest = min((ns for name, ns in least.items() if name in peers.PEERS), default=0)
+    return "fastsig" in least and fastest <= CLOSE * least["fastsig"] and least["fastsig"] <= CLOSE * fastest
 
 
 def run_cell(workers, task, arguments, field):
     """{contender: least ns a call} and {contender: form} of those that can do the task, after some rounds."""
     forms, least = {}, {}
-    for name in list(workers):
+
+    def prepare(name):
         functions = peers.CONTENDERS[name].functions
         if functions is not None and task["function"] not in functions:
-            continue
+            return
         if answer := ask(workers, name, field, task, "prepare", task=task):
             forms[name] = answer["form"]
             for text in answer["wrong"]:
                 field.say_once(f"{name}, {task['function']} {task['dtype']}: {text}")
-    milliseconds = 8 if arguments.quick else 20
-    for turn in range(arguments.rounds):
-        for name in [name for name in (forms if turn < 2 else in_reach(least)) if name in workers]:
-            if answer := ask(workers, name, field, task, "visit", milliseconds=milliseconds):
+
+    def visit(names):
+        for name in [name for name in names if name in workers]:
+            if answer := ask(workers, name, field, task, "visit", milliseconds=8 if arguments.quick else 20):
                 least[name] = min(least.get(name, float("inf")), round(answer["ns"], 1))
+
+    for name in list(workers):
+        prepare(name)
+    for turn in range(arguments.rounds):
+        visit(forms if turn < 2 else in_reach(least))
+    for _ in range(0 if arguments.quick else arguments.rounds):
+        if not is_close(least):
+            break
+        names = [name for name in in_reach(least, CLOSE) if name in workers]
+        for name in names:
+            prepare(name)
+        visit(names)
     return least, {name: forms[name] for name in least}
 
 

@@ -36,7 +36,7 @@ cdef enum:
     WIDE = 64           # rows side by side in the lane variants
     STEPS = 8           # elements of each that pass through exp together: WIDE * STEPS == SEGMENT
     SPAN = 4            # blocks of short rows that pass through exp together, at the most
-    NEAR = 12288        # bytes of a row that stays in the nearest cache
+    NEAR = 6144         # bytes of a row that stays in the nearest cache, beside the next ones
     FURTHER = 2048      # bytes from what a loop reads to what is fetched for it
     SHORT = 16          # rows of up to so many elements are always put side by side, if there are enough of them
     QUAD = 4            # elements of a row that stay together in quads
@@ -422,7 +422,8 @@ cdef inline void exp_total(const floating *x, floating m, floating *y, npy_intp 
     cdef bint with_rest = FUSED and logarithm and sum[0] == 0       # of the first block; of others, only when needed
     cdef const floating *last = &tail[0] if left else y + whole - LANES
     cdef const floating *beside = x if next == NULL else next
-    cdef const floating *end = <const floating *>sums if next == NULL else next + n - LANES   # of a row of LANES elements or more
+    # The last LANES elements, some of them before `next`; or what does no harm.
+    cdef const floating *end = <const floating *>sums if next == NULL else next + n - LANES
     if over and left:
         for j in range(LANES):
             tail[j] = x[whole + j] - m if <int>j < left else <floating>-INFINITY
@@ -539,16 +540,12 @@ cdef inline floating row_maximum(const Layout *at, npy_intp row, floating *block
 
 cdef void finish_long_row(const Layout *at, npy_intp row, floating m, floating norm, bint keep,
                           const RowLoop *loop) noexcept nogil:
-    """A row's results from its maximum and normaliser; `keep`: and from what waits in the output."""
+    """A row's results from its maximum and normaliser; `keep`: from exponentials that wait in the output."""
     cdef floating[SEGMENT] z
     cdef floating[SEGMENT] e
     cdef npy_intp i, j, n
     cdef const floating *x
     cdef floating *y = target(at, row, 0, e, loop)
-    if keep and loop.logarithm:
-        for i in range(at.n):
-            y[i] = y[i] - norm
-        return
     if keep:
         for i in range(at.n):
             y[i] = y[i] * norm
@@ -580,14 +577,12 @@ cdef void long_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoo
     cdef const char *following
     cdef const char *fetch_x
     cdef const char *fetch_y
-    cdef floating m = 0, by, factor, next = -INFINITY, last_m
+    cdef floating m = 0, factor, next = -INFINITY, last_m
     cdef double sum, rest
-    # The exponentials wait in the output if it can hold them; so does a logarithm's x - m, unless x is still near, or
-    # there is no need of another loop.
-    cdef bint keep = (in_output(at, loop, e) and not loop.reduces
-                      and not (loop.logarithm and (FUSED or size < NEAR)))
-    # The next row's maximum is found while this one's exponentials are computed: in the same loop, or else, of rows that
-    # the caches hold, block by block.
+    # softmax's exponentials wait in the output, if it can hold them.
+    cdef bint keep = not loop.logarithm and in_output(at, loop, e)
+    # The next row's maximum is found while this one's exponentials are computed: in the same loop, or else, of rows
+    # that the caches hold, block by block.
     cdef bint direct = loop.load == NULL and at.x_step[1] == sizeof(floating)
     cdef bint fused = FUSED and direct and at.mask == NULL
     cdef bint cached = size < 65536, beside = fused or cached, ahead = at.far and direct and cached
@@ -596,7 +591,7 @@ cdef void long_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoo
                        and not overlap(at.x, at.rows * size, at.y, (at.rows - 1) * at.y_step[0] + size))
     cdef npy_intp last = at.rows if fused and apart else end
     # A row that is still near is finished after the next one's exponentials: by then its norm is known.
-    cdef bint late = FUSED and size < NEAR // 2 and (end - begin) * size < UNCACHED // 2 and not loop.reduces
+    cdef bint late = FUSED and size < NEAR and (end - begin) * size < UNCACHED // 2 and not loop.reduces
     for row in range(begin, end):
         last_m, m = m, <floating>known.maximum if known.row == row else row_maximum(at, row, z, loop.load)
         next = -INFINITY
@@ -611,14 +606,9 @@ cdef void long_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoo
             fetch_y = NULL
             if ahead and fused and loop.reduces and following != NULL:
                 fetch_x = following + FURTHER
-            if ahead and row + keep < end and loop.logarithm and at.y_step[1] == sizeof(floating):
-                fetch_y = at.y + (row + keep) * at.y_step[0] + i * sizeof(floating)
-            by = m
-            if keep and loop.logarithm:
-                for j in range(n):
-                    y[j] = x[j] - m
-                x, y, by = y, e, 0
-            exp_total(x, by, y, n, loop.logarithm, False, fetch_x, fetch_y,
+            if ahead and loop.logarithm and not loop.reduces and at.y_step[1] == sizeof(floating):
+                fetch_y = at.y + row * at.y_step[0] + i * sizeof(floating)
+            exp_total(x, m, y, n, loop.logarithm, False, fetch_x, fetch_y,
                       <const floating *>following if fused else NULL, &sum, &rest, &next)
             if beside and not fused and following != NULL:
                 next = higher(maximum(read(at, row + 1, i, n, z, loop.load), n), next)
