@@ -5,7 +5,7 @@ A row is one vector along the axis; it may lie anywhere, with any stride. Six wa
 
 - short_rows:   rows of which several fit a buffer: maxima, one exp over the whole block, sums, results
 - block_rows:   rows of a block, in memory as they are: exp and sum of one beside the next one's maximum
-- long_rows:    one row in blocks: maximum; exp and sum; results
+- long_rows:    likewise, one row in blocks; its results may follow the next one's exp and sum
 - short_lanes:  many very short rows: 64 rows are put side by side, so that vector lanes are rows
 - short_quads:  likewise, but four elements of a row stay together; for rows that lie in one piece
 - long_lanes:   many rows side by side in memory (axis 0 of a C-ordered matrix): lanes are rows again, streamed
@@ -203,7 +203,8 @@ cdef inline bint needs_rest(double sum, floating unit) noexcept nogil:
 
 cdef floating rest_of(const floating *e, npy_intp whole, const floating *tail, floating total,
                       double sum) noexcept nogil:
-    """Of a block with this total, the sum without the maxima, if a row with this sum may need it."""
+    """Of a block with this total, the sum without the maxima, if a row with this sum may need it. Not inline: gcc would
+    branch on the sum first, which nobody can predict, in softmax, too."""
     cdef floating unit = exp_unit(total)
     if not needs_rest(sum, unit):
         return 0
@@ -405,12 +406,12 @@ cdef inline void add_exps(const floating *x, floating m, floating *y, const floa
         rise(next + i, top)
 
 cdef inline void exp_total(const floating *x, floating m, floating *y, npy_intp n, bint logarithm, bint over,
-                           const char *next_x, const char *next_y, const floating *next, double *sum, double *rest,
+                           const char *fetch_x, const char *fetch_y, const floating *next, double *sum, double *rest,
                            floating *next_m) noexcept nogil:
     """exp(x - m), of up to a block, to y, which may be x, and `sum`. For a logarithm only to `sum` and, as long as it
     may be needed, all but the maxima to `rest`: what y then holds is of no use. `over`: the elements up to a multiple
     of LANES can be read, and written. Beside it, n elements of `next`, unless that is NULL, to the maximum `next_m`,
-    and what `next_x` and `next_y` point to, unless NULL, comes to the cache, in strips: at once, it would keep the CPU
+    and what `fetch_x` and `fetch_y` point to, unless NULL, comes to the cache, in strips: at once, it would keep the CPU
     waiting."""
     cdef floating[LANES] tail
     cdef floating[LANES] sums
@@ -438,10 +439,10 @@ cdef inline void exp_total(const floating *x, floating m, floating *y, npy_intp 
         top[j] = -INFINITY
     for i from 0 <= i < whole by strip:
         k = min(strip, whole - i)
-        if next_x != NULL:
-            fetch(next_x + i * sizeof(floating), k * sizeof(floating))
-        if next_y != NULL:
-            fetch(next_y + i * sizeof(floating), k * sizeof(floating))
+        if fetch_x != NULL:
+            fetch(fetch_x + i * sizeof(floating), k * sizeof(floating))
+        if fetch_y != NULL:
+            fetch(fetch_y + i * sizeof(floating), k * sizeof(floating))
         if FUSED:
             add_exps(x + i, m, y + i, beside + i, k, with_rest, sums, rests, top)
         else:
