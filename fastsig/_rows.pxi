@@ -411,8 +411,8 @@ cdef inline void exp_total(const floating *x, floating m, floating *y, npy_intp 
     """exp(x - m), of up to a block, to y, which may be x, and `sum`. For a logarithm only to `sum` and, as long as it
     may be needed, all but the maxima to `rest`: what y then holds is of no use. `over`: the elements up to a multiple
     of LANES can be read, and written. Beside it, n elements of `next`, unless that is NULL, to the maximum `next_m`,
-    and what `fetch_x` and `fetch_y` point to, unless NULL, comes to the cache, in strips: at once, it would keep the CPU
-    waiting."""
+    and what `fetch_x` and `fetch_y` point to, unless NULL, comes to the cache, in strips: at once, it would keep the
+    CPU waiting."""
     cdef floating[LANES] tail
     cdef floating[LANES] sums
     cdef floating[LANES] rests
