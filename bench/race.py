@@ -265,40 +265,47 @@ def ask(workers, name, field, cell, do, **request):
     return answer
 
 
+def fastest_peer(least):
+    """Its ns, or 0 if no peer can do it."""
+    return min((ns for name, ns in least.items() if name in peers.PEERS), default=0)
+
+
 def in_reach(least, times=HOPELESS):
     """The contenders but the peers that take more than so many times as long as the fastest peer."""
-    limit = times * min((ns for name, ns in least.items() if name in peers.PEERS), default=0)
+    limit = times * fastest_peer(least)
     return [name for name, ns in least.items() if name not in peers.PEERS or ns <= limit]
 
 
 def is_close(least):
     """Whether fastsig and the fastest peer are so close that where their arrays lie in memory may decide."""
-    fastest = min((ns for name, ns in least.items() if name in peers.PEERS), default=0)
-    return "fastsig" in least and fastest <= CLOSE * least["fastsig"] and least["fastsig"] <= CLOSE * fastest
+    ours, theirs = least.get("fastsig", float("inf")), fastest_peer(least)
+    return theirs <= CLOSE * ours and ours <= CLOSE * theirs
 
 
 def run_cell(workers, task, arguments, field):
     """{contender: least ns a call} and {contender: form} of those that can do the task, after some rounds."""
-    forms, least = {}, {}
+    ready, forms, least = {}, {}, {}
 
     def prepare(name):
         functions = peers.CONTENDERS[name].functions
         if functions is not None and task["function"] not in functions:
             return
         if answer := ask(workers, name, field, task, "prepare", task=task):
-            forms[name] = answer["form"]
+            ready[name] = answer["form"]
             for text in answer["wrong"]:
                 field.say_once(f"{name}, {task['function']} {task['dtype']}: {text}")
 
     def visit(names):
         for name in [name for name in names if name in workers]:
             if answer := ask(workers, name, field, task, "visit", milliseconds=8 if arguments.quick else 20):
-                least[name] = min(least.get(name, float("inf")), round(answer["ns"], 1))
+                ns = round(answer["ns"], 1)
+                if ns < least.get(name, float("inf")):  # new arrays may have another form win
+                    least[name], forms[name] = ns, ready[name]
 
     for name in list(workers):
         prepare(name)
     for turn in range(arguments.rounds):
-        visit(forms if turn < 2 else in_reach(least))
+        visit(ready if turn < 2 else in_reach(least))
     for _ in range(0 if arguments.quick else arguments.rounds):
         if not is_close(least):
             break
@@ -306,7 +313,7 @@ def run_cell(workers, task, arguments, field):
         for name in names:
             prepare(name)
         visit(names)
-    return least, {name: forms[name] for name in least}
+    return least, forms
 
 
 def progress(cells, words):
