@@ -462,7 +462,6 @@ cdef inline void exp_total(const floating *x, floating m, floating *y, npy_intp 
     elif logarithm:
         rest[0] += rest_of(y, whole, last, added, sum[0])
     if FUSED and next != NULL:
-        rise(end, top)
         next_m[0] = higher(highest(top), next_m[0])
 
 cdef inline bint in_blocks(const Layout *at, const RowLoop *loop, floating *_) noexcept nogil:
