@@ -38,6 +38,22 @@ cdef extern from *:
     }
     #endif
 
+    /* yes ? a : b of numbers that are there. clang would make a branch of it, load or compute each only where it is
+       taken, and then not vectorise the loop. With masks, gcc would not vectorise all that it does for SSE2. */
+    #if defined(__clang__)
+    static inline float select_float(int yes, float a, float b) {
+        uint32_t mask = -(uint32_t)yes;
+        return bits_float((float_bits(a) & mask) | (float_bits(b) & ~mask));
+    }
+    static inline double select_double(int yes, double a, double b) {
+        uint64_t mask = -(uint64_t)yes;
+        return bits_double((double_bits(a) & mask) | (double_bits(b) & ~mask));
+    }
+    #else
+    static inline float select_float(int yes, float a, float b) { return yes ? a : b; }
+    static inline double select_double(int yes, double a, double b) { return yes ? a : b; }
+    #endif
+
     /* A bound that the compiler cannot see. Clamping to a known constant becomes compare and blend; to an unknown
        number it becomes one max or min instruction, which keeps a NaN in its second operand just the same. */
     static inline float hidden_float(float x) { volatile float v = x; return v; }
@@ -72,6 +88,8 @@ cdef extern from *:
     double rounded_off_double(double a, double b, double ab) noexcept nogil
     float sixth_float(float) noexcept nogil
     double sixth_double(double) noexcept nogil
+    float select_float(bint yes, float a, float b) noexcept nogil
+    double select_double(bint yes, double a, double b) noexcept nogil
     float hidden_float(float) noexcept nogil
     double hidden_double(double) noexcept nogil
     uint32_t float_bits(float) noexcept nogil
@@ -132,6 +150,13 @@ cdef inline floating hidden(floating x) noexcept nogil:
         return hidden_float(x)
     else:
         return hidden_double(x)
+
+cdef inline floating select(bint yes, floating a, floating b) noexcept nogil:
+    """a if yes else b, never as a branch. Only a min or a max stays a conditional expression."""
+    if floating is float:
+        return select_float(yes, a, b)
+    else:
+        return select_double(yes, a, b)
 
 cdef inline floating clamp(floating x, floating low, floating high) noexcept nogil:
     """x into [low, high], which are hidden() or come from outside; a NaN in x, and no other, stays."""
@@ -308,7 +333,7 @@ cdef inline floating sigmoid_finish(floating t, floating scale) noexcept nogil:
         divisor = sum + scale * p
         rest = scale * p - (divisor - sum) + (smaller - (sum - larger))
         y = 1.0 / divisor
-        unit = 0.0 if scale > 3.9e233 else unit                         # 2^776, that of sigmoid_low
+        unit = select(scale > 3.9e233, 0.0, unit)                        # 2^776, that of sigmoid_low
         return unit * (y + y * ((1.0 - y * divisor) - y * rest))
 
 cdef floating sigmoid(floating x) noexcept nogil:
@@ -395,7 +420,10 @@ elementwise("tanh", 1, 0.4, <void *>tanh_block[float], <void *>tanh_block[double
 # Written so that NaN, for which every comparison is false, passes through.
 
 cdef inline number relu(number x) noexcept nogil:
-    return <number>0 if x < 0 else x
+    if number is int64_t:       # which SSE2 cannot compare
+        return x & (<int64_t>(<uint64_t>x >> 63) - 1)
+    else:
+        return <number>0 if x < 0 else x
 
 cdef void relu_block(const number **x, number *y, npy_intp n) noexcept nogil:
     cdef const number *a = x[0]
@@ -415,8 +443,7 @@ elementwise("relu", 1, 0.2, <void *>relu_block[float], <void *>relu_block[double
 # ---------------------------------------------------------------------------------------------- leaky_relu
 
 cdef inline floating leaky_relu(floating x, floating negative_slope) noexcept nogil:
-    cdef floating scaled = x * negative_slope       # not inside the select: that would stop vectorisation
-    return x if x > 0 else scaled
+    return select(x > 0, x, x * negative_slope)
 
 cdef void leaky_relu_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef const floating *a = x[0]
@@ -508,8 +535,8 @@ elementwise("relu6", 1, 0.2, <void *>relu6_block[float], <void *>relu6_block[dou
 cdef inline floating hard_tanh(floating x, floating min_val, floating max_val) noexcept nogil:
     """NaN comes through from all three, as from np.clip."""
     x = clamp(x, min_val, max_val)
-    x = min_val if min_val != min_val else x
-    return max_val if max_val != max_val else x
+    x = select(min_val != min_val, min_val, x)
+    return select(max_val != max_val, max_val, x)
 
 cdef void hard_tanh_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef const floating *a = x[0]
@@ -625,7 +652,7 @@ cdef inline floating silu_reduce(floating x, floating highest, floating *scale) 
 cdef inline floating silu_finish(floating x, floating t, floating scale, floating highest) noexcept nogil:
     """x sigmoid(z) for exp(-z) = scale exp(t) / S."""
     cdef floating unit = sigmoid_unit(x), y = x / (unit + scale * (<floating>1.0 + expm1_poly(t))) * unit
-    return x if x > highest else y
+    return select(x > highest, x, y)
 
 cdef floating silu(floating x) noexcept nogil:
     cdef floating scale = 0, lowest = silu_lowest(&x), highest = silu_highest(&x), t
@@ -664,7 +691,7 @@ cdef inline floating mish_finish(floating x, floating t, floating scale, floatin
     p = e * ((one if one > e else e) * (<floating>1.0 / unit)) + (p + p)
     scale = scale + scale
     y = (x * p + x * scale) / (p + (scale + (unit + unit)))
-    return x if x > highest else y
+    return select(x > highest, x, y)
 
 cdef floating mish(floating x) noexcept nogil:
     cdef floating scale = 0, lowest = lowest_exponent(&x), highest = mish_highest(&x), t
@@ -702,8 +729,7 @@ cdef inline floating expm1(floating z, floating lowest) noexcept nogil:
     return scale * expm1_poly(t) + (scale - <floating>1.0)
 
 cdef inline floating elu_branch(floating x, floating alpha, floating lowest) noexcept nogil:
-    cdef floating y = alpha * expm1(x, lowest)
-    return x if x >= 0 else y
+    return select(x >= 0, x, alpha * expm1(x, lowest))
 
 cdef floating elu(floating x, floating alpha) noexcept nogil:
     return elu_branch(x, alpha, expm1_lowest(&x))
@@ -720,8 +746,7 @@ elementwise("elu", 2, 0.4, <void *>elu_block[float], <void *>elu_block[double],
             <void *>elu[float], <void *>elu[double])
 
 cdef inline floating selu_branch(floating x, floating lowest) noexcept nogil:
-    cdef floating y = <floating>1.7580993408473766 * expm1(x, lowest), above = <floating>1.0507009873554805 * x
-    return above if x >= 0 else y
+    return select(x >= 0, <floating>1.0507009873554805 * x, <floating>1.7580993408473766 * expm1(x, lowest))
 
 cdef floating selu(floating x) noexcept nogil:
     return selu_branch(x, expm1_lowest(&x))
@@ -744,8 +769,8 @@ cdef inline floating celu_branch(floating x, floating alpha, floating lowest) no
     else:
         top = 709.43
     y = expm1(top if z > top else z, lowest)
-    y = alpha * (<floating>INFINITY if z > top else y)
-    return x if x >= 0 else y
+    y = alpha * select(z > top, <floating>INFINITY, y)
+    return select(x >= 0, x, y)
 
 cdef floating celu(floating x, floating alpha) noexcept nogil:
     return celu_branch(x, alpha, expm1_lowest(&x))
@@ -789,21 +814,21 @@ cdef inline floating softplus_reduce(floating z, floating rest, floating lowest,
     """exp(t) - 1 for E = 2^n exp(t), and the scale. Where z counts for more, E need not be as small as it is; rest is
     what |z| has lost."""
     cdef floating a = -magnitude(clamp(z, lowest, highest))
-    rest = <floating>0.0 if -magnitude(z) < lowest else rest
+    rest = select(-magnitude(z) < lowest, <floating>0.0, rest)
     if floating is float:
-        rest = <float>0.0 if a >= -softplus_small(z) else rest
-        a = z if a >= -softplus_small(z) else a
+        rest = select(a >= -softplus_small(z), <float>0.0, rest)
+        a = select(a >= -softplus_small(z), z, a)
     return expm1_poly(exp_reduce_scaled(a, scale) - rest)
 
 cdef inline floating softplus_finish(floating x, floating z, floating p, floating scale, floating per_beta,
                                      floating least) noexcept nogil:
     cdef floating e = (scale + scale * p) * exp_unit_inverse(x), k, u, v, q, base, high, low
-    cdef floating linear = <floating>0.0 if z <= softplus_small(z) else x
+    cdef floating linear = select(z <= softplus_small(z), <floating>0.0, x)
     if floating is float:
         k = scale * (<float>0.5545492768287659 / exp_unit(x))
         u = k * p + (k - <float>0.44545072317123413)
-        u = u if e > <float>0.33 else e
-        base = <float>0.589599609375 if e > <float>0.33 else <float>0.0
+        u = select(e > <float>0.33, u, e)
+        base = select(e > <float>0.33, <float>0.589599609375, <float>0.0)
         q = <float>0.14659238 + u * (<float>-0.14130913 + u * <float>0.09566057)        # no u^2: it may be subnormal
         q = <float>0.19980821 + u * (<float>-0.16586223 + u * q)
         q = <float>-0.5 + u * (<float>0.33333606 + u * (<float>-0.2500125 + u * q))
@@ -811,9 +836,9 @@ cdef inline floating softplus_finish(floating x, floating z, floating p, floatin
         base = base * per_beta
         high = linear + base
         low = linear - (high - base)
-        low = low if e > <float>0.33 else <float>0.0          # linear may be infinite
+        low = select(e > <float>0.33, low, <float>0.0)          # linear may be infinite
         high = high + (low + u)
-        return high if per_beta - per_beta == 0 else z + per_beta       # for beta = 0, not inf - inf
+        return select(per_beta - per_beta == 0, high, z + per_beta)       # for beta = 0, not inf - inf
     else:
         u = (e + e) / (2.0 + e)
         v = least if least > u else u
@@ -879,15 +904,15 @@ cdef inline floating logit_reduce(floating p, floating *exponent) noexcept nogil
     cdef uint64_t k64
     if floating is float:
         bias = <float>(8388608 + 128)
-        bias = bias + <float>64.0 if p < <float>5.4210109e-20 else bias
-        lifted = lifted if p < <float>5.4210109e-20 else p
+        bias = select(p < <float>5.4210109e-20, bias + <float>64.0, bias)
+        lifted = select(p < <float>5.4210109e-20, lifted, p)
         k32 = (float_bits(lifted) - float_bits(q) + <uint32_t>0x40400000) >> 23         # k + 128, rounded
         exponent[0] = bits_float(k32 | <uint32_t>0x4b000000) - bias
         lifted = lifted * bits_float((<uint32_t>255 - k32) << 23)
     else:
         bias = <double>(4503599627370496 + 1024)
-        bias = bias + 512.0 if p < 7.4583407312002067e-155 else bias
-        lifted = lifted if p < 7.4583407312002067e-155 else p
+        bias = select(p < 7.4583407312002067e-155, bias + 512.0, bias)
+        lifted = select(p < 7.4583407312002067e-155, lifted, p)
         k64 = (double_bits(lifted) - double_bits(q) + <uint64_t>0x4008000000000000) >> 52
         exponent[0] = bits_double(k64 | <uint64_t>0x4330000000000000) - bias
         lifted = lifted * bits_double((<uint64_t>2047 - k64) << 52)
@@ -897,8 +922,8 @@ cdef inline floating logit_reduce(floating p, floating *exponent) noexcept nogil
 cdef inline floating logit_finish(floating p, floating s, floating exponent) noexcept nogil:
     cdef floating inside = p * (<floating>1.0 - p), edge = (p - <floating>0.5) * <floating>INFINITY, y
     y = log_finish(s, exponent)
-    edge = edge if inside == 0 else <floating>NAN
-    return y if inside > 0 else edge
+    edge = select(inside == 0, edge, <floating>NAN)
+    return select(inside > 0, y, edge)
 
 cdef floating logit(floating p) noexcept nogil:
     cdef floating exponent = 0, s = logit_reduce(p, &exponent)

@@ -56,20 +56,15 @@ elementwise("tanh_backward", 2, 0.5, <void *>tanh_backward_block[float], <void *
 # ---------------------------------------------------------------------------------------------- piecewise linear
 
 cdef inline floating passed_between(floating grad, floating x, floating low, floating high) noexcept nogil:
-    """grad where low < x < high, else 0."""
-    grad = grad if x > low else <floating>0.0
-    grad = grad if x < high else <floating>0.0
-    return x if x != x else grad
+    """grad where low < x < high, else 0. One select: of two, and those for NaN, gcc from 13 on makes branches."""
+    return select(x != x, x, select((x > low) & (x < high), grad, <floating>0.0))
 
 cdef void relu_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef const floating *g = x[0]
     cdef const floating *a = x[1]
-    cdef floating grad
     cdef npy_intp i
     for i in range(whole(n, y)):
-        grad = g[i]
-        grad = grad if a[i] > 0 else <floating>0.0
-        y[i] = a[i] if a[i] != a[i] else grad
+        y[i] = select(a[i] != a[i], a[i], select(a[i] > 0, g[i], <floating>0.0))
 
 elementwise("relu_backward", 2, 0.2, <void *>relu_backward_block[float], <void *>relu_backward_block[double],
             NULL, NULL)
@@ -78,13 +73,9 @@ cdef void leaky_relu_backward_block(const floating **x, floating *y, npy_intp n)
     cdef const floating *g = x[0]
     cdef const floating *a = x[1]
     cdef const floating *slope = x[2]
-    cdef floating grad, scaled
     cdef npy_intp i
     for i in range(whole(n, y)):
-        grad = g[i]
-        scaled = grad * slope[i]
-        grad = grad if a[i] > 0 else scaled
-        y[i] = a[i] if a[i] != a[i] else grad
+        y[i] = select(a[i] != a[i], a[i], select(a[i] > 0, g[i], g[i] * slope[i]))
 
 elementwise("leaky_relu_backward", 3, 0.25, <void *>leaky_relu_backward_block[float],
             <void *>leaky_relu_backward_block[double], NULL, NULL)
@@ -110,8 +101,8 @@ cdef void hard_tanh_backward_block(const floating **x, floating *y, npy_intp n) 
         low = min_val[i]
         high = max_val[i]
         grad = passed_between(g[i], a[i], low, high)
-        grad = low if low != low else grad
-        y[i] = high if high != high else grad
+        grad = select(low != low, low, grad)
+        y[i] = select(high != high, high, grad)
 
 elementwise("hard_tanh_backward", 4, 0.3, <void *>hard_tanh_backward_block[float],
             <void *>hard_tanh_backward_block[double], NULL, NULL)
@@ -131,14 +122,11 @@ elementwise("hard_sigmoid_backward", 2, 0.2, <void *>hard_sigmoid_backward_block
 cdef void hard_swish_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef const floating *g = x[0]
     cdef const floating *a = x[1]
-    cdef floating z, grad
+    cdef floating z
     cdef npy_intp i
     for i in range(whole(n, y)):
-        z = a[i]
-        grad = g[i]
-        z = <floating>1.5 if z >= 3 else z          # (1.5 + 1.5) / 3 = 1
-        grad = grad * ((z + <floating>1.5) / <floating>3.0)
-        y[i] = <floating>0.0 if z <= -3 else grad
+        z = select(a[i] >= 3, <floating>1.5, a[i])          # (1.5 + 1.5) / 3 = 1
+        y[i] = select(z <= -3, <floating>0.0, g[i] * ((z + <floating>1.5) / <floating>3.0))
 
 elementwise("hard_swish_backward", 2, 0.25, <void *>hard_swish_backward_block[float],
             <void *>hard_swish_backward_block[double], NULL, NULL)
@@ -175,7 +163,7 @@ elementwise("softsign_backward", 2, 0.25, <void *>softsign_backward_block[float]
 cdef inline floating gated_slope(floating x, floating q, floating scaled_e) noexcept nogil:
     cdef floating unit = exp_unit_inverse(x), e = scaled_e * unit
     cdef floating above = <floating>1.0 + (e + q * e), below = scaled_e * (<floating>1.0 - q + e)
-    return (below if x < 0 else above) / square_of_one_plus(e) * (unit if x < 0 else <floating>1.0)
+    return select(x < 0, below, above) / square_of_one_plus(e) * select(x < 0, unit, <floating>1.0)
 
 cdef void silu_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef floating[BLOCK] e
@@ -226,7 +214,7 @@ elementwise("gelu_tanh_backward", 2, 1.0, <void *>gelu_tanh_backward_block[float
 cdef inline floating gelu_slope(floating x, floating a, floating t, floating scale) noexcept nogil:
     cdef floating q = 0, p = <floating>1.0 + a * normal_tail(a, &q), unit = exp_unit_inverse(x)
     cdef floating below = exp_finish(<floating>-0.5 * t, scale * (p / q - a * <floating>0.39894228040143268)) * unit
-    return below if x < 0 else <floating>1.0 - below
+    return select(x < 0, below, <floating>1.0 - below)
 
 cdef void gelu_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef floating[BLOCK] t
@@ -251,12 +239,12 @@ elementwise("gelu_backward", 2, 1.0, <void *>gelu_backward_block[float], <void *
 cdef inline floating mish_slope(floating x, floating a, floating scaled_e) noexcept nogil:
     cdef floating unit = exp_unit_inverse(x), e = scaled_e * unit, four_a = <floating>4.0 * a
     cdef floating below = e * (<floating>2.0 + e), above = (e + e) * (<floating>1.0 + e), base, rest
-    rest = below if x < 0 else above
-    base = <floating>2.0 if x < 0 else <floating>1.0
+    rest = select(x < 0, below, above)
+    base = select(x < 0, <floating>2.0, <floating>1.0)
     below = scaled_e * ((<floating>4.0 - four_a) + e * ((<floating>6.0 - four_a) + ((e + e) + below)))
     above = <floating>1.0 + e * (<floating>4.0 + e * ((<floating>6.0 + four_a) + e * (<floating>4.0 + four_a)))
-    unit = unit if x < 0 else <floating>1.0
-    return (below if x < 0 else above) / (base * base + rest * ((base + base) + rest)) * unit
+    unit = select(x < 0, unit, <floating>1.0)
+    return select(x < 0, below, above) / (base * base + rest * ((base + base) + rest)) * unit
 
 cdef void mish_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef floating[BLOCK] e
@@ -279,19 +267,18 @@ elementwise("mish_backward", 2, 0.7, <void *>mish_backward_block[float], <void *
 cdef inline floating elu_slope(floating x, floating factor, floating lowest) noexcept nogil:
     """factor exp(x), or factor above 0. A factor that is not tiny takes exp_unit away without a rounding, and so the
     product is rounded into the subnormals once."""
-    cdef floating e = exp_of_negative(<floating>0.0 if x > 0 else x, lowest), unit = exp_unit_inverse(x)
+    cdef floating e = exp_of_negative(select(x > 0, <floating>0.0, x), lowest), unit = exp_unit_inverse(x)
     cdef floating slope = e * (factor * unit), small = factor * (e * unit)
-    return small if magnitude(factor) < <floating>1e-10 else slope
+    return select(magnitude(factor) < <floating>1e-10, small, slope)
 
 cdef void elu_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef const floating *g = x[0]
     cdef const floating *a = x[1]
     cdef const floating *alpha = x[2]
-    cdef floating lowest = lowest_exponent(g), slope
+    cdef floating lowest = lowest_exponent(g)
     cdef npy_intp i
     for i in range(whole(n, y)):
-        slope = elu_slope(a[i], alpha[i], lowest)
-        y[i] = g[i] * (<floating>1.0 if a[i] > 0 else slope)
+        y[i] = g[i] * select(a[i] > 0, <floating>1.0, elu_slope(a[i], alpha[i], lowest))
 
 elementwise("elu_backward", 3, 0.5, <void *>elu_backward_block[float], <void *>elu_backward_block[double],
             NULL, NULL)
@@ -303,7 +290,7 @@ cdef void selu_backward_block(const floating **x, floating *y, npy_intp n) noexc
     cdef npy_intp i
     for i in range(whole(n, y)):
         slope = elu_slope(a[i], <floating>1.7580993408473766, lowest)
-        y[i] = g[i] * (<floating>1.0507009873554805 if a[i] > 0 else slope)
+        y[i] = g[i] * select(a[i] > 0, <floating>1.0507009873554805, slope)
 
 elementwise("selu_backward", 2, 0.5, <void *>selu_backward_block[float], <void *>selu_backward_block[double],
             NULL, NULL)
@@ -315,19 +302,19 @@ cdef inline floating celu_reduce(floating x, floating alpha, floating lowest, fl
                                  floating *scale) noexcept nogil:
     """For exp(-|z|), z = x / alpha."""
     # Multiplied by a power of 2, so that z * alpha and what it lost keep within the range.
-    cdef floating power = exp_unit(x) if magnitude(alpha) < <floating>1e-10 else <floating>0.25
+    cdef floating power = select(magnitude(alpha) < <floating>1e-10, exp_unit(x), <floating>0.25)
     cdef floating scaled = x * power, divisor = alpha * power, z = scaled / divisor, back = z * divisor, rest
     rest = ((scaled - back) - rounded_off(z, divisor, back)) / divisor
-    rest = rest if magnitude(rest) < 1 else <floating>0.0       # not if x or alpha is infinite
-    rest = -rest if z > 0 else rest
+    rest = select(magnitude(rest) < 1, rest, <floating>0.0)     # not if x or alpha is infinite
+    rest = select(z > 0, -rest, rest)
     quotient[0] = z
     return exp_reduce_scaled(-bounded_magnitude(z, -lowest), scale) + rest
 
 cdef inline floating celu_slope(floating x, floating z, floating t, floating scale) noexcept nogil:
     cdef floating unit = exp_unit(x), e = exp_finish(t, scale), grown = unit / e
     e = e * exp_unit_inverse(x)
-    e = grown if z > 0 else e
-    return <floating>1.0 if x > 0 else e
+    e = select(z > 0, grown, e)
+    return select(x > 0, <floating>1.0, e)
 
 cdef void celu_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef floating[BLOCK] z
@@ -354,7 +341,7 @@ cdef inline floating softplus_slope_reduce(floating x, floating beta, floating l
                                            floating *scale) noexcept nogil:
     """sigmoid_reduce(x beta) with what the product lost."""
     cdef floating z = x * beta, rest = rounded_off(x, beta, z)
-    rest = rest if magnitude(rest) < 1 else <floating>0.0       # not if the product is clamped
+    rest = select(magnitude(rest) < 1, rest, <floating>0.0)     # not if the product is clamped
     return sigmoid_reduce(z, low, high, scale) - rest
 
 cdef void softplus_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
@@ -395,12 +382,11 @@ elementwise("log_sigmoid_backward", 2, 0.5, <void *>log_sigmoid_backward_block[f
 cdef void logit_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef const floating *g = x[0]
     cdef const floating *a = x[1]
-    cdef floating p, slope
+    cdef floating p
     cdef npy_intp i
     for i in range(whole(n, y)):
         p = a[i] * (<floating>1.0 - a[i])
-        slope = <floating>1.0 / magnitude(p)
-        y[i] = g[i] * (slope if p >= 0 else <floating>NAN)
+        y[i] = g[i] * select(p >= 0, <floating>1.0 / magnitude(p), <floating>NAN)
 
 elementwise("logit_backward", 2, 0.25, <void *>logit_backward_block[float], <void *>logit_backward_block[double],
             NULL, NULL)

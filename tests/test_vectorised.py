@@ -1,11 +1,14 @@
 """The compiler vectorises every loop of the block kernels: by its own report, for the flags that setup.py uses."""
 
+import os
 import re
 import runpy
+import shlex
 import shutil
 import subprocess
 import sys
 import sysconfig
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +16,10 @@ from conftest import PACKAGE
 
 CHECKOUT = PACKAGE.parent
 SOURCES = [PACKAGE / name for name in ("_formulas.pxi", "_gradients.pxi")]
+# CC, which may be a cross compiler, or the two whose reports are read here.
+COMPILERS = [os.environ["CC"]] if "CC" in os.environ else ["gcc", "clang"]
+KERNEL_SETS = {"baseline": 16, "x86_64_v3": 32, "x86_64_v4": 64}  # and the bytes of a vector
+SIZES = {"float": 4, "double": 8, "int": 4, "char": 1}
 
 # A loop that cannot be vectorised, lest the test believe a report that says yes to everything.
 COUNTER_EXAMPLE = """
@@ -24,100 +31,111 @@ cdef void libm_block(const double *x, double *y, npy_intp n) noexcept nogil:
 """
 
 
+def size_of(name):
+    """Bytes of float, double, or an integer of stdint.h."""
+    return {"float": 4, "double": 8}.get(name) or int(re.search(r"\d+", name)[0]) // 8
+
+
 def fused_types(text):
-    """Name of a fused type -> how many types it stands for."""
+    """Name of a fused type -> the sizes of the types that it stands for."""
     declared = re.findall(r"^ctypedef fused (\w+):.*\n((?:    \w+\n)+)", text, re.M)
-    return {"floating": 2} | {name: len(members.split()) for name, members in declared}
+    return {"floating": [4, 8]} | {name: list(map(size_of, members.split())) for name, members in declared}
 
 
 def loops_of_block_kernels(text):
-    """(line, function, how many specialisations) of every loop over a block's elements."""
+    """(line, function, sizes of the specialisations' elements) of every loop over a block's elements."""
     fused, found = fused_types(text), []
     for number, line in enumerate(text.splitlines(), 1):
         if definition := re.match(r"cdef .*?(\w+)\(", line):
             kernel = definition[1] if definition[1].endswith("_block") else None
-            copies = next((count for name, count in fused.items() if re.search(rf"\b{name} \*", line)), 1)
+            sizes = next((sizes for name, sizes in fused.items() if re.search(rf"\b{name} \*", line)), [8])
         elif re.match(r" +for \w+ in range\(whole\(n, y\)\):", line) and kernel:
-            found.append((number, kernel, copies))
+            found.append((number, kernel, sizes))
     return found
 
 
-@pytest.fixture(scope="module", params=["baseline", "x86_64_v3", "x86_64_v4"])
-def report(request, tmp_path_factory):
-    """(file, line) -> bytes of the vectors of each loop that gcc vectorised there."""
+@pytest.fixture(scope="module")
+def kernels(tmp_path_factory):
+    """A kernel set without driver and rows, as Cython and as C: only the block kernels stay, none of them inlined."""
     if not (CHECKOUT / "setup.py").exists() or not SOURCES[0].exists():
         pytest.skip("about the source tree")
     pytest.importorskip("Cython")
-    compiler = shutil.which("gcc")
-    if compiler is None or "clang" in subprocess.run([compiler, "--version"], capture_output=True, text=True).stdout:
-        pytest.skip("needs gcc, whose report it reads")
-    folder = tmp_path_factory.mktemp("vectorised")
-    setup = runpy.run_path(str(CHECKOUT / "setup.py"), run_name="setup")
-    kernel_set = request.param
-    if setup["X86_64"] == (kernel_set == "baseline"):
-        pytest.skip("x86-64 has the other two, all else this one")
-
-    # A kernel set without driver and rows: only the block kernels stay, none of them inlined somewhere.
-    directives = (PACKAGE / f"_kernels_{kernel_set}.pyx").read_text().splitlines()[0]
+    pyx = tmp_path_factory.mktemp("vectorised") / "kernels.pyx"
+    directives = (PACKAGE / "_kernels_baseline.pyx").read_text().splitlines()[0]
     head, _ = (PACKAGE / "_kernels.pxi").read_text().split('include "_driver.pxi"')
-    pyx, c, listing = folder / "kernels.pyx", folder / "kernels.c", folder / "report.txt"
-    kernels = {kernel for source in SOURCES for _, kernel, _ in loops_of_block_kernels(source.read_text())}
+    names = {kernel for source in SOURCES for _, kernel, _ in loops_of_block_kernels(source.read_text())}
     # Those that only the rows use need a user here, or they would not be compiled.
-    used = [f"<void *>{kernel}[float], <void *>{kernel}[double]" for kernel in sorted(kernels)]
+    used = [f"<void *>{kernel}[float], <void *>{kernel}[double]" for kernel in sorted(names)]
     used.append("NULL, <void *>libm_block")
     users = "".join(f"elementwise('user', 1, 1.0, {both}, NULL, NULL)\n" for both in used)
     pyx.write_text(f"{directives}\n{head}{COUNTER_EXAMPLE}{users}")
-    cython = [
-        sys.executable,
-        "-m",
-        "cython",
-        "--line-directives",
-        "-I",
-        str(PACKAGE),
-        "-I",
-        str(CHECKOUT),
-        str(pyx),
-        "-o",
-        str(c),
-    ]
+    cython = [sys.executable, "-m", "cython", "--line-directives", "-I", PACKAGE, "-I", CHECKOUT, pyx]
     subprocess.run(cython, check=True, capture_output=True, cwd=CHECKOUT)
+    return pyx
 
-    def known(group):
-        command = [compiler, *group, "-E", "-x", "c", "/dev/null"]
-        return group if subprocess.run(command, capture_output=True).returncode == 0 else []
 
+@pytest.fixture(scope="module", params=KERNEL_SETS)
+def kernel_set(request):
+    return request.param
+
+
+@pytest.fixture(scope="module", params=COMPILERS)
+def report(request, kernels, kernel_set):
+    """(file, line) -> of each loop that the compiler vectorised there, in falling order, how many elements of 1 byte
+    a vector holds (gcc), or how many elements of its type (clang); and which of these."""
+    compiler = shlex.split(request.param)
+    if shutil.which(compiler[0]) is None:
+        pytest.skip(f"no {compiler[0]} here")
+
+    def said(*arguments):
+        done = subprocess.run([*compiler, *arguments], capture_output=True, text=True, cwd=CHECKOUT)
+        return (done.stdout + done.stderr) if done.returncode == 0 else None
+
+    macros = said("-dM", "-E", "-x", "c", "/dev/null") or ""
+    if "__GNUC__" not in macros:
+        pytest.skip(f"{compiler[0]} is neither gcc nor clang, whose reports are read here")
+    clang = "__clang__" in macros
+    setup = runpy.run_path(str(CHECKOUT / "setup.py"), run_name="setup")
     march = setup["MARCH"]["unix"].get(kernel_set)
-    if march and not known([march]):
+    if march and (said(march, "-E", "-x", "c", "/dev/null") is None or "__x86_64__" not in macros):
         pytest.skip(f"this compiler does not know {march}")
     flags = [march] if march else []
     for group in [*setup["FLAGS"]["unix"], *setup["MORE_FLAGS"][kernel_set]]:  # without those of other compilers
-        flags += known(group)
+        flags += group if said("-Werror", *group, "-c", "-x", "c", "/dev/null", "-o", "/dev/null") is not None else []
     flags += [f"-D{name}={value}" for name, value in setup["extension"](f"fastsig._kernels_{kernel_set}").define_macros]
     includes = ["-I", sysconfig.get_paths()["include"], "-I", np.get_include()]
-    gcc = [compiler, "-c", str(c), "-o", str(folder / "kernels.o"), "-fPIC", *flags, *includes]
-    subprocess.run([*gcc, f"-fopt-info-vec-optimized={listing}"], check=True, capture_output=True, cwd=CHECKOUT)
-
+    c, o, record = (str(kernels.with_suffix(suffix)) for suffix in (".c", ".o", ".txt"))
+    remarks = [f"-fopt-info-vec-optimized={record}"]
+    form = r"^(?P<path>.*?):(?P<line>\d+):\d+: optimized: +loop vectorized using (?P<size>\d+) byte"
+    if clang:
+        remarks = ["-fsave-optimization-record", f"-foptimization-record-file={record}"]
+        form = r"^--- !Passed\n.*\nName: +Vectorized\nDebugLoc: +{ File: '?(?P<path>[^,']*)'?,\s+Line: (?P<line>\d+)"
+        form += r"(?s:(?!\n---).)*?\bVectorizationFactor: '(?P<size>\d+)"
+    assert said(*flags, *remarks, "-fPIC", *includes, "-c", c, "-o", o) is not None
     vectorised = {}
-    for path, line, size in re.findall(
-        r"^(.*?):(\d+):\d+: optimized: +loop vectorized using (\d+) byte", listing.read_text(), re.M
-    ):
-        vectorised.setdefault((path.rpartition("/")[2], int(line)), []).append(int(size))
-    return pyx, vectorised, {"x86_64_v3": 32, "x86_64_v4": 64}.get(kernel_set, 8)
+    for loop in re.finditer(form, Path(record).read_text(), re.M):
+        place = loop["path"].rpartition("/")[2], int(loop["line"])
+        vectorised.setdefault(place, []).append(int(loop["size"]))
+    return {place: sorted(sizes, reverse=True) for place, sizes in vectorised.items()}, clang
 
 
 @pytest.mark.skipif(not SOURCES[0].exists(), reason="about the source tree")
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
-def test_every_loop_is_vectorised(report, source):
-    _, vectorised, full = report
+def test_every_loop_is_vectorised(report, kernel_set, source):
+    vectorised, counts_elements = report
+    width = min(KERNEL_SETS[kernel_set], 32 if counts_elements else 64)  # clang prefers such also where 64 are there
     loops = loops_of_block_kernels(source.read_text())
     assert len(loops) >= len(re.findall(r"^elementwise\(", source.read_text(), re.M))
-    for line, kernel, copies in loops:
+    scalar = []
+    for line, kernel, sizes in loops:
         # What is left over gets another, narrower loop, which is listed too.
-        widths = [width for width in vectorised.get((source.name, line), []) if width >= full]
-        assert len(widths) >= copies, f"{kernel}, line {line}: {len(widths)} of {copies} specialisations are vectorised"
+        full = [width // (size if counts_elements else 1) for size in sorted(sizes)]
+        found = vectorised.get((source.name, line), [])
+        if len(found) < len(full) or any(map(int.__lt__, found, full)):
+            scalar.append(f"{kernel}, line {line}: {found} where {full} make whole vectors")
+    assert not scalar
 
 
-def test_a_call_is_not_vectorised(report):
-    pyx, vectorised, _ = report
-    (line,) = (number for number, text in enumerate(pyx.read_text().splitlines(), 1) if text.endswith("# libm"))
-    assert (pyx.name, line) not in vectorised
+def test_a_call_is_not_vectorised(report, kernels):
+    (line,) = (number for number, text in enumerate(kernels.read_text().splitlines(), 1) if text.endswith("# libm"))
+    assert (kernels.name, line) not in report[0]
