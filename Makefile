@@ -5,7 +5,7 @@ TAG = $(shell $(PYTHON) -c "import sys; print('cp%d%d' % sys.version_info[:2])")
 WHEELS = .venv-wheels-$(TAG)
 PIP = bin/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-integrations matrix exhaustive bench docs lint generate sanitize fuzz bench-compare instructions sdist wheel test-wheel clean
+.PHONY: demo test test-integrations matrix aarch64 exhaustive bench docs lint generate sanitize fuzz bench-compare instructions sdist wheel test-wheel clean
 
 demo: .venv/.installed
 	.venv/bin/python examples/logistic_regression.py
@@ -20,6 +20,10 @@ test-integrations: .venv/.installed .venv-integrations/.installed
 # Other Pythons, NumPys and compilers, those that are here: an hour; `make matrix ARGS="-s clang oldest"` is some of it.
 matrix: .venv-nox/.installed
 	PATH="$$PATH:$(subst $() ,:,$(wildcard $(HOME)/.pyenv/versions/*/bin))" .venv-nox/bin/nox $(ARGS)
+
+# 64-bit ARM, cross-built and emulated, with gcc and clang: hours. Needs root, and packages of Debian that it names.
+aarch64:
+	$(PYTHON) tests/aarch64/run.py $(ARGS)
 
 # Every float32 there is, through every elementwise function: some minutes each.
 exhaustive: .venv/.installed

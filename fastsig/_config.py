@@ -1,6 +1,7 @@
 """What fastsig runs on, and with how many threads."""
 
 import contextlib
+import importlib
 import math
 import operator
 import os
@@ -147,14 +148,16 @@ def get_config():
     Returns
     -------
     dict
-        fastsig, numpy: versions. kernels: the kernel set in use. skipped: why a better one is not. openmp: whether
-        large calls can use threads. threads: how many. late: whether another package loaded libgomp before fastsig
-        could shorten the time that its idle threads spin for.
+        fastsig, numpy: versions. kernels: the kernel set in use. vectors: what the baseline is, if that is in use,
+        such as SSE2 or NEON. skipped: why a better set is not. openmp: whether large calls can use threads. threads:
+        how many. late: whether another package loaded libgomp before fastsig could shorten the time that its idle
+        threads spin for.
     """
     return {
         "fastsig": VERSION,
         "numpy": np.__version__,
         "kernels": _backend.name,
+        "vectors": importlib.import_module("._cpu", __package__).vectors() if _backend.name == "baseline" else None,
         "skipped": list(_backend.skipped),
         "openmp": bool(_backend.threads and _backend.threads.has_openmp()),
         "threads": get_num_threads(),
@@ -166,7 +169,8 @@ def show_config():
     """Print what fastsig runs on: version, kernel set, threads."""
     config = get_config()
     print(f"fastsig  {config['fastsig']} with NumPy {config['numpy']}")
-    print(f"kernels  {config['kernels']}" + "".join(f" ({why})" for why in config["skipped"]))
+    vectors = f" ({config['vectors']})" if config["vectors"] else ""
+    print(f"kernels  {config['kernels']}{vectors}" + "".join(f" ({why})" for why in config["skipped"]))
     print(f"threads  {config['threads']}" + ("" if config["openmp"] else " (no OpenMP)"))
     if config["late"]:
         print("         another package loaded libgomp first; idle threads spin for longer than fastsig would let them")

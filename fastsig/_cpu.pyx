@@ -33,9 +33,37 @@ cdef extern from *:
     static int has_v3(void) { return 0; }
     static int has_v4(void) { return 0; }
     #endif
+
+    #if defined(__AVX512F__)
+    #define VECTORS "AVX-512"
+    #elif defined(__AVX2__)
+    #define VECTORS "AVX2"
+    #elif defined(__AVX__)
+    #define VECTORS "AVX"
+    #elif defined(__SSE2__) || defined(_M_X64)
+    #define VECTORS "SSE2"
+    #elif defined(__ARM_FEATURE_SVE)
+    #define VECTORS "SVE"
+    #elif defined(__ARM_NEON) || defined(_M_ARM64)
+    #define VECTORS "NEON"
+    #elif defined(__VSX__)
+    #define VECTORS "VSX"
+    #elif defined(__VEC__)
+    #define VECTORS "vectors of z/Architecture"
+    #elif defined(__riscv_vector)
+    #define VECTORS "RVV"
+    #else
+    #define VECTORS "no vectors"
+    #endif
     """
+    const char *VECTORS
     int has_v3() noexcept nogil
     int has_v4() noexcept nogil
+
+
+def vectors():
+    """What the compiler meant by the baseline."""
+    return VECTORS.decode()
 
 
 def supported():

@@ -23,19 +23,44 @@ cdef extern from *:
     static inline uint64_t double_bits(double x) { uint64_t u; memcpy(&u, &x, sizeof u); return u; }
     static inline double bits_double(uint64_t u) { double x; memcpy(&x, &u, sizeof x); return x; }
 
-    /* a * b + c, rounded once, where a formula counts on it. Without FMA: the product of floats is exact in double. */
-    #if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+    #if defined(__FMA__) || defined(__ARM_FEATURE_FMA) || (defined(__FP_FAST_FMAF) && defined(__FP_FAST_FMA)) \
+        || (defined(_MSC_VER) && (defined(__AVX2__) || defined(_M_ARM64)))
     #define HAS_FMA 1
-    static inline float fused_float(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
-    static inline double rounded_off_double(double a, double b, double ab) { return __builtin_fma(a, b, -ab); }
+    #if defined(__GNUC__) || defined(__clang__)
+    #define fmaf __builtin_fmaf
+    #define fma __builtin_fma
+    #else
+    #include <math.h>
+    #endif
     #else
     #define HAS_FMA 0
+    #endif
+
+    /* a * b + c, rounded once, where a formula counts on it. Without FMA: the product of floats is exact in double. */
+    #if HAS_FMA
+    static inline float fused_float(float a, float b, float c) { return fmaf(a, b, c); }
+    static inline double rounded_off_double(double a, double b, double ab) { return fma(a, b, -ab); }
+    #else
     static inline float fused_float(float a, float b, float c) { return (float)((double)a * b + c); }
     static inline double rounded_off_double(double a, double b, double ab) {            /* Dekker's, halved by masks */
         uint64_t mask = 0xfffffffff8000000u;
         double p = bits_double(double_bits(a) & mask), q = bits_double(double_bits(b) & mask);
         return ((p * q - ab) + (p * (b - q) + (a - p) * q)) + (a - p) * (b - q);
     }
+    #endif
+
+    /* a * b + c, and a * b, where the compiler might fuse another product with the sum: as it would not do everywhere,
+       bits would depend on where a number lies. test_sums.py finds such sums. */
+    #if HAS_FMA
+    static inline float multiply_add_float(float a, float b, float c) { return fmaf(a, b, c); }
+    static inline double multiply_add_double(double a, double b, double c) { return fma(a, b, c); }
+    static inline float rounded_product_float(float a, float b) { return fmaf(a, b, 0.0f); }
+    static inline double rounded_product_double(double a, double b) { return fma(a, b, 0.0); }
+    #else
+    static inline float multiply_add_float(float a, float b, float c) { return a * b + c; }
+    static inline double multiply_add_double(double a, double b, double c) { return a * b + c; }
+    static inline float rounded_product_float(float a, float b) { return a * b; }
+    static inline double rounded_product_double(double a, double b) { return a * b; }
     #endif
 
     /* yes ? a : b of numbers that are there. clang would make a branch of it, load or compute each only where it is
@@ -60,14 +85,14 @@ cdef extern from *:
     static inline double hidden_double(double x) { volatile double v = x; return v; }
 
     /* x / 6, rounded once: a product and its remainder take a third of a division's time. */
-    #if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+    #if HAS_FMA
     static inline float sixth_float(float x) {
         float y = x * (1.0f / 6.0f);
-        return __builtin_fmaf(__builtin_fmaf(-6.0f, y, x), 1.0f / 6.0f, y);
+        return fmaf(fmaf(-6.0f, y, x), 1.0f / 6.0f, y);
     }
     static inline double sixth_double(double x) {
         double y = x * (1.0 / 6.0);
-        return __builtin_fma(__builtin_fma(-6.0, y, x), 1.0 / 6.0, y);
+        return fma(fma(-6.0, y, x), 1.0 / 6.0, y);
     }
     #else
     static inline float sixth_float(float x) { return x / 6.0f; }
@@ -85,6 +110,10 @@ cdef extern from *:
         pass
     const bint HAS_FMA
     float fused_float(float a, float b, float c) noexcept nogil
+    float multiply_add_float(float a, float b, float c) noexcept nogil
+    double multiply_add_double(double a, double b, double c) noexcept nogil
+    float rounded_product_float(float a, float b) noexcept nogil
+    double rounded_product_double(double a, double b) noexcept nogil
     double rounded_off_double(double a, double b, double ab) noexcept nogil
     float sixth_float(float) noexcept nogil
     double sixth_double(double) noexcept nogil
@@ -174,6 +203,20 @@ cdef inline floating bounded_magnitude(floating x, floating bound) noexcept nogi
     cdef floating a = magnitude(x)
     return bound if bound < a else a
 
+cdef inline floating multiply_add(floating a, floating b, floating c) noexcept nogil:
+    """a * b + c, and of a sum with two products the one to fuse."""
+    if floating is float:
+        return multiply_add_float(a, b, c)
+    else:
+        return multiply_add_double(a, b, c)
+
+cdef inline floating rounded_product(floating a, floating b) noexcept nogil:
+    """a * b, and nothing that a sum could fuse."""
+    if floating is float:
+        return rounded_product_float(a, b)
+    else:
+        return rounded_product_double(a, b)
+
 cdef inline floating rounded_off(floating a, floating b, floating ab) noexcept nogil:
     """a * b - ab for ab = a * b: what the product lost."""
     if floating is float:
@@ -199,11 +242,11 @@ cdef inline floating exp_reduce(floating z, int shift, floating *scale) noexcept
     cdef floating n
     if floating is float:
         n = nearest(z, <float>1.44269504, shift, scale)
-        z = z - n * <float>0.693359375                      # ln2 in two parts: n times the first is exact
+        z = multiply_add(n, <float>-0.693359375, z)         # ln2 in two parts: n times the first is exact
         return z + n * <float>2.12194440e-4
     else:
         n = nearest(z, <double>1.4426950408889634074, shift, scale)
-        z = z - n * 6.93147180369123816490e-01
+        z = multiply_add(n, <double>-6.93147180369123816490e-01, z)
         return z - n * 1.90821492927058770002e-10
 
 cdef inline floating exp_reduce_rounded(floating z, int shift, floating *scale) noexcept nogil:
@@ -233,7 +276,7 @@ cdef inline floating expm1_poly(floating t) noexcept nogil:
         c = c + t2 * d
         c = c + t4 * e
         a = a + t4 * c
-    return t2 * a + t
+    return multiply_add(t2, a, t)
 
 # exp(z) times exp_unit, 2^64 (2^512), which does not underflow for any z whose exponential is not 0. What is
 # computed from it is divided by exp_unit in its last step, and so rounds into the subnormals, once.
@@ -262,7 +305,7 @@ cdef inline floating exp_reduce_scaled(floating z, floating *scale) noexcept nog
 
 cdef inline floating exp_finish(floating t, floating scale) noexcept nogil:
     """Also of a multiple of exp: a factor of its scale costs no rounding."""
-    return scale + scale * expm1_poly(t)
+    return multiply_add(scale, expm1_poly(t), scale)
 
 cdef inline floating log1p_ratio(floating s, floating v) noexcept nogil:
     """log1p(e) for s = 2e / (2 + e), |s| <= 2/3, v = s^2: the odd series of 2 atanh(s/2), minimax."""
@@ -396,7 +439,7 @@ cdef inline floating tanh_finish(floating x, floating u, floating scale) noexcep
         c = 0.33333333333333104 + z * -0.02222222222133947
         d = 0.0021164019982286442 + z * -0.0002116330410696762
         c = 1.0 + (z * (c + v * (d + v * 2.1175497336984434e-05)) - u)
-        d = (scale + scale) * u - (1.0 - scale) * c
+        d = multiply_add(scale - 1.0, c, (scale + scale) * u)
         d = d / (d + (c + c))
         return bits_double(double_bits(d) | (double_bits(x) & <uint64_t>0x8000000000000000))
 
@@ -688,9 +731,9 @@ cdef inline floating mish_finish(floating x, floating t, floating scale, floatin
                                  floating highest) noexcept nogil:
     """`one` is hidden; beside 2, an E of one unit does not count."""
     cdef floating unit = exp_unit(x), p = scale * expm1_poly(t), e = scale + p, y
-    p = e * ((one if one > e else e) * (<floating>1.0 / unit)) + (p + p)
+    p = multiply_add(e, (one if one > e else e) * (<floating>1.0 / unit), p + p)
     scale = scale + scale
-    y = (x * p + x * scale) / (p + (scale + (unit + unit)))
+    y = multiply_add(x, p, x * scale) / (p + (scale + (unit + unit)))
     return select(x > highest, x, y)
 
 cdef floating mish(floating x) noexcept nogil:
@@ -832,10 +875,9 @@ cdef inline floating softplus_finish(floating x, floating z, floating p, floatin
         q = <float>0.14659238 + u * (<float>-0.14130913 + u * <float>0.09566057)        # no u^2: it may be subnormal
         q = <float>0.19980821 + u * (<float>-0.16586223 + u * q)
         q = <float>-0.5 + u * (<float>0.33333606 + u * (<float>-0.2500125 + u * q))
-        u = (u * (u * q) + u) * per_beta
-        base = base * per_beta
-        high = linear + base
-        low = linear - (high - base)
+        u = multiply_add(u, u * q, u) * per_beta
+        high = multiply_add(base, per_beta, linear)
+        low = linear - multiply_add(-base, per_beta, high)
         low = select(e > <float>0.33, low, <float>0.0)          # linear may be infinite
         high = high + (low + u)
         return select(per_beta - per_beta == 0, high, z + per_beta)       # for beta = 0, not inf - inf
@@ -845,7 +887,8 @@ cdef inline floating softplus_finish(floating x, floating z, floating p, floatin
         return linear + log1p_ratio(u, v * v) * per_beta
 
 cdef floating softplus(floating x, floating beta) noexcept nogil:
-    cdef floating scale = 0, z = x * beta, rest = rounded_off(magnitude(x), magnitude(beta), magnitude(z))
+    cdef floating scale = 0, z = rounded_product(x, beta)
+    cdef floating rest = rounded_off(magnitude(x), magnitude(beta), magnitude(z))
     cdef floating p = softplus_reduce(z, rest, lowest_exponent(&x), softplus_highest(&x), &scale)
     return softplus_finish(x, z, p, scale, <floating>1.0 / beta, softplus_least(&x))
 
@@ -863,11 +906,12 @@ cdef void softplus_block(const floating **x, floating *y, npy_intp n) noexcept n
             y[i] = softplus_finish(a[i], a[i], p[i], scale[i], <floating>1.0, least)
     else:
         for i in range(whole(n, y)):
-            z = a[i] * beta[i]
+            z = rounded_product(a[i], beta[i])
             p[i] = rounded_off(magnitude(a[i]), magnitude(beta[i]), magnitude(z))
             p[i] = softplus_reduce(z, p[i], lowest, highest, &scale[i])
         for i in range(whole(n, y)):
-            y[i] = softplus_finish(a[i], a[i] * beta[i], p[i], scale[i], <floating>1.0 / beta[i], least)
+            z = rounded_product(a[i], beta[i])
+            y[i] = softplus_finish(a[i], z, p[i], scale[i], <floating>1.0 / beta[i], least)
 
 elementwise("softplus", 2, 0.8, <void *>softplus_block[float], <void *>softplus_block[double],
             <void *>softplus[float], <void *>softplus[double])
@@ -963,7 +1007,7 @@ cdef inline floating density_reduce(floating a, floating *scale) noexcept nogil:
     else:
         n = nearest(square, -0.72134752044448170368, 512, scale)
         rest = n * 3.81642985854515540004e-10 + rounded_off(a, a, square)
-        return (square + n * 1.38629436073824763298) + rest
+        return multiply_add(n, <double>1.38629436073824763298, square) + rest
 
 cdef inline floating density_finish(floating t, floating scale) noexcept nogil:
     """scale exp(-t/2). In float32 with FMA of a degree less than exp_finish: 0.9 ULP, not gelu's largest error."""
@@ -1048,7 +1092,7 @@ cdef inline floating gelu_tanh_argument(floating x, floating *lost) noexcept nog
     else:
         one, one_rest = 1.5957691216057308, -9.96930880911092e-17
         three, three_rest = 0.07135481627260025, -4.1218577217431825e-18
-    cubic = three * square
+    cubic = rounded_product(three, square)
     slope = one + cubic
     part = slope - one
     rest = (one - (slope - part)) + (cubic - part) + rounded_off(three, square, cubic)

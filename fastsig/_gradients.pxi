@@ -162,7 +162,7 @@ elementwise("softsign_backward", 2, 0.25, <void *>softsign_backward_block[float]
 
 cdef inline floating gated_slope(floating x, floating q, floating scaled_e) noexcept nogil:
     cdef floating unit = exp_unit_inverse(x), e = scaled_e * unit
-    cdef floating above = <floating>1.0 + (e + q * e), below = scaled_e * (<floating>1.0 - q + e)
+    cdef floating above = <floating>1.0 + multiply_add(q, e, e), below = scaled_e * (<floating>1.0 - q + e)
     return select(x < 0, below, above) / square_of_one_plus(e) * select(x < 0, unit, <floating>1.0)
 
 cdef void silu_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
@@ -188,7 +188,7 @@ cdef inline floating gelu_tanh_backward_lowest(const floating *_) noexcept nogil
 
 cdef inline floating gelu_tanh_factor(floating a) noexcept nogil:
     """a z'"""
-    return a * (<floating>1.5957691216057308 + a * a * <floating>0.21406444881780074)
+    return rounded_product(a, <floating>1.5957691216057308 + a * a * <floating>0.21406444881780074)
 
 cdef void gelu_tanh_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef floating[BLOCK] t
@@ -238,13 +238,14 @@ elementwise("gelu_backward", 2, 1.0, <void *>gelu_backward_block[float], <void *
 
 cdef inline floating mish_slope(floating x, floating a, floating scaled_e) noexcept nogil:
     cdef floating unit = exp_unit_inverse(x), e = scaled_e * unit, four_a = <floating>4.0 * a
-    cdef floating below = e * (<floating>2.0 + e), above = (e + e) * (<floating>1.0 + e), base, rest
+    cdef floating below = rounded_product(e, <floating>2.0 + e), above = rounded_product(e + e, <floating>1.0 + e)
+    cdef floating base, rest
     rest = select(x < 0, below, above)
     base = select(x < 0, <floating>2.0, <floating>1.0)
     below = scaled_e * ((<floating>4.0 - four_a) + e * ((<floating>6.0 - four_a) + ((e + e) + below)))
     above = <floating>1.0 + e * (<floating>4.0 + e * ((<floating>6.0 + four_a) + e * (<floating>4.0 + four_a)))
     unit = select(x < 0, unit, <floating>1.0)
-    return select(x < 0, below, above) / (base * base + rest * ((base + base) + rest)) * unit
+    return select(x < 0, below, above) / multiply_add(rest, (base + base) + rest, base * base) * unit
 
 cdef void mish_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef floating[BLOCK] e
@@ -303,7 +304,7 @@ cdef inline floating celu_reduce(floating x, floating alpha, floating lowest, fl
     """For exp(-|z|), z = x / alpha."""
     # Multiplied by a power of 2, so that z * alpha and what it lost keep within the range.
     cdef floating power = select(magnitude(alpha) < <floating>1e-10, exp_unit(x), <floating>0.25)
-    cdef floating scaled = x * power, divisor = alpha * power, z = scaled / divisor, back = z * divisor, rest
+    cdef floating scaled = x * power, divisor = alpha * power, z = scaled / divisor, back = rounded_product(z, divisor), rest
     rest = ((scaled - back) - rounded_off(z, divisor, back)) / divisor
     rest = select(magnitude(rest) < 1, rest, <floating>0.0)     # not if x or alpha is infinite
     rest = select(z > 0, -rest, rest)

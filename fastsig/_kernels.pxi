@@ -68,28 +68,31 @@ cdef const void *full_block(floating value) except NULL:
     return block
 
 
-cdef Loop new_loop(Kernel kernel, bint is_double, defaults=()):
-    """All inputs come with a call, save for the last ones: those that have a value in `defaults`."""
-    cdef Loop loop
-    cdef int k
-    loop.nin, loop.operands = kernel.nin, kernel.nin - len(defaults)
-    loop.cost, loop.kernel, loop.load, loop.store, loop.load_all = 0, NULL, NULL, NULL, False
-    for k in range(loop.operands, loop.nin):
-        value = defaults[k - loop.operands]
-        loop.defaults[k] = full_block(<double>value) if is_double else full_block(<float>value)
-    return loop
-
-
 cdef double rounded(double value, str char) except *:
     """A default value as NumPy would round it to x's dtype, had it come with the call."""
     return bfloat16_to_float(float_to_bfloat16(<float>value)) if char == "E" else np.dtype(char).type(value)
+
+
+cdef Loop new_loop(Kernel kernel, str char, defaults=()):
+    """All inputs come with a call, save for the last ones: those that have a value in `defaults`."""
+    cdef Loop loop
+    cdef double value
+    cdef int k
+    loop.nin, loop.operands = kernel.nin, kernel.nin - len(defaults)
+    loop.cost, loop.kernel, loop.load, loop.store, loop.load_all = 0, NULL, NULL, NULL, False
+    for k in range(MAX_IN):
+        loop.defaults[k] = NULL
+    for k in range(loop.operands, loop.nin):
+        value = rounded(defaults[k - loop.operands], char)
+        loop.defaults[k] = full_block(value) if char == "d" else full_block(<float>value)
+    return loop
 
 
 cdef add_floats(Loops loops, Kernel kernel, defaults=()):
     cdef Loop loop
     cdef size_t driver
     for char in "dfeE" if kernel.nin == len(defaults) + 1 else "Eefd":
-        loop = new_loop(kernel, char == "d", [rounded(value, char) for value in defaults])
+        loop = new_loop(kernel, char, defaults)
         loop.kernel = <BlockKernel>(kernel.f64 if char == "d" else kernel.f32)
         loop.cost = kernel.cost * {"f": 1, "d": 2, "E": 1.5, "e": 3}[char]
         loop.load_all = char in "eE"
@@ -117,7 +120,7 @@ cdef elementwise_ufunc(str name, str ufunc_name, str doc, tuple defaults):
     """
     cdef Kernel kernel = kernels[name]
     cdef Loops loops = Loops()
-    cdef Loop loop = new_loop(kernel, True, defaults)
+    cdef Loop loop = new_loop(kernel, "d", defaults)
     cdef size_t load, driver
     loop.cost = 2 * kernel.cost
     if loop.operands == 1:  # with one input every dtype is an exact match, and NumPy finds the first rows soonest

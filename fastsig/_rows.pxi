@@ -1041,8 +1041,7 @@ cdef inline const floating *tail_of(const floating *x, npy_intp n, npy_intp whol
     return block + (LANES - (n - whole))
 
 cdef floating gradient_total(const floating *grad, const floating *y, npy_intp n, bint logarithm) noexcept nogil:
-    """What up to a block of a row adds to its sum; see tail_of(). Each product is of numbers straight from memory and
-    added at once, so that all ways fuse the two, or none."""
+    """What up to a block of a row adds to its sum; see tail_of()."""
     cdef floating[LANES] lanes
     cdef floating[2 * LANES] last_grads
     cdef floating[2 * LANES] last_ys
@@ -1060,9 +1059,9 @@ cdef floating gradient_total(const floating *grad, const floating *y, npy_intp n
     else:
         for i from 0 <= i < whole by LANES:
             for j in range(LANES):
-                lanes[j] += grad[i + j] * y[i + j]
+                lanes[j] = multiply_add(grad[i + j], y[i + j], lanes[j])
         for j in range(LANES):
-            lanes[j] += last_grad[j] * last_y[j]
+            lanes[j] = multiply_add(last_grad[j], last_y[j], lanes[j])
     return fold(lanes)
 
 cdef inline const floating *read_gradient(const Layout *at, const char *p, const npy_intp *step, npy_intp row,
@@ -1155,7 +1154,7 @@ cdef void gradient_lanes(const Layout *at, npy_intp begin, npy_intp end, const R
                         partial[k] += grad[k]
                 else:
                     for k in range(w):
-                        partial[k] += grad[k] * y[k]
+                        partial[k] = multiply_add(grad[k], y[k], partial[k])
             if (i + steps) % SEGMENT == 0 or i + steps == at.n:
                 lanes_fold(sums, lanes, sum)
                 pad(sums, 0, lanes * WIDE)

@@ -6,6 +6,7 @@ import doctest
 import inspect
 import json
 import pickle
+import platform
 import re
 import shutil
 import sys
@@ -420,6 +421,11 @@ def test_show_config(fs, capsys):
         assert fact in printed
     assert ("no OpenMP" in printed) == (not facts["openmp"])
     assert facts["kernels"] == fs._backend.name
+    assert (facts["vectors"] is not None) == (facts["kernels"] == "baseline")
+    if facts["vectors"]:
+        assert f"kernels  baseline ({facts['vectors']})" in printed
+        named = {"x86_64": ("SSE2", "AVX"), "AMD64": ("SSE2", "AVX"), "aarch64": ("NEON", "SVE"), "arm64": ("NEON", "SVE")}
+        assert facts["vectors"].startswith(named.get(platform.machine(), ""))
 
 
 def test_bench(fs, capsys, monkeypatch):

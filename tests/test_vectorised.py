@@ -100,7 +100,8 @@ def report(request, kernels, kernel_set):
     if march and (said(march, "-E", "-x", "c", "/dev/null") is None or "__x86_64__" not in macros):
         pytest.skip(f"this compiler does not know {march}")
     flags = [march] if march else []
-    for group in [*setup["FLAGS"]["unix"], *setup["MORE_FLAGS"][kernel_set]]:  # without those of other compilers
+    more = setup["MORE_FLAGS"][kernel_set] if march or "__x86_64__" not in macros else []
+    for group in [*setup["FLAGS"]["unix"], *more]:  # without those of other compilers
         flags += group if said("-Werror", *group, "-c", "-x", "c", "/dev/null", "-o", "/dev/null") is not None else []
     flags += [f"-D{name}={value}" for name, value in setup["extension"](f"fastsig._kernels_{kernel_set}").define_macros]
     includes = ["-I", sysconfig.get_paths()["include"], "-I", np.get_include()]
