@@ -15,6 +15,7 @@ import nox
 BACKENDS = {"pure", "baseline", "x86_64_v3", "x86_64_v4"}
 QUICK = [f"tests/test_{name}.py" for name in ("backends", "threads", "scalar", "docs")]
 LOOPS = [f"tests/test_{name}.py" for name in ("backends", "threads", "ufunc", "rows")]
+COMPILED = [f"tests/test_{name}.py" for name in ("vectorised", "scalar", "accuracy", "ufunc", "rows", "backward")]
 NUMPY = [f"tests/test_{name}.py" for name in ("backends", "docs", "ufunc", "bfloat16")]
 # Every warning of two compilers but -Wtype-limits, of the formula of relu as it is for unsigned integers. -Wshadow,
 # -Wcast-qual and -Wconversion are not for what Cython writes, or NumPy's headers.
@@ -151,6 +152,16 @@ def clang(session):
     if b"clang version" not in Path(config["file"]).read_bytes():
         session.error("compiled by something else")
     test(session, config["kernels"], "tests")
+
+
+@nox.session
+@nox.parametrize("cc", [*(f"gcc-{n}" for n in range(13, 17)), *(f"clang-{n}" for n in range(16, 23))])
+def newer_compiler(session, cc):
+    """Those that other distributions have, without a warning; Debian's testing and unstable have most of them."""
+    build(session, CC=compiler(session, cc), CFLAGS=WARNINGS)
+    config = expect(session, skipped=[])
+    session.env["CC"] = cc  # whose report test_vectorised reads
+    test(session, config["kernels"], *COMPILED)
 
 
 @nox.session(python="3.10")

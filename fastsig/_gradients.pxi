@@ -304,7 +304,8 @@ cdef inline floating celu_reduce(floating x, floating alpha, floating lowest, fl
     """For exp(-|z|), z = x / alpha."""
     # Multiplied by a power of 2, so that z * alpha and what it lost keep within the range.
     cdef floating power = select(magnitude(alpha) < <floating>1e-10, exp_unit(x), <floating>0.25)
-    cdef floating scaled = x * power, divisor = alpha * power, z = scaled / divisor, back = rounded_product(z, divisor), rest
+    cdef floating scaled = x * power, divisor = alpha * power, z = scaled / divisor, back, rest
+    back = rounded_product(z, divisor)
     rest = ((scaled - back) - rounded_off(z, divisor, back)) / divisor
     rest = select(magnitude(rest) < 1, rest, <floating>0.0)     # not if x or alpha is infinite
     rest = select(z > 0, -rest, rest)

@@ -424,7 +424,8 @@ def test_show_config(fs, capsys):
     assert (facts["vectors"] is not None) == (facts["kernels"] == "baseline")
     if facts["vectors"]:
         assert f"kernels  baseline ({facts['vectors']})" in printed
-        named = {"x86_64": ("SSE2", "AVX"), "AMD64": ("SSE2", "AVX"), "aarch64": ("NEON", "SVE"), "arm64": ("NEON", "SVE")}
+        x86, arm = ("SSE2", "AVX"), ("NEON", "SVE")
+        named = {"x86_64": x86, "AMD64": x86, "aarch64": arm, "arm64": arm}
         assert facts["vectors"].startswith(named.get(platform.machine(), ""))
 
 

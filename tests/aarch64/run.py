@@ -11,8 +11,9 @@ import shlex
 import shutil
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
+
+import tomllib
 
 TREE = Path(__file__).resolve().parents[2]
 HERE = TREE / "build" / "aarch64"
