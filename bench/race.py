@@ -19,6 +19,7 @@ race        every function of the table, over shapes, dtypes and threads
 layouts     inputs that people really have, against NumPy's expression
 calls       what one small call costs, beside np.negative
 threads     default threads against one: calls in a row, after 20 ms of idling, and with every CPU busy
+import      what `import fastsig` takes where NumPy is imported already, in fresh processes
 """
 
 import argparse
@@ -86,7 +87,14 @@ while os.getppid() == parent:  # ends also when the race was killed
 CELL = ("function", "kind", "dtype", "shape", "axis", "layout", "out")  # what results keep of a task
 HOPELESS = 5  # a peer that takes this many times as long as the fastest is not asked again after two rounds
 CLOSE = 1.15  # up to this ratio, one way or the other, a cell is raced again
-SECTIONS = ("race", "layouts", "calls", "threads")
+IMPORTS = 30  # processes, of which the fastest counts
+IMPORT = """
+import time, numpy
+begin = time.perf_counter()
+import fastsig
+print(time.perf_counter() - begin)
+"""
+SECTIONS = ("race", "layouts", "calls", "threads", "import")
 LIMIT = 180  # seconds that an answer may take
 
 
@@ -358,6 +366,15 @@ def run_calls(table, field):
                     yield {"form": form, "x": words, "ns": ns}
 
 
+def run_imports():
+    """Milliseconds of `import fastsig` beyond NumPy, from modules that Python has compiled before."""
+    for pure in "01":
+        settings = {"FASTSIG_PURE_PYTHON": pure, "PYTHONDONTWRITEBYTECODE": ""}
+        run = {"env": os.environ | settings, "capture_output": True, "text": True, "check": True}
+        times = [float(subprocess.run([sys.executable, "-c", IMPORT], **run).stdout) for _ in range(IMPORTS)]
+        yield {"pure": pure == "1", "ms": min(times) * 1000}
+
+
 @contextlib.contextmanager
 def busy(cpus):
     """Every CPU has other work to do."""
@@ -478,7 +495,7 @@ def race(arguments, say):
     table = [row for row in TABLE if row.name in arguments.function]
     field = Field(say)
     contenders = ["fastsig", *(name for name in peers.PEERS if name in arguments.peers), "copy"]
-    results = {"environment": environment(), "cells": [], "calls": [], "threads": []}
+    results = {"environment": environment(), "cells": [], "calls": [], "threads": [], "imports": []}
     for name in peers.rows_without_peer(table):
         say(f"{name}: no peer but NumPy in the table and in bench/peers.py")
     say("\n".join(report.environment(results["environment"])))
@@ -495,6 +512,9 @@ def race(arguments, say):
         if "threads" in arguments.sections:
             results["threads"].extend(run_threads(table, contenders, arguments, field))
             say("\n".join(report.threads(results["threads"])))
+        if "import" in arguments.sections:
+            results["imports"].extend(run_imports())
+            say("\n".join(report.imports(results["imports"])))
     except (KeyboardInterrupt, PeerError) as error:
         say(f"{str(error) or 'Interrupted'}: what follows is what was measured until then.")
     results["environment"]["absent"] = field.absent

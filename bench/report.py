@@ -169,6 +169,15 @@ def threads(results):
     return lines
 
 
+def imports(results):
+    """What an import takes."""
+    faces = {False: "compiled", True: "pure Python"}
+    return [
+        "",
+        *(f"import fastsig, {faces[result['pure']]:<14}{result['ms']:>6.1f} ms beyond NumPy" for result in results),
+    ]
+
+
 def columns(cells, elementwise):
     """(shape, threads) of the kind's cells that stand for the rest: those of docs/performance.md."""
     found = {}

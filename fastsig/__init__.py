@@ -5,8 +5,9 @@ from ._bench import bench
 from ._config import VERSION as __version__
 from ._config import get_config, get_num_threads, num_threads, set_num_threads, show_config
 from ._functions import functions
+from ._lazy import offer
 
-globals().update(functions)
+offer(functions, globals())
 
 __all__ = [
     "__version__",

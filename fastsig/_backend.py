@@ -11,6 +11,7 @@ from importlib.machinery import EXTENSION_SUFFIXES
 
 from ._catalog import TABLE, expanded
 from ._docs import docstring, gradient_docstring
+from ._lazy import Made, offer
 
 SPIN_SETTINGS = {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"}
 SETS = ("x86_64_v4", "x86_64_v3", "baseline")
@@ -48,15 +49,6 @@ def _import(name):
         return None, f"{name}: {error}"
 
 
-def _libgomp():
-    """The libgomp that this process has loaded, if that can be seen."""
-    try:
-        with open("/proc/self/maps") as maps:
-            return {line.split()[-1] for line in maps if "libgomp" in line}
-    except OSError:
-        return set()
-
-
 @contextlib.contextmanager
 def _short_spin():
     """While libgomp is loaded, which reads its settings then: let idle threads spin for microseconds, not milliseconds.
@@ -82,11 +74,11 @@ def _choose():
         raise ValueError(f"FASTSIG_ISA={pinned!r}: must be one of {', '.join(SETS)}")
     if _switch("FASTSIG_PURE_PYTHON"):
         return "pure Python", _fallback(), None, ["FASTSIG_PURE_PYTHON is set"], False
-    before = _libgomp()
     with _short_spin():
         threads, why = _import("_threads")
-    late = bool(before) and before == _libgomp() and not SPIN_SETTINGS & os.environ.keys()
+    late = False
     if threads:
+        late = threads.libgomp_was_here() and not SPIN_SETTINGS & os.environ.keys()
         placed = {"OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY"} & os.environ.keys()
         threads.set_keep_apart(not placed)
     ufuncs, why = _import("_ufuncs") if threads else (None, why)
@@ -98,7 +90,7 @@ def _choose():
     for name in [pinned] if pinned and cpu else supported:
         kernels, why = _import(f"_kernels_{name}")
         if kernels:
-            return name, kernels, threads, skipped, late and threads.has_openmp()
+            return name, kernels, threads, skipped, late
         skipped.append(why)
     if pinned:
         raise ImportError(f"FASTSIG_ISA={pinned!r}: this kernel set cannot be imported ({'; '.join(skipped)})")
@@ -107,32 +99,38 @@ def _choose():
 
 name, kernels, threads, skipped, late = _choose()
 
-ufuncs = {}
-_public: dict[str, str] = {}
-for _row in TABLE:
-    _defaults = tuple(parameter.default for parameter in _row.parameters)
-    _parameters, _is_public = len(_defaults), not _defaults and not _row.choice
-    if _row.kind == "elementwise":
-        for _name, _ in expanded(_row):
-            ufuncs[_name] = kernels.build(_name, docstring(_row), _parameters)
-            if _defaults:
-                ufuncs[f"{_name}_default"] = kernels.build_default(_name, docstring(_row), _defaults)
-            # Pickle finds a ufunc by its name: the public ones have their own, in fastsig.backward.
-            _backward = f"{_name}_backward"
-            ufuncs[_backward] = kernels.build_gradient(
-                _name, _name if _is_public else _backward, gradient_docstring(_row), _parameters
-            )
-        if _is_public:
-            _public |= {_row.name: "fastsig", _backward: "fastsig.backward"}
-    else:
-        _docs = {_row.name: docstring(_row)}
-        if _row.kind == "rows":
-            _docs[f"{_row.name}_backward"] = gradient_docstring(_row)
-        for _name, _doc in _docs.items():
-            ufuncs[_name] = kernels.build_rows(_name, _doc)
-            _masked = f"{_name}_where"
-            ufuncs[_masked] = kernels.build_rows(_masked, f"{_name} of the entries where a mask is true.")
-for _name, _ufunc in ufuncs.items():
+
+def _recipes(row):
+    """The ufuncs of a row: name; module where pickle finds it; what builds it, of which names, docstring and more."""
+    if row.kind == "elementwise":
+        defaults = tuple(parameter.default for parameter in row.parameters)
+        is_public, count = not defaults and not row.choice, len(defaults)
+        homes = ("fastsig", "fastsig.backward") if is_public else (__name__, __name__)
+        for name, _ in expanded(row):
+            yield name, (homes[0], kernels.build, (name,), docstring, row, count)
+            if defaults:
+                yield f"{name}_default", (__name__, kernels.build_default, (name,), docstring, row, defaults)
+            backward = f"{name}_backward"
+            names = name, name if is_public else backward
+            yield backward, (homes[1], kernels.build_gradient, names, gradient_docstring, row, count)
+        return
+    documents = {row.name: docstring} | ({f"{row.name}_backward": gradient_docstring} if row.kind == "rows" else {})
+    for name, document in documents.items():
+        yield name, (__name__, kernels.build_rows, (name,), document, row)
+        yield f"{name}_where", (__name__, kernels.build_rows, (f"{name}_where",), _masked_docstring, name)
+
+
+def _masked_docstring(name):
+    return f"{name} of the entries where a mask is true."
+
+
+def _made(recipe):
+    module, build, names, document, of, *more = recipe
+    ufunc = build(*names, document(of), *more)
     with contextlib.suppress(AttributeError):  # NumPy before 2.2: pickle then searches all modules
-        _ufunc.__module__ = _public.get(_name, __name__)
-globals().update(ufuncs)
+        ufunc.__module__ = module
+    return ufunc
+
+
+ufuncs = Made(_made, dict(recipe for row in TABLE for recipe in _recipes(row)))
+offer(ufuncs, globals())

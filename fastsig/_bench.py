@@ -1,7 +1,6 @@
 """The short check and benchmark that users run: fastsig against what they would write in NumPy."""
 
 import math
-import timeit
 
 import numpy as np
 
@@ -17,6 +16,8 @@ TOLERANCES = {"float32": 1e-6, "float64": 1e-12}  # relative to 1 or more: near 
 
 def least_time(call, rounds=5, seconds=0.01):
     """Seconds for one call: the least of several rounds, each long enough for the clock."""
+    import timeit  # which would be most of this module's time to import
+
     timer = timeit.Timer(call)
     number, taken = 1, timer.timeit(1)
     while taken < seconds:

@@ -4,16 +4,31 @@ To add an elementwise function: its formula in _formulas.pxi and its derivative'
 line in each of the two tables of _fallback.py.
 """
 
-from typing import NamedTuple
+
+class Record:
+    """Fields, annotated in their order. Five NamedTuples would take ten times as long to define as the whole table."""
+
+    def __init_subclass__(cls):
+        cls._fields = tuple(cls.__annotations__)
+        cls._required = {name for name in cls._fields if not hasattr(cls, name)}
+
+    def __init__(self, *values, **named):
+        self.__dict__ = dict(zip(self._fields, values)) | named
+        if not self._required <= vars(self).keys() <= set(self._fields):
+            wrong = (self._required - vars(self).keys()) | (vars(self).keys() - set(self._fields))
+            raise TypeError(f"{type(self).__name__}: missing or unknown: {', '.join(sorted(wrong))}")
+
+    def _replace(self, **changes):
+        return type(self)(**vars(self) | changes)
 
 
-class Parameter(NamedTuple):
+class Parameter(Record):
     name: str
     default: object
     text: str
 
 
-class Gradient(NamedTuple):
+class Gradient(Record):
     """The derivative f'(x) of an elementwise function; along an axis, the whole vector-Jacobian product."""
 
     formula: str
@@ -28,7 +43,7 @@ class Gradient(NamedTuple):
     slope: str = ""  # the function that is a reduction's derivative
 
 
-class Variant(NamedTuple):
+class Variant(Record):
     """What is another function for this value of the choice; its ufunc is called NAME_VALUE."""
 
     value: str
@@ -39,7 +54,7 @@ class Variant(NamedTuple):
     gradient: Gradient
 
 
-class Choice(NamedTuple):
+class Choice(Record):
     """A parameter that is a word. What the row says holds for the default."""
 
     name: str
@@ -48,7 +63,7 @@ class Choice(NamedTuple):
     variants: tuple[Variant, ...]
 
 
-class Row(NamedTuple):
+class Row(Record):
     name: str
     kind: str  # "elementwise", "rows" (along an axis) or "reduction" (of an axis)
     summary: str
@@ -72,9 +87,8 @@ def expanded(row):
     """(Name of the ufunc, row) of a function and of its variants, each with its value as the choice's default."""
     yield row.name, row
     for variant in row.choice.variants if row.choice else ():
-        value, *fields = variant
-        own = dict(zip(Variant._fields[1:], fields, strict=True))
-        yield f"{row.name}_{value}", row._replace(choice=row.choice._replace(default=value), **own)
+        own = {name: field for name, field in vars(variant).items() if name != "value"}
+        yield f"{row.name}_{variant.value}", row._replace(choice=row.choice._replace(default=variant.value), **own)
 
 
 SIGNIFICANT = "Goodfellow, Bengio & Courville, Deep Learning (2016), section 6.2.2."

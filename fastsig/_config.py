@@ -71,8 +71,9 @@ def _default_threads():
     openmp = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()  # a list is one number a nesting level
     if 1 <= _number(openmp) <= MOST_THREADS:
         return _number(openmp)
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, int(min(cpus, _cgroup_quota())))
+    bound = _backend.threads.bound_cpus() if _backend.threads else ()
+    mask = bound or (os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1))
+    return max(1, int(min(len(mask), _cgroup_quota())))
 
 
 _initial = _default_threads()

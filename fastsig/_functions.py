@@ -10,6 +10,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 from ._backend import kernels, ufuncs
 from ._catalog import TABLE, expanded
 from ._docs import docstring, gradient_docstring
+from ._lazy import Made
 
 
 def elementwise(row, functions, doc, inputs="x", arrays=True, module="fastsig"):
@@ -357,17 +358,21 @@ def _weighted(x, b, axes, where, dtype):
 
 _FACES = {"rows": (_rows, _rows_gradient), "reduction": (_reduction, _reduction_gradient)}
 
-functions, gradients = {}, {}
-for _row in TABLE:
-    if _row.kind == "elementwise":
-        functions[_row.name] = elementwise(_row, ufuncs, docstring(_row))
-        gradients[_row.name] = elementwise(
-            _row,
-            {name: ufuncs[f"{name}_backward"] for name, _ in expanded(_row)},
-            gradient_docstring(_row),
-            inputs="grad_output, x",
-            module="fastsig.backward",
-        )
-    else:
-        _face, _gradient_face = _FACES[_row.kind]
-        functions[_row.name], gradients[_row.name] = _face(_row), _gradient_face(_row)
+
+def _function(row):
+    """The public function of a row."""
+    if row.kind == "elementwise":
+        return elementwise(row, ufuncs, docstring(row))
+    return _FACES[row.kind][0](row)
+
+
+def _gradient(row):
+    """The public gradient of a row."""
+    if row.kind == "elementwise":
+        backward = {name: ufuncs[f"{name}_backward"] for name, _ in expanded(row)}
+        return elementwise(row, backward, gradient_docstring(row), inputs="grad_output, x", module="fastsig.backward")
+    return _FACES[row.kind][1](row)
+
+
+_rows_by_name = {row.name: row for row in TABLE}
+functions, gradients = Made(_function, _rows_by_name), Made(_gradient, _rows_by_name)

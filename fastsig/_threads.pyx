@@ -15,20 +15,25 @@ cdef extern from *:
     #include <intrin.h>
     #define THREAD_LOCAL __declspec(thread)
     static long long fetch_add(volatile long long *p, long long n) { return _InterlockedExchangeAdd64(p, n); }
+    static int load(volatile int *p) { return *p; }
+    static void store(volatile int *p, int n) { *p = n; }
     #else
     #define THREAD_LOCAL __thread
     static long long fetch_add(volatile long long *p, long long n) {
         return __atomic_fetch_add(p, n, __ATOMIC_RELAXED);
     }
+    static int load(volatile int *p) { return __atomic_load_n(p, __ATOMIC_RELAXED); }
+    static void store(volatile int *p, int n) { __atomic_store_n(p, n, __ATOMIC_RELAXED); }
     #endif
+    /* Every thread may read and change these four at any time, and no lock is held. */
     static volatile long long in_use = 0;       /* threads that large calls occupy now, over all Python threads */
     static volatile int limit = 1;              /* for the process */
-    static THREAD_LOCAL int local_limit = 0;    /* for one Python thread, inside num_threads(n); 0: none */
     static volatile int forked = 0;
-
     /* A woken worker often starts on the very CPU that its caller runs on, and waits there while other CPUs are idle:
        for milliseconds. So workers keep off their caller's CPU; the caller stays as free as it was. */
     static volatile int keep_apart = 0;
+
+    static THREAD_LOCAL int local_limit = 0;    /* for one Python thread, inside num_threads(n); 0: none */
     #if HAS_OPENMP && defined(__linux__)
     #include <sched.h>
     typedef struct {                                /* one for each Python thread */
@@ -41,7 +46,7 @@ cdef extern from *:
     } Team;
     static void part_team(Team *team, double now) {
         cpu_set_t others;
-        int cpu = keep_apart ? sched_getcpu() : -1;
+        int cpu = load(&keep_apart) ? sched_getcpu() : -1;
         if (cpu < 0 || (cpu == team->cpu && now < team->found_out + 0.001)) return;     /* no system call each time */
         if (sched_getaffinity(0, sizeof others, &others)) return;
         team->cpu = cpu;
@@ -88,7 +93,7 @@ cdef extern from *:
     #include <pthread.h>
     #include <stdlib.h>
     /* libgomp's workers do not survive a fork: a parallel region in the child would wait for them for ever. */
-    static void in_child(void) { forked = 1; in_use = 0; }
+    static void in_child(void) { store(&forked, 1); in_use = 0; }
     static void watch_forks(void) { pthread_atfork(NULL, NULL, in_child); }
 
     /* Runtimes end the process where a thread cannot be started, for want of memory or by a limit on their number. So
@@ -115,10 +120,49 @@ cdef extern from *:
     static void watch_forks(void) {}
     static int can_start(int n) { (void)n; return 1; }
     #endif
+
+    /* The runtime's places, if it binds its threads to them. */
+    #if HAS_OPENMP && _OPENMP >= 201511
+    static int count_places(void) { return omp_get_proc_bind() == omp_proc_bind_false ? 0 : omp_get_num_places(); }
+    #else
+    static int count_places(void) { return 0; }
+    static int omp_get_place_num_procs(int place) { (void)place; return 0; }
+    static void omp_get_place_proc_ids(int place, int *cpus) { (void)place; (void)cpus; }
+    #endif
+
+    /* Was libgomp, if that is the runtime, here before this module? Libraries are listed in the order of loading. */
+    #if HAS_OPENMP && defined(__linux__)
+    #include <link.h>
+    #include <string.h>
+    static int find_runtime(struct dl_phdr_info *library, size_t size, void *is_late) {
+        ElfW(Addr) runtime = (ElfW(Addr))&omp_get_wtime - library->dlpi_addr;
+        ElfW(Addr) own = (ElfW(Addr))&limit - library->dlpi_addr;
+        int i;
+        for (i = 0; i < library->dlpi_phnum; i++) {
+            const ElfW(Phdr) *part = &library->dlpi_phdr[i];
+            if (part->p_type != PT_LOAD) continue;
+            if (own - part->p_vaddr < part->p_memsz) return 1;
+            if (runtime - part->p_vaddr < part->p_memsz) {
+                *(int *)is_late = strstr(library->dlpi_name, "libgomp") != NULL;
+                return 1;
+            }
+        }
+        return 0;
+    }
+    static int libgomp_was_here(void) {
+        int is_late = 0;
+        dl_iterate_phdr(find_runtime, &is_late);
+        return is_late;
+    }
+    #else
+    static int libgomp_was_here(void) { return 0; }
+    #endif
     """
     int omp_get_max_threads() noexcept nogil
     double omp_get_wtime() noexcept nogil
     long long fetch_add(long long *p, long long n) noexcept nogil
+    int load(int *p) noexcept nogil
+    void store(int *p, int n) noexcept nogil
     long long in_use
     int limit, forked, local_limit, keep_apart
     ctypedef struct CTeam "Team":
@@ -132,6 +176,10 @@ cdef extern from *:
     const int HAS_OPENMP
     void watch_forks() noexcept nogil
     bint can_start(int n) noexcept nogil
+    int count_places() noexcept
+    int omp_get_place_num_procs(int place) noexcept
+    void omp_get_place_proc_ids(int place, int *cpus) noexcept
+    bint c_libgomp_was_here "libgomp_was_here" () noexcept
 
 cdef double AWAKE_S = 0.002             # workers that have had nothing to do for longer sleep, and so does their CPU:
 cdef double ASLEEP_NS = 200_000         # then it takes more work before waking them pays
@@ -143,8 +191,8 @@ watch_forks()
 
 
 cdef int allowed() noexcept nogil:
-    cdef int omp, n = local_limit if local_limit else limit
-    if not HAS_OPENMP or forked:
+    cdef int omp, n = local_limit if local_limit else load(&limit)
+    if not HAS_OPENMP or load(&forked):
         return 1
     omp = omp_get_max_threads()
     return min(n, omp) if omp < omp_at_start else n
@@ -225,6 +273,26 @@ def has_openmp():
     return bool(HAS_OPENMP)
 
 
+def libgomp_was_here():
+    """Whether another package has loaded libgomp, and so when it read its settings, before this module."""
+    return c_libgomp_was_here()
+
+
+def bound_cpus():
+    """The CPUs that the OpenMP runtime binds its threads to, among them the one that imports this; none: it binds none.
+
+    Such a thread's own mask, which those that it starts inherit, says nothing of the others.
+    """
+    cdef bytearray ids
+    cdef int place
+    cpus = set()
+    for place in range(count_places()):
+        ids = bytearray(omp_get_place_num_procs(place) * sizeof(int))
+        omp_get_place_proc_ids(place, <int *><char *>ids)
+        cpus.update(memoryview(ids).cast("i"))
+    return cpus
+
+
 def get_limit():
     """Threads that a large call of this Python thread would use now."""
     return allowed()
@@ -232,13 +300,11 @@ def get_limit():
 
 def set_keep_apart(bint on):
     """Whether workers may be moved off their caller's CPU."""
-    global keep_apart
-    keep_apart = on
+    store(&keep_apart, on)
 
 
 def set_limit(int n):
-    global limit
-    limit = n
+    store(&limit, n)
 
 
 def set_local_limit(int n):

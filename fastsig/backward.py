@@ -9,7 +9,8 @@ array([0.19661193, 0.25      , 0.19661193])
 """
 
 from ._functions import gradients
+from ._lazy import offer
 
-globals().update(gradients)
+offer(gradients, globals())
 
 __all__ = list(gradients)

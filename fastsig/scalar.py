@@ -11,15 +11,20 @@ functions in float64.
 from ._backend import kernels
 from ._catalog import TABLE, expanded
 from ._functions import elementwise
+from ._lazy import Made, offer
 
-__all__ = []
 
-for _row in TABLE:
-    if _row.kind == "elementwise":
-        _numbers = {name: kernels.build_scalar(name, len(_row.parameters)) for name, _ in expanded(_row)}
-        _doc = f"{_row.summary[:-1]}, of one number: {_row.formula}."
-        _function = elementwise(_row, _numbers, _doc, arrays=False, module=__name__)
-        _function.__name__ = _function.__qualname__ = _row.name
-        _function.__module__, _function.__doc__ = __name__, _doc
-        globals()[_row.name] = _function
-        __all__.append(_row.name)
+def _scalar(row):
+    """The function of a row, for numbers."""
+    numbers = {name: kernels.build_scalar(name, len(row.parameters)) for name, _ in expanded(row)}
+    doc = f"{row.summary[:-1]}, of one number: {row.formula}."
+    function = elementwise(row, numbers, doc, arrays=False, module=__name__)
+    function.__name__ = function.__qualname__ = row.name
+    function.__module__, function.__doc__ = __name__, doc
+    return function
+
+
+_functions = Made(_scalar, {row.name: row for row in TABLE if row.kind == "elementwise"})
+offer(_functions, globals())
+
+__all__ = list(_functions)

@@ -21,7 +21,8 @@ from layouts import assert_same_bits
 from oracle import ELEMENTWISE, EXPANDED, REDUCTIONS, ROWS, along, chosen, defaults, exact, hard, hole, label, ulp_error
 
 from fastsig import _docs
-from fastsig._catalog import TABLE, Row, expanded
+from fastsig._catalog import TABLE, Parameter, Row, expanded
+from fastsig._lazy import Made
 
 each_row = pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
 each_expanded = pytest.mark.parametrize("row", EXPANDED, ids=label)
@@ -45,13 +46,19 @@ def test_row_is_complete(row):
     assert row.name.isidentifier()
     assert row.kind in {"elementwise", "rows", "reduction"}
     assert len(row.max_ulp) == 2
-    assert all(row.gradient[:4]) and len(row.gradient.max_ulp) == 2
+    assert row.gradient.formula and row.gradient.special and row.gradient.truth and len(row.gradient.max_ulp) == 2
     assert row.gradient.operand == ("y" if row.kind == "rows" else "x")
     assert bool(row.gradient.scale) == (row.kind == "rows")
     assert bool(row.gradient.slope) == (row.kind == "reduction")
     assert all(parameter.text.endswith(".") for parameter in row.parameters)
     assert row.example.startswith(f">>> fastsig.{row.name}(")
     assert "\n" in row.example
+
+
+def test_a_row_wants_its_fields():
+    for values, named, wrong in ((("x", 1.0), {}, "text"), (("x", 1.0, "A number."), {"texts": ""}, "texts")):
+        with pytest.raises(TypeError, match=f"Parameter: missing or unknown: {wrong}$"):
+            Parameter(*values, **named)
 
 
 def test_names_are_unique():
@@ -103,6 +110,75 @@ def test_public_names(fs):
     assert len(set(fs.__all__)) == len(fs.__all__)
     assert all(hasattr(fs, name) for name in fs.__all__)
     assert fs.__version__ == fs.get_config()["fastsig"]
+    for module in (fs, fs.backward, fs.scalar):
+        assert set(module.__all__) <= set(dir(module)) and len(set(dir(module))) == len(dir(module))
+
+
+# What `import fastsig` imports beyond what NumPy has, besides the modules that Cython makes: milliseconds of them.
+IMPORTED = {"_backend", "_bench", "_catalog", "_config", "_docs", "_functions", "_lazy", "backward", "scalar"}
+
+
+@pytest.mark.parametrize("pure", "01")
+def test_import_is_short(python, pure):
+    """Nothing but these modules, and no function until it is asked for; `make bench` prints the time."""
+    code = """
+import sys, numpy
+before = set(sys.modules)
+import fastsig
+print(*(name for name in set(sys.modules) - before if "cython" not in name))
+modules, functions = [fastsig, fastsig.backward, fastsig.scalar, fastsig._backend], fastsig._functions.functions
+print(*(name for module in modules for name in vars(module) if name in functions))
+"""
+    done = python(code, FASTSIG_PURE_PYTHON=pure)
+    assert done.returncode == 0, done.stderr
+    imported, made = done.stdout.splitlines()
+    kernels = {"_fallback"} if pure == "1" or not runnable else {*SHARED, f"_kernels_{runnable[-1]}"}
+    assert set(imported.split()) == {"fastsig", *(f"fastsig.{name}" for name in IMPORTED | kernels)}
+    assert made == ""
+
+
+def test_who_is_first_makes_it():
+    """Where a thread makes what another has made meanwhile, which here is the same one, both get the other's."""
+    inside = []
+
+    def make(recipe):
+        if not inside:
+            inside.append(None)
+            inside.append(made["x"])
+        return object()
+
+    made = Made(make, {"x": 1})
+    assert made["x"] is made["x"] is inside[1] and list(made) == ["x"]
+
+
+def test_a_function_is_made_once(python):
+    """By whichever thread is the first; and then it is a plain attribute."""
+    code = """
+import sys, threading, fastsig
+from fastsig._catalog import TABLE
+sys.setswitchinterval(1e-6)
+places = [(module, name) for module in (fastsig, fastsig.backward, fastsig.scalar) for name in module.__all__]
+places += [(fastsig._backend, name) for name in fastsig._backend.ufuncs]
+barrier, found = threading.Barrier(8), []
+def look():
+    barrier.wait()
+    found.append([getattr(module, name) for module, name in places])
+threads = [threading.Thread(target=look) for _ in range(8)]
+[thread.start() for thread in threads], [thread.join() for thread in threads]
+assert len(found) == 8 and all(a is b for one in found for a, b in zip(one, found[0]))
+assert all(name in vars(module) for module, name in places)
+assert fastsig.sigmoid is fastsig._backend.sigmoid is fastsig._functions.functions["sigmoid"]
+"""
+    done = python(code)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_name_that_is_not_there(fs):
+    for module in (fs, fs.backward, fs.scalar, fs._backend):
+        with pytest.raises(AttributeError, match="has no attribute 'sigmoyd'"):
+            attrgetter("sigmoyd")(module)
+    with pytest.raises(KeyError):
+        fs._functions.functions["sigmoyd"]
 
 
 # -------------------------------------------------------------------------------- documentation
@@ -248,7 +324,7 @@ def test_a_new_row_needs_nothing_else(python, tmp_path):
         'FORMULAS["thrice"] = lambda x, factor: x * factor',
         'GRADIENTS["thrice"] = lambda grad, x, factor: grad * factor',
     ):
-        forgotten = python("import fastsig", folder=tmp_path)
+        forgotten = python("import fastsig; fastsig.thrice, fastsig.backward.thrice", folder=tmp_path)
         assert "no formula for 'thrice'" in forgotten.stderr
         with (package / "_fallback.py").open("a") as fallback:
             fallback.write(f"\n{formula}\n")

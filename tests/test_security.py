@@ -48,8 +48,10 @@ sys.addaudithook(hook)
 importing = watched(lambda: __import__("fastsig"))
 import fastsig
 from fastsig._catalog import TABLE
+modules = fastsig, fastsig.scalar, fastsig.backward
+making = watched(lambda: [getattr(module, name) for module in modules for name in module.__all__])
 small, large = np.linspace(0.1, 0.9, 10), np.linspace(0.1, 0.9, 600_000, dtype="f").reshape(1000, 600)
-print(json.dumps([importing, watched(everything)]))
+print(json.dumps([importing, making, watched(everything)]))
 """
 
 APPLY = """
@@ -68,10 +70,11 @@ def beyond_python(events):
 def test_import_reads_and_calls_do_nothing(python, pure):
     done = python(WATCH + EVERYTHING, FASTSIG_PURE_PYTHON=pure)
     assert done.returncode == 0, done.stderr
-    importing, calling = json.loads(done.stdout)
+    importing, making, calling = json.loads(done.stdout)
     assert ["open", "/sys/fs/cgroup/cpu.max"] in importing or sys.platform != "linux"  # so events are seen
     assert beyond_python(importing) <= SPINNING
     assert {name for event, name in importing if event in SPINNING} <= {"b'GOMP_SPINCOUNT'"}
+    assert not beyond_python(making) and "open" not in dict(making)  # also in a process that may open nothing any more
     assert calling == []
 
 

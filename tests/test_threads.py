@@ -33,6 +33,17 @@ def threaded(compiled):
     return compiled
 
 
+LIBGOMP = "import fastsig; print(*{line.split()[-1] for line in open('/proc/self/maps') if 'libgomp' in line})"
+
+
+@pytest.fixture
+def libgomp(default, python):
+    """The libgomp that fastsig runs on: the system's, or a wheel's copy of it."""
+    if not default.get_config()["openmp"] or "libgomp" not in python(LIBGOMP).stdout:
+        pytest.skip("about libgomp")
+    return python(LIBGOMP).stdout.strip()
+
+
 def test_set_and_get(threaded):
     for n in (1, 2, 7, np.int64(3)):
         assert threaded.set_num_threads(n) is None
@@ -319,6 +330,28 @@ def test_cgroup_of_half_a_cpu(python, default):
         folder.rmdir()
 
 
+BINDING = [{"OMP_PROC_BIND": "true"}, {"OMP_PROC_BIND": "spread"}, {"OMP_PLACES": "threads"}, {"OMP_PLACES": "cores"}]
+BINDING += [{"GOMP_CPU_AFFINITY": "all"}, {"GOMP_CPU_AFFINITY": "one"}, {"OMP_PLACES": "one"}, {"OMP_PLACES": "twice"}]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="about Linux")
+@pytest.mark.parametrize("first", ["", "first"])
+@pytest.mark.parametrize("setting", BINDING, ids=lambda setting: "=".join(*setting.items()))
+def test_a_bound_thread_is_not_all_there_is(python, libgomp, setting, first):
+    """libgomp binds the thread that loads it to one CPU: those of all its places count, whoever has loaded it."""
+    cpus = sorted(os.sched_getaffinity(0))
+    numbers = {"all": ",".join(map(str, cpus)), "one": str(cpus[0])}
+    ((variable, value),) = setting.items()
+    few = value in {"one", "twice"}
+    if variable == "OMP_PLACES":
+        numbers |= {"one": f"{{{cpus[0]}}}", "twice": f"{{{cpus[0]}}},{{{cpus[0]}}}"}
+    code = f"import ctypes, os, sys\nif 'first' in sys.argv:\n    ctypes.CDLL(sys.argv[1])\n{PRINT}"
+    code += "; print(len(os.sched_getaffinity(0)))"
+    done = python(code, libgomp, first, **{variable: numbers.get(value, value)})
+    free = int(python(PRINT).stdout)
+    assert done.stdout.split() == [str(1 if few else free), "1"], done.stderr
+
+
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this system")
 def test_affinity_is_respected(python):
     done = python("import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); " + PRINT)
@@ -488,7 +521,6 @@ def test_no_barrier_before_the_work(threaded):
     assert not [path.name for path in kernels if re.search(rb"(GOMP|__kmpc|_vcomp)_barrier", path.read_bytes())]
 
 
-LIBGOMP = "from fastsig import _backend; print(*_backend._libgomp())"
 LATE = """
 import ctypes, os, sys
 if "first" in sys.argv:
@@ -498,14 +530,6 @@ assert "GOMP_SPINCOUNT" not in os.environ or "ours" not in sys.argv
 print(fastsig.get_config()["late"])
 fastsig.show_config()
 """
-
-
-@pytest.fixture
-def libgomp(default, python):
-    """The libgomp that fastsig runs on: the system's, or a wheel's copy of it."""
-    if not default.get_config()["openmp"] or "libgomp" not in python(LIBGOMP).stdout:
-        pytest.skip("about libgomp")
-    return python(LIBGOMP).stdout.strip()
 
 
 def test_says_when_libgomp_was_loaded_before(python, libgomp):

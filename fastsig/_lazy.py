@@ -1,0 +1,40 @@
+"""What is made when it is first asked for: all functions, with their documentation, would be most of an import."""
+
+import sys
+from collections.abc import Mapping
+
+
+class Made(Mapping):
+    """Name -> what `make` makes of the recipe of that name, once."""
+
+    def __init__(self, make, recipes):
+        self._make, self._recipes, self._made = make, recipes, {}
+
+    def __getitem__(self, name):
+        if name not in self._made:
+            self._made.setdefault(name, self._make(self._recipes[name]))  # another thread may have been faster
+        return self._made[name]
+
+    def __contains__(self, name):
+        return name in self._recipes
+
+    def __iter__(self):
+        return iter(self._recipes)
+
+    def __len__(self):
+        return len(self._recipes)
+
+
+def offer(made, namespace):
+    """Let a module, of which this is the namespace, have these as attributes, too."""
+
+    def __getattr__(name):
+        if name not in made:
+            module = namespace["__name__"]
+            raise AttributeError(f"module {module!r} has no attribute {name!r}", name=name, obj=sys.modules.get(module))
+        return namespace.setdefault(name, made[name])
+
+    def __dir__():
+        return [*namespace, *(name for name in made if name not in namespace)]
+
+    namespace.update(__getattr__=__getattr__, __dir__=__dir__)
