@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import sys
+import threading
 from typing import NamedTuple
 
 import numpy as np
@@ -87,6 +88,7 @@ def progress(title, total):
     except ImportError:
         yield lambda size: None
         return
+    tqdm.set_lock(threading.RLock())  # its own is for processes, and starts one from Python 3.14 on
     with tqdm(desc=title, total=total, unit="B", unit_scale=True, disable=None) as bar:
         yield bar.update
 

@@ -31,12 +31,16 @@ cdef extern from *:
     ctypedef struct Array "PyArrayObject":
         pass
     ctypedef struct Descr "PyArray_Descr":
-        pass
+        int type_num
     PyTypeObject PyArray_Type, PyFloatArrType_Type, PyDoubleArrType_Type
     bint PyArray_CheckExact(PyObject *x)
+    const int CARRAY_RO "NPY_ARRAY_CARRAY_RO"
+    bint PyArray_CHKFLAGS(Array *x, int flags)
     bint PyArray_ISCARRAY_RO(Array *x)
     bint PyArray_ISWRITEABLE(Array *x)
     int PyArray_FLAGS(Array *x)
+    bint PyDataType_ISNOTSWAPPED(Descr *dtype)
+    npy_intp PyDataType_ELSIZE(Descr *dtype)
     Descr *PyArray_DESCR(Array *x)
     bint PyArray_SAMESHAPE(Array *x, Array *y)
     int PyArray_TYPE(Array *x)
@@ -44,7 +48,6 @@ cdef extern from *:
     npy_intp *PyArray_DIMS(Array *x)
     npy_intp PyArray_SIZE(Array *x)
     npy_intp PyArray_NBYTES(Array *x)
-    npy_intp PyArray_ITEMSIZE(Array *x)
     char *PyArray_BYTES(Array *x)
     PyObject *PyArray_NewFromDescr(PyTypeObject *subtype, Descr *dtype, int ndim, npy_intp *shape, npy_intp *strides,
                                    void *data, int flags, PyObject *base)
@@ -61,7 +64,8 @@ ctypedef fused word:
 cdef enum:
     PIECE = 512         # elements of a call with a mask that are computed together
 
-cdef vectorcallfunc numpy_call = NULL
+cdef vectorcallfunc *numpy_entry = entry_of(np.negative)
+cdef vectorcallfunc numpy_call = numpy_entry[0] if numpy_entry != NULL else NULL     # what all of NumPy's calls go to
 cdef str OUT = sys.intern("out"), WHERE = sys.intern("where")
 cdef cnp.dtype float32_dtype = np.dtype("f"), float64_dtype = np.dtype("d")
 
@@ -113,12 +117,11 @@ cdef PyObject *call_number(const PyUFuncObject *ufunc, PyObject *x) noexcept:
     return PyArray_Scalar(&y, float32_dtype if is_float32 else float64_dtype, NULL)
 
 
-cdef inline bint is_plain(PyObject *x, PyObject *like) noexcept:
-    """Whether x is an array in C order, of the dtype, the same object, and shape of `like`, which is an array."""
-    cdef Array *a = <Array *>x
-    cdef Array *b = <Array *>like
-    return (PyArray_CheckExact(x) and PyArray_ISCARRAY_RO(a) and PyArray_DESCR(a) == PyArray_DESCR(b)
-            and PyArray_SAMESHAPE(a, b))
+cdef inline bint is_plain(PyObject *x, Descr *dtype, Array *like) noexcept:
+    """Whether x is an array in C order, of that dtype, the same object in native order, and of the shape of `like`."""
+    cdef Array *array = <Array *>x
+    return (PyArray_CheckExact(x) and PyArray_CHKFLAGS(array, CARRAY_RO) and PyArray_DESCR(array) == dtype
+            and PyArray_SAMESHAPE(array, like))
 
 
 cdef inline bint is_mask(PyObject *where, Array *out) noexcept:
@@ -213,47 +216,48 @@ cdef PyObject *short_call(const PyUFuncObject *ufunc, PyObject **args, PyObject 
     cdef npy_intp[MAX_IN + 1] steps
     cdef Number[MAX_IN] numbers
     cdef Array *x = <Array *>args[0]
+    cdef Descr *dtype
     cdef const char *mask = NULL
     cdef char *y
-    cdef npy_intp n, bytes
+    cdef npy_intp n, size
     cdef int kind, loop, k, nin = ufunc.nin
     if not PyArray_CheckExact(args[0]):
         return call_number(ufunc, args[0]) if nin == 1 and out == where == NULL else NULL
     if PyArray_NDIM(x) == 0:                                # the result is a scalar
         return NULL
-    kind, n, bytes = PyArray_TYPE(x), PyArray_SIZE(x), PyArray_NBYTES(x)
+    dtype = PyArray_DESCR(x)                                # once: without a GIL, another thread may give x another one
+    kind, size, n = dtype.type_num, PyDataType_ELSIZE(dtype), PyArray_SIZE(x)
     loop = loop_of(ufunc, kind)
-    if loop < 0:
+    if loop < 0 or not PyDataType_ISNOTSWAPPED(dtype):
         return NULL
     for k in range(nin):
         if put_number(args[k], kind, &numbers[k]):
             operands[k], steps[k] = <char *>&numbers[k], 0
-        elif is_plain(args[k], args[0]):
-            operands[k], steps[k] = PyArray_BYTES(<Array *>args[k]), PyArray_ITEMSIZE(x)
+        elif is_plain(args[k], dtype, x):
+            operands[k], steps[k] = PyArray_BYTES(<Array *>args[k]), size
         else:
             return NULL
     if out == NULL:
         if where != NULL:                                   # NumPy warns of it
             return NULL
-        Py_INCREF(<object>PyArray_DESCR(x))                 # for the new array
-        out = PyArray_NewFromDescr(&PyArray_Type, PyArray_DESCR(x), PyArray_NDIM(x), PyArray_DIMS(x), NULL, NULL, 0,
-                                   NULL)
+        Py_INCREF(<object>dtype)                            # for the new array
+        out = PyArray_NewFromDescr(&PyArray_Type, dtype, PyArray_NDIM(x), PyArray_DIMS(x), NULL, NULL, 0, NULL)
         if out == NULL:
             return NULL
-    elif (is_plain(out, args[0]) and PyArray_ISWRITEABLE(<Array *>out)
+    elif (is_plain(out, dtype, x) and PyArray_ISWRITEABLE(<Array *>out)
             and not warns_when_written(PyArray_FLAGS(<Array *>out))):
         y = PyArray_BYTES(<Array *>out)
         for k in range(nin):                                # in place is fine, shifted is not
-            if steps[k] and operands[k] != y and overlap(operands[k], bytes, y, bytes):
+            if steps[k] and operands[k] != y and overlap(operands[k], n * size, y, n * size):
                 return NULL
         if where != NULL:
-            if PyArray_ITEMSIZE(x) < 4 or not is_mask(where, <Array *>out):
+            if size < 4 or not is_mask(where, <Array *>out):
                 return NULL
             mask = PyArray_BYTES(<Array *>where)
         Py_INCREF(<object>out)
     else:
         return NULL
-    operands[nin], steps[nin] = PyArray_BYTES(<Array *>out), PyArray_ITEMSIZE(x)
+    operands[nin], steps[nin] = PyArray_BYTES(<Array *>out), size
     if n > KEEPS_GIL:
         with nogil:
             call_loop(ufunc, loop, operands, steps, mask, n)
@@ -289,8 +293,6 @@ cdef PyObject *call(PyObject *self, PyObject **args, size_t nargsf, PyObject *na
 
 cdef shorten_calls(ufunc):
     """Have calls of this ufunc take the short way, if they come from where this NumPy is known to keep it."""
-    global numpy_call
     cdef vectorcallfunc *entry = entry_of(ufunc)
-    if entry != NULL and (numpy_call == NULL or entry[0] == numpy_call):
-        numpy_call = entry[0]
+    if entry != NULL and entry[0] == numpy_call:
         entry[0] = <vectorcallfunc>call

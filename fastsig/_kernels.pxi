@@ -243,7 +243,7 @@ def build_direct(str name):
         kind = cnp.PyArray_TYPE(source)
         if kind != cnp.NPY_FLOAT and kind != cnp.NPY_DOUBLE or not cnp.PyArray_ISCARRAY_RO(source):
             return None
-        shape, kept, itemsize = source.shape, source.ndim - 1, cnp.PyArray_ITEMSIZE(source)
+        shape, kept, itemsize = source.shape, source.ndim - 1, 4 if kind == cnp.NPY_FLOAT else 8
         if kept < 0:
             return None
         if axis is None and f32.reduces:

@@ -13,6 +13,7 @@ from numpy cimport npy_intp, PyUFuncGenericFunction
 from fastsig._threads cimport KEEPS_GIL
 
 import sys
+import threading
 
 import numpy as np
 
@@ -83,13 +84,18 @@ cdef class Loops:
         return ufunc
 
 
+cdef object registering = threading.Lock()
+
+
 cdef register_bfloat16(object ufunc, Loops loops, DType *bfloat16):
+    """One thread at a time: NumPy looks whether it has the loop, then adds it, and holds no lock over both."""
     cdef int[MAX_IN + 1] types
     cdef int i
     for i in range(ufunc.nargs):
         types[i] = bfloat16.type_num if loops.bfloat16_types[i] == "E" else cnp.NPY_BOOL
-    PyUFunc_RegisterLoopForType(<PyUFuncObject *>ufunc, bfloat16.type_num, loops.bfloat16_function, types,
-                                loops.bfloat16_data)
+    with registering:
+        PyUFunc_RegisterLoopForType(<PyUFuncObject *>ufunc, bfloat16.type_num, loops.bfloat16_function, types,
+                                    loops.bfloat16_data)
 
 
 # ---------------------------------------------------------------------------------------------- dtypes without a loop

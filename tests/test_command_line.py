@@ -566,7 +566,8 @@ for name in ("SIGTERM", "SIGHUP"):  # whatever is ignored by those who run the t
 signal.signal(signal.SIGINT, signal.default_int_handler)
 def block(*_):
     print("at work", flush=True)
-    time.sleep(60)
+    while True:  # a signal just before a sleep is handled after it
+        time.sleep(0.01)
 m.Application.block = block
 m.program()
 """
@@ -598,7 +599,7 @@ def test_bar(rows):
 
     np.save("x.npy", np.zeros((rows, 600_000 // rows)))
     master, slave = os.openpty()
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, np.array([24, 100, 0, 0], np.uint16))
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, np.array([24, 100, 0, 0], np.uint16).tobytes())
     command = [sys.executable, "-c", PROGRAM, "apply", "softmax", "x.npy", "-o", "y.npy", "--memory", "32MB"]
     environment = os.environ | {"PYTHONPATH": str(PACKAGE.parent)}
     done = subprocess.run(command, env=environment, stderr=slave, stdout=subprocess.PIPE, timeout=60)

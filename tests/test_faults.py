@@ -3,9 +3,12 @@
 import contextlib
 import multiprocessing
 import os
+import random
 import signal
 import sys
+import sysconfig
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -61,9 +64,13 @@ def threads(expected):  # one that has ended is there for another moment
 # crashes where it has none for an iterator's buffers (it sets MemoryError without the GIL) or for a ufunc's loops.
 SMALL_FROM_RESERVE = {"PYTHONMALLOC": "malloc", "MALLOC_MMAP_THRESHOLD_": "100000"}
 SMALL_FROM_RESERVE |= {"MALLOC_TOP_PAD_": "500000", "MALLOC_TRIM_THRESHOLD_": "1000000"}
+has_reserve = pytest.mark.skipif(
+    sys.platform != "linux" or bool(sysconfig.get_config_var("Py_GIL_DISABLED")),
+    reason="about Linux and malloc, which a Python without a GIL does not use",
+)
 
 
-@linux
+@has_reserve
 def test_out_of_memory(passes, fs):
     """With a little more memory at every attempt, a call raises MemoryError until it has enough, and then is right."""
     code = """
@@ -119,7 +126,7 @@ if {what == "memory"}:
     passes(IMPORTS + LIMITS + code, OPENBLAS_NUM_THREADS="1")
 
 
-@linux
+@has_reserve
 @forks
 def test_import_out_of_memory(passes, default):
     """The fallback where there is no memory for a library, or MemoryError: never a crash."""
@@ -264,6 +271,40 @@ def test_sixteen_threads(fs, shape):
         pytest.skip("the fallback has no large calls")
     works = [calls(fs, shape, seed=seed) for seed in range(3)]
     at_once(16, works, [results(work) for work in works])
+
+
+def test_eight_threads_for_a_while(fs):
+    """All calls in eight Python threads, at random, while the numbers of threads that they may use change.
+
+    FASTSIG_STRESS_SECONDS says for how long."""
+    until, before = time.monotonic() + float(os.environ.get("FASTSIG_STRESS_SECONDS", "2")), fs.get_num_threads()
+    shapes = [(3, 8), (300, 200)] if fs._backend.threads else [(3, 8)]
+    works = [calls(fs, shape, dtype) for shape in shapes for dtype in ("float16", "float32", "float64")]
+    work = {(i, name): call for i, some in enumerate(works) for name, call in some.items()}
+    expected, failures = results(work), []
+
+    def run(seed):
+        chance = random.Random(seed)
+        while time.monotonic() < until and not failures:
+            name, n = chance.choice(list(work)), chance.choice([1, 2, 3])
+            try:
+                fs.set_num_threads(chance.choice([1, 2, 3]))
+                with fs.num_threads(n) if chance.random() < 0.5 else contextlib.nullcontext():
+                    right = same(work[name](), expected[name]) and 1 <= fs.get_config()["threads"] <= 3
+            except BaseException as error:
+                right, name = False, (name, error)
+            if not right:
+                failures.append(name)
+
+    workers = [threading.Thread(target=run, args=[seed]) for seed in range(8)]
+    try:
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+    finally:
+        fs.set_num_threads(before)
+    assert not failures
 
 
 def test_first_calls_from_sixteen_threads(passes):

@@ -136,7 +136,8 @@ def user(tmp_path_factory, default):
         pytest.skip("needs compiled kernels")
     pytest.importorskip("Cython")
     folder = tmp_path_factory.mktemp("cython")
-    text = "# cython: language_level=3\nfrom cython.parallel cimport prange\nfrom cython cimport floating\n"
+    text = "# cython: language_level=3, freethreading_compatible=True\n"
+    text += "from cython.parallel cimport prange\nfrom cython cimport floating\n"
     for name, row in NAMED.items():
         names = [parameter.name for parameter in row.parameters]
         text += textwrap.dedent(f"""
@@ -171,7 +172,7 @@ def test_cimport(user, default, row, dtype):
     x = inputs(dtype)
     y = np.empty_like(x)
     parameters = defaults(row, dtype)
-    name = next(name for name, variant in NAMED.items() if variant == row)
+    name = next(name for name, variant in NAMED.items() if label(variant) == label(row))
     getattr(user, name)(x, y, **numbers(parameters))
     expected = getattr(default, row.name)(x, **parameters)
     kind = f"i{x.itemsize}"
