@@ -88,7 +88,7 @@ sdist: $(WHEELS)/.installed
 # What is published, in dist/, but for this machine and this PYTHON alone: the sdist, and from it a wheel with libgomp.
 wheel: sdist
 	rm -rf build/wheel
-	FASTSIG_REQUIRE_EXTENSION=1 $(WHEELS)/bin/python -m build --wheel --outdir build/wheel build/sdist/*
+	FASTSIG_REQUIRE_EXTENSION=1 FASTSIG_WITH_LIBGOMP=1 $(WHEELS)/bin/python -m build --wheel --outdir build/wheel build/sdist/*
 	PATH="$(CURDIR)/$(WHEELS)/bin:$$PATH" auditwheel repair --zip-compression-level 9 --wheel-dir dist build/wheel/*.whl
 	$(WHEELS)/bin/check-wheel-contents dist/*.whl
 	$(WHEELS)/bin/twine check --strict dist/*
@@ -152,4 +152,4 @@ $(WHEELS)/.installed: Makefile
 	touch $@
 
 clean:
-	rm -rf .venv .venv-wheels-* .venv-address .venv-thread .venv-bench .venv-docs .venv-integrations .venv-lint .venv-nox .nox build dist *.egg-info fastsig/*.so docs/_build docs/functions docs/made
+	rm -rf .venv .venv-wheels-* .venv-address .venv-thread .venv-bench .venv-docs .venv-integrations .venv-lint .venv-nox .nox build dist *.egg-info fastsig/*.so fastsig/_left_out.py docs/_build docs/functions docs/made

@@ -1,27 +1,40 @@
 """Builds the kernel sets: one source, compiled once per instruction set, with what this machine's compiler can do.
 
-FASTSIG_PURE_PYTHON=1 compiles nothing; FASTSIG_REQUIRE_EXTENSION=1 makes it an error if something does not compile.
+FASTSIG_PURE_PYTHON=1 compiles nothing; FASTSIG_REQUIRE_EXTENSION=1 makes it an error if something does not compile;
+FASTSIG_WITH_LIBGOMP=1 is for those who then put libgomp into the wheel: its licence goes with it.
 """
 
 import os
-import platform
+import shutil
 import sys
 import tempfile
 from pathlib import Path
 
 from setuptools import Extension, setup
+from setuptools.command.bdist_wheel import bdist_wheel
+from setuptools.command.build import build
 from setuptools.command.build_ext import build_ext
-from setuptools.errors import CCompilerError, CompileError, LinkError
+from setuptools.errors import CCompilerError, PlatformError
 
-PURE_PYTHON = os.environ.get("FASTSIG_PURE_PYTHON", "0") not in {"", "0"}
-REQUIRE_EXTENSION = os.environ.get("FASTSIG_REQUIRE_EXTENSION", "0") not in {"", "0"}
-X86_64 = platform.machine().lower() in {"x86_64", "amd64"} and sys.maxsize > 2**32
+PURE_PYTHON, REQUIRE_EXTENSION, WITH_LIBGOMP = (
+    os.environ.get(f"FASTSIG_{name}", "0").strip() not in {"", "0"}
+    for name in ("PURE_PYTHON", "REQUIRE_EXTENSION", "WITH_LIBGOMP")
+)
 
 # Every flag is probed, and left out where the compiler does not know it. Never -ffast-math, nor a part of it that lets
-# the compiler reassociate or assume that there are no NaNs: the formulas count on both.
+# the compiler reassociate or assume that there are no NaNs: the formulas count on both. These take back what CFLAGS say
+# of it, and icx does unasked. To the linker, too: there gcc and clang otherwise add code for -Ofast, -ffast-math and
+# -funsafe-math-optimizations that sets the processor to flush subnormals to zero as soon as the module is imported.
+ARITHMETIC = [
+    ["-O3"],  # in place of -Ofast
+    ["-fno-fast-math"],
+    ["-fno-unsafe-math-optimizations"],
+    ["-fno-single-precision-constant"],
+    ["-msse2", "-mfpmath=sse"],  # 32-bit x86: x87 does not round sums to float, on which the formulas count
+]
 FLAGS = {
     "unix": [
-        ["-O3"],
+        *ARITHMETIC,
         ["-fno-trapping-math"],  # else a float select does not vectorise
         ["-fno-math-errno"],
         ["-ffp-contract=fast"],  # a*b + c in one rounding where the CPU can
@@ -32,13 +45,13 @@ FLAGS = {
         ["-mllvm", "-slp-threshold=8"],
         ["-Wno-unused-function"],
     ],
-    "msvc": [["/O2"], ["/fp:contract"]],
+    "msvc": [["/O2"], ["/fp:precise"], ["/fp:contract"]],
 }
 UNROLLING = [["-funroll-loops"], ["--param=max-unroll-times=2"]]  # by default 8: no faster, and a quarter larger
 # Where 16 floats are one vector: taken apart before it is vectorised, a loop over them would stay so.
 PEELING = [["--param=max-completely-peel-times=3"]]
-# Beside FLAGS. x86-64's baseline, which few CPUs still need, would be a quarter larger.
-MORE_FLAGS = {"x86_64_v3": UNROLLING, "x86_64_v4": [*UNROLLING, *PEELING], "baseline": [] if X86_64 else UNROLLING}
+# Beside FLAGS. Not for x86-64's baseline, which few CPUs still need: it would be a quarter larger.
+MORE_FLAGS = {"x86_64_v3": UNROLLING, "x86_64_v4": [*UNROLLING, *PEELING], "baseline": UNROLLING}
 MARCH = {
     "unix": {"x86_64_v3": "-march=x86-64-v3", "x86_64_v4": "-march=x86-64-v4"},
     "msvc": {"x86_64_v3": "/arch:AVX2", "x86_64_v4": "/arch:AVX512"},
@@ -50,6 +63,20 @@ OPENMP = {
 }
 KERNELS = "fastsig._kernels_"
 
+# What probes compile. The compiler alone knows which machine it compiles for; macOS' -arch can say two at once.
+EMPTY = "int probe(void) { return 0; }\n"
+PYTHON = "#include <Python.h>\nPyMODINIT_FUNC PyInit_probe(void) { return PyLong_FromLong(0); }\n"
+OMP = "#include <omp.h>\nint probe(void) { return omp_get_max_threads(); }\n"
+X86_64 = "#if !(defined(__x86_64__) || defined(_M_X64)) || defined(__ILP32__)\n#error\n#endif\n" + EMPTY
+# Without this, CFLAGS=-Werror=format-security is an error for gcc whatever it compiles.
+FORMAT = ["-Wformat"]
+# Makes an error of what clang only warns of: a flag that it does not know or has no use for. -Werror would make one of
+# anything that CFLAGS let the compiler warn of.
+STRICT = [
+    [f"-Werror={warning}"]
+    for warning in ("unknown-warning-option", "unused-command-line-argument", "ignored-optimization-argument")
+]
+
 
 def extension(name):
     return Extension(
@@ -60,83 +87,148 @@ def extension(name):
     )
 
 
-class Build(build_ext):
-    """Probes the compiler, then builds what it can; without a compiler only the pure-Python fallback is installed."""
+def extensions():
+    shared = [f"fastsig.{name}" for name in ("_cpu", "_threads", "_ufuncs", "cython_api")]
+    return [extension(name) for name in [*shared, *(KERNELS + isa for isa in ["baseline", *MARCH["unix"]])]]
+
+
+class Modules(build_ext):
+    """Probes the compiler, then builds what it can; without a compiler only the pure-Python fallback is installed.
+
+    What is left out, and why, stands in _left_out.py, for show_config(): pip hides what a build that succeeds has said.
+    """
+
+    def run(self):
+        self.left_out = {}
+        if PURE_PYTHON:
+            self.give_up("FASTSIG_PURE_PYTHON was set")
+        super().run()
+        self.distribution.ext_modules = self.extensions
+        if PURE_PYTHON and self.inplace:  # what was compiled there before stays: it is for others, too
+            return
+        for name in self.left_out:
+            Path(self.get_ext_fullpath(f"fastsig.{name}")).unlink(missing_ok=True)
+        note = Path(self.get_ext_fullpath("fastsig._left_out")).with_name("_left_out.py")
+        note.unlink(missing_ok=True)
+        if self.left_out:
+            note.parent.mkdir(parents=True, exist_ok=True)
+            note.write_text(f'"""What setup.py did not compile, and why."""\n\nLEFT_OUT = {self.left_out!r}\n')
 
     def build_extensions(self):
-        import numpy  # not at the top: compiling nothing must need nothing
+        from Cython.Build import cythonize  # not at the top, nor NumPy: compiling nothing must need nothing
 
-        self.failed = []
         self.kind = "msvc" if self.compiler.compiler_type == "msvc" else "unix"
-        if not self.compiles():
-            self.give_up("no working C compiler was found")
-            self.extensions = []
-            return
-        flags = self.known(FLAGS[self.kind])
-        main = "#include <omp.h>\nint main(void) { return omp_get_max_threads() == 0; }\n"
-        openmp = next((pair for pair in OPENMP[self.kind] if self.compiles(*pair, source=main)), ([], []))
+        why_not = self.try_compiler()
+        if why_not:
+            return self.give_up(why_not)
+        self.choose_flags()
+        for ext, made in zip(self.extensions, cythonize(self.extensions, build_dir="build/cython", emit_linenums=True)):
+            ext.sources = made.sources
+        self.parallel = self.parallel or os.cpu_count()
+        super().build_extensions()
+        self.extensions = [ext for ext in self.extensions if ext.name.removeprefix("fastsig.") not in self.left_out]
+        if not any(KERNELS in ext.name for ext in self.extensions):
+            self.give_up(self.left_out["_kernels_baseline"])
+
+    def try_compiler(self):
+        """Why the compiler is of no use, or None; what every call of it needs, and every probe."""
+        self.probing = self.always = []
+        working = [flags for flags in ([], FORMAT) if self.compiles(flags, [])]
+        if not working:
+            return "no working C compiler was found"
+        self.probing = self.always = working[0]
+        if not self.compiles([], [], PYTHON):
+            return "the C compiler makes no module of what includes Python.h"
+        self.probing = [*self.always, *self.known(STRICT)]
+
+    def choose_flags(self):
+        """Those that the compiler knows, for the kernel sets that the machine may have."""
+        import numpy
+
+        flags = [*self.always, *self.known(FLAGS[self.kind])]
+        arithmetic = ARITHMETIC if self.kind == "unix" else []
+        link_flags = [flag for group in arithmetic if self.compiles([], group) for flag in group]
+        openmp = next((pair for pair in OPENMP[self.kind] if self.compiles(*pair, OMP)), ([], []))
         if not openmp[0]:
             print("fastsig: this compiler has no OpenMP; building for one thread.", file=sys.stderr)
         symbols = "-g" in os.environ.get("CFLAGS", "").split()  # who asks for them keeps them
         strip = ["-s"] if self.kind == "unix" and not symbols and self.compiles([], ["-s"]) else []
+        x86_64 = self.compiles([], None, X86_64)
         for ext in list(self.extensions):
             kernel_set = ext.name.removeprefix(KERNELS)
             march = MARCH[self.kind].get(kernel_set)
-            if march and not self.compiles([march]):
-                print(f"fastsig: this compiler does not know {march}; leaving {ext.name} out.", file=sys.stderr)
+            if march and not (x86_64 and self.compiles([march])):
                 self.extensions.remove(ext)
+                if x86_64:
+                    self.leave_out(ext, f"this compiler does not know {march}")
                 continue
             ext.extra_compile_args = [*flags, *openmp[0], *([march] if march else [])]
-            if self.kind == "unix":
+            if self.kind == "unix" and (march or not x86_64):
                 ext.extra_compile_args += self.known(MORE_FLAGS.get(kernel_set, []))
-            ext.extra_link_args = [*openmp[1], *strip]
+            ext.extra_link_args = [*link_flags, *openmp[1], *strip]
             ext.include_dirs = [numpy.get_include()]
-        self.parallel = self.parallel or os.cpu_count()
-        super().build_extensions()
-        self.extensions = [ext for ext in self.extensions if ext not in self.failed]
 
     def build_extension(self, ext):
         try:
             super().build_extension(ext)
-        except (CCompilerError, CompileError, LinkError) as error:
-            self.failed.append(ext)
-            self.give_up(f"{ext.name} could not be compiled ({error})")
+        except CCompilerError:  # of which the compiler has said more
+            if REQUIRE_EXTENSION:
+                raise
+            self.leave_out(ext, f"{ext.name} could not be compiled")
 
     def known(self, groups):
         """The flags of those groups that the compiler knows."""
         return [flag for group in groups if self.compiles(group) for flag in group]
 
-    def compiles(self, compile_args=(), link_args=(), source="int main(void) { return 0; }\n"):
-        """Whether a small program compiles and links with these arguments. Warnings about unknown flags count as no."""
-        strict = ["-Werror"] if self.kind == "unix" else []
+    def compiles(self, compile_args, link_args=None, source=EMPTY):
+        """Whether a small file compiles with these arguments, and becomes a module with those."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "probe.c")
             path.write_text(source)
             try:
-                objects = self.compiler.compile([str(path)], output_dir=folder, extra_postargs=[*strict, *compile_args])
-                self.compiler.link_executable(objects, "probe", output_dir=folder, extra_postargs=list(link_args))
-            except (CompileError, LinkError, OSError):
+                arguments = [*self.probing, *compile_args]
+                objects = self.compiler.compile([str(path)], output_dir=folder, extra_postargs=arguments)
+                if link_args is not None:
+                    libraries = self.get_libraries(self.extensions[0])
+                    name = str(path.with_suffix(".so"))
+                    self.compiler.link_shared_object(objects, name, libraries=libraries, extra_postargs=link_args)
+            except (CCompilerError, PlatformError, OSError):  # the second, of MSVC: it is not there
                 return False
         return True
+
+    def leave_out(self, ext, why):
+        print(f"fastsig: {why}; leaving {ext.name} out.", file=sys.stderr)
+        self.left_out[ext.name.removeprefix("fastsig.")] = why
 
     def give_up(self, why):
         if REQUIRE_EXTENSION:
             raise SystemExit(f"fastsig: {why}, and FASTSIG_REQUIRE_EXTENSION is set.")
         print(f"fastsig: {why}; installing the pure-Python fallback, which is correct and slower.", file=sys.stderr)
+        self.left_out.update((ext.name.removeprefix("fastsig."), why) for ext in self.extensions)
+        self.extensions = []
 
 
-def extensions():
-    if PURE_PYTHON:
-        if REQUIRE_EXTENSION:
-            raise SystemExit("fastsig: FASTSIG_PURE_PYTHON and FASTSIG_REQUIRE_EXTENSION contradict each other.")
-        return []
-    from Cython.Build import cythonize
+class Afresh(build):
+    """Takes nothing from an earlier build, whose compiler and flags may have been others."""
 
-    sets = ["baseline", *(MARCH["unix"] if X86_64 else [])]
-    shared = [f"fastsig.{name}" for name in ("_cpu", "_threads", "_ufuncs", "cython_api")]
-    names = [*shared, *(KERNELS + isa for isa in sets)]
-    return cythonize([extension(name) for name in names], build_dir="build/cython", emit_linenums=True)
+    def run(self):
+        shutil.rmtree(Path(self.build_lib, "fastsig"), ignore_errors=True)
+        super().run()
 
+
+class Wheel(bdist_wheel):
+    """Tagged for what is in it: without compiled modules for every machine."""
+
+    def run_command(self, command):
+        super().run_command(command)
+        if command == "build":
+            self.root_is_pure = not self.distribution.has_ext_modules()
+
+
+KEYWORDS = {
+    "cmdclass": {"build": Afresh, "build_ext": Modules, "bdist_wheel": Wheel},
+    "license_files": ["LICENSE", *(["LICENSE-libgomp.txt"] if WITH_LIBGOMP else [])],
+}
 
 if __name__ == "__main__":
-    setup(ext_modules=extensions(), cmdclass={"build_ext": Build})
+    setup(ext_modules=extensions(), **KEYWORDS)

@@ -40,13 +40,22 @@ def _refuse_cut_short(name):
                 raise ImportError(f"{file.name} is cut short")
 
 
+def _why_not_built(name):
+    """Why setup.py left a module out, or None."""
+    try:
+        return importlib.import_module(f"{__package__}._left_out").LEFT_OUT.get(name)
+    except ImportError:
+        return None
+
+
 def _import(name):
     """A compiled module and None, or None and why it cannot be had."""
     try:
         _refuse_cut_short(name)
         return importlib.import_module(f"{__package__}.{name}"), None
     except Exception as error:  # a missing module or library, a file that is no library, one of another version
-        return None, f"{name}: {error}"
+        why = isinstance(error, ModuleNotFoundError) and _why_not_built(name)
+        return None, f"{name}: " + (f"not built, as {why}" if why else str(error))
 
 
 @contextlib.contextmanager
@@ -64,6 +73,12 @@ def _short_spin():
     finally:
         if ours:
             del os.environ["GOMP_SPINCOUNT"]
+
+
+def _imports():
+    """Never called. Programs that collect what a script needs (PyInstaller, cx_Freeze, Nuitka) look for such lines."""
+    from . import _cpu, _fallback, _kernels_baseline, _kernels_x86_64_v3, _kernels_x86_64_v4, _left_out, _threads
+    from . import _ufuncs, cython_api
 
 
 def _choose():

@@ -23,9 +23,9 @@ PLACES = [
 GENERATE = "from fastsig._docs import write_files; write_files()"
 BUILD = """
 import setup, setuptools
-setup.X86_64 = False        # for the baseline alone, and quickly
+setup.MARCH["unix"].clear()     # for the baseline alone, and quickly
 setup.FLAGS["unix"].append(["-O0"])
-setuptools.setup(ext_modules=setup.extensions(), cmdclass={"build_ext": setup.Build})
+setuptools.setup(ext_modules=setup.extensions(), **setup.KEYWORDS)
 """
 TESTS = ["tests/test_accuracy.py", "tests/test_backends.py", "tests/test_scalar.py"]
 
