@@ -77,8 +77,8 @@ def _short_spin():
 
 def _imports():
     """Never called. Programs that collect what a script needs (PyInstaller, cx_Freeze, Nuitka) look for such lines."""
-    from . import _cpu, _fallback, _kernels_baseline, _kernels_x86_64_v3, _kernels_x86_64_v4, _left_out, _threads
-    from . import _ufuncs, cython_api
+    from . import _cpu, _fallback, _left_out, _threads, _ufuncs, cython_api  # noqa: F401, I001
+    from . import _kernels_baseline, _kernels_x86_64_v3, _kernels_x86_64_v4  # noqa: F401
 
 
 def _choose():

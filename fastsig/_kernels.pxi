@@ -39,8 +39,8 @@ cdef extern from *:
     """
     /* The formulas count on sums being rounded as they are written. setup.py asks for it; where that does not help, no
        kernels are better than wrong ones. */
-    #if defined(__FAST_MATH__) || defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__) || defined(_M_FP_FAST) \\
-        || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__) || defined(__NO_SIGNED_ZEROS__)
+    #if defined(__FAST_MATH__) || defined(_M_FP_FAST) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__) \\
+        || defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__) || defined(__NO_SIGNED_ZEROS__)
     #error "fastsig: this compiler is set to fast, inexact arithmetic (-ffast-math or a part of it)"
     #endif
     #if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ != 0
