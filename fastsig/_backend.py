@@ -116,23 +116,21 @@ name, kernels, threads, skipped, late = _choose()
 
 
 def _recipes(row):
-    """The ufuncs of a row: name; module where pickle finds it; what builds it, of which names, docstring and more."""
+    """The ufuncs of a row: name; module where pickle finds it; what builds it, of which name, docstring and more."""
     if row.kind == "elementwise":
         defaults = tuple(parameter.default for parameter in row.parameters)
-        is_public, count = not defaults and not row.choice, len(defaults)
-        homes = ("fastsig", "fastsig.backward") if is_public else (__name__, __name__)
+        home = __name__ if defaults or row.choice else "fastsig"
         for name, _ in expanded(row):
-            yield name, (homes[0], kernels.build, (name,), docstring, row, count)
+            yield name, (home, kernels.build, name, docstring, row, len(defaults))
             if defaults:
-                yield f"{name}_default", (__name__, kernels.build_default, (name,), docstring, row, defaults)
-            backward = f"{name}_backward"
-            names = name, name if is_public else backward
-            yield backward, (homes[1], kernels.build_gradient, names, gradient_docstring, row, count)
+                yield f"{name}_default", (__name__, kernels.build_default, name, docstring, row, defaults)
+            # Not by the function's own name, by which others look ufuncs up, as pint does: they would take it for that.
+            yield f"{name}_backward", (__name__, kernels.build_gradient, name, gradient_docstring, row, len(defaults))
         return
     documents = {row.name: docstring} | ({f"{row.name}_backward": gradient_docstring} if row.kind == "rows" else {})
     for name, document in documents.items():
-        yield name, (__name__, kernels.build_rows, (name,), document, row)
-        yield f"{name}_where", (__name__, kernels.build_rows, (f"{name}_where",), _masked_docstring, name)
+        yield name, (__name__, kernels.build_rows, name, document, row)
+        yield f"{name}_where", (__name__, kernels.build_rows, f"{name}_where", _masked_docstring, name)
 
 
 def _masked_docstring(name):
@@ -140,8 +138,8 @@ def _masked_docstring(name):
 
 
 def _made(recipe):
-    module, build, names, document, of, *more = recipe
-    ufunc = build(*names, document(of), *more)
+    module, build, name, document, of, *more = recipe
+    ufunc = build(name, document(of), *more)
     with contextlib.suppress(AttributeError):  # NumPy before 2.2: pickle then searches all modules
         ufunc.__module__ = module
     return ufunc

@@ -32,7 +32,7 @@ cdef extern from *:
         pass
     ctypedef struct Descr "PyArray_Descr":
         int type_num
-    PyTypeObject PyArray_Type, PyFloatArrType_Type, PyDoubleArrType_Type
+    PyTypeObject PyArray_Type, PyFloatArrType_Type, PyDoubleArrType_Type, PyList_Type, PyTuple_Type
     bint PyArray_CheckExact(PyObject *x)
     const int CARRAY_RO "NPY_ARRAY_CARRAY_RO"
     bint PyArray_CHKFLAGS(Array *x, int flags)
@@ -266,7 +266,25 @@ cdef PyObject *short_call(const PyUFuncObject *ufunc, PyObject **args, PyObject 
     return out
 
 
-cdef PyObject *call(PyObject *self, PyObject **args, size_t nargsf, PyObject *names) noexcept:
+cdef inline bint is_others(PyObject *x) noexcept:
+    """Whether it may be an array of another kind than NumPy's plain one, or the tuple of one that an `out` may be."""
+    if Py_TYPE(x) == &PyTuple_Type and PyTuple_GET_SIZE(x) == 1:
+        x = PyTuple_GET_ITEM(x, 0)
+    return not (PyArray_CheckExact(x) or cnp.PyArray_IsAnyScalar(<object>x) or x == Py_None
+                or Py_TYPE(x) == &PyList_Type or Py_TYPE(x) == &PyTuple_Type)
+
+
+cdef PyObject *call_of_others(PyObject *self, PyObject **args, npy_intp given, PyObject *names) except NULL:
+    """The call for arrays of other kinds; NotImplemented if it is NumPy's."""
+    from fastsig._arrays import elementwise                 # when such an array is first met
+    keywords = <tuple>names if names != NULL else ()
+    result = elementwise(<object>self, *[<object>args[k] for k in range(given)],
+                         **{name: <object>args[given + k] for k, name in enumerate(keywords)})
+    Py_INCREF(result)
+    return <PyObject *>result
+
+
+cdef PyObject *call(PyObject *self, PyObject **args, size_t nargsf, PyObject *names) except? NULL:
     """What calls of a ufunc go to, instead of NumPy's function."""
     cdef const PyUFuncObject *ufunc = <PyUFuncObject *>self
     cdef npy_intp given = PyVectorcall_NARGS(nargsf)
@@ -286,9 +304,16 @@ cdef PyObject *call(PyObject *self, PyObject **args, size_t nargsf, PyObject *na
         k += 1
     if k == named and (given == ufunc.nin or given == ufunc.nargs):
         result = short_call(ufunc, args, out if out != Py_None else NULL, where)
-    if result == NULL and not PyErr_Occurred():
-        return numpy_call(self, args, nargsf, names)
-    return result
+    if result != NULL or PyErr_Occurred():
+        return result
+    for k in range(given + named):
+        if (k < given or PyTuple_GET_ITEM(names, k - given) == <PyObject *>OUT) and is_others(args[k]):
+            result = call_of_others(self, args, given, names)
+            if result != <PyObject *>NotImplemented:
+                return result
+            Py_DECREF(NotImplemented)
+            break
+    return numpy_call(self, args, nargsf, names)
 
 
 cdef shorten_calls(ufunc):

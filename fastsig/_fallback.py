@@ -6,6 +6,7 @@ warnings are off around it. `Ufunc` is all the rest that a caller expects of a `
 """
 
 import inspect
+import math
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -304,7 +305,7 @@ ROWS: dict[str, Callable[..., np.ndarray]] = {
 
 _INTEGERS, _FLOATS = "bBhHiIlLqQ", "efd"
 _KEEP_INTEGERS = {"relu"}
-_REDUCTIONS = {"logsumexp", "logsumexp_where"}  # the last axis goes
+_REDUCTIONS = {"logsumexp"}  # the last axis goes
 # NumPy's exp is off by up to 2.5 ULP in float32, which would leave a formula no room of its own.
 _WIDER = {"e": "f", "E": "d", "f": "d"}
 
@@ -322,6 +323,13 @@ def _char(dtype: np.dtype) -> str:
 def _dtype(char: str) -> np.dtype:
     """Return the dtype of a letter in a loop."""
     return np.dtype(_bfloat16() if char == "E" else char)
+
+
+def _is_others(x: Any) -> bool:
+    """Whether it may be an array of another kind than NumPy's plain one."""
+    if type(x) is tuple and len(x) == 1:  # of an `out`
+        (x,) = x
+    return type(x) not in (np.ndarray, list, tuple) and not isinstance(x, (float, int, str, np.generic, type(None)))
 
 
 class Ufunc:
@@ -372,6 +380,12 @@ class Ufunc:
         return self.__name__
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self.signature is None and any(map(_is_others, (*args, kwargs.get("out")))):
+            from ._arrays import elementwise  # when the first of them comes
+
+            result = elementwise(self, *args, **kwargs)
+            if result is not NotImplemented:
+                return result
         inputs, kwargs = self._parse(args, kwargs)
         result = self._override(inputs, kwargs)
         if result is not NotImplemented:
@@ -466,8 +480,7 @@ class Ufunc:
             if not follows and (_char(have) == " " or not np.can_cast(have, needed)):
                 floats = "bool, integer, float16, float32 and float64 input, and bfloat16 of ml_dtypes"
                 accepts = "bool mask input" if needed == "?" else floats
-                name = self.__name__.removesuffix("_default")
-                raise TypeError(f"ufunc '{name}' supports {accepts}, not {have.type.__name__}")
+                raise TypeError(f"ufunc '{self.__name__}' supports {accepts}, not {have.type.__name__}")
         if isinstance(wanted, str):
             wanted = wanted.replace("->", "")
         if len(wanted) != self.nargs:
@@ -624,12 +637,12 @@ def build_default(name: str, doc: str, defaults: tuple[float, ...]) -> Ufunc:
     return ufunc
 
 
-def build_gradient(name: str, ufunc_name: str, doc: str, parameters: int) -> Ufunc:
-    """Build the gradient of the elementwise function `name`, with its formula from `GRADIENTS`.
+def build_gradient(name: str, doc: str, parameters: int) -> Ufunc:
+    """Build the ufunc NAME_backward, with its formula from `GRADIENTS`.
 
     Parameters
     ----------
-    name, ufunc_name, doc : str
+    name, doc : str
         The docstring comes without the line that shows the call.
     parameters : int
         How many operands follow grad_output and x.
@@ -640,8 +653,7 @@ def build_gradient(name: str, ufunc_name: str, doc: str, parameters: int) -> Ufu
         With ``nin = 2 + parameters``.
     """
     types = [f"{char * (2 + parameters)}->{char}" for char in _FLOATS]
-    module = "fastsig._backend" if parameters else "fastsig.backward"
-    return _Gradient(ufunc_name, doc, module, _formula(GRADIENTS, name), types)
+    return _Gradient(f"{name}_backward", doc, "fastsig._backend", _formula(GRADIENTS, name), types)
 
 
 def build_rows(name: str, doc: str) -> Ufunc:
@@ -661,7 +673,7 @@ def build_rows(name: str, doc: str) -> Ufunc:
     operands, mask = 1 + ("_backward" in name), "?" if name.endswith("_where") else ""
     floats = _FLOATS if operands > 1 else _FLOATS[::-1]  # of one operand, integers go to the first that fits, float64
     types = [f"{char * operands}{mask}->{char}" for char in floats]
-    return _RowUfunc(name, doc, "fastsig._backend", _formula(ROWS, name), types)
+    return _RowUfunc(name.removesuffix("_where"), doc, "fastsig._backend", _formula(ROWS, name), types)
 
 
 def build_direct(name: str) -> Callable[..., None]:
@@ -672,12 +684,16 @@ def build_direct(name: str) -> Callable[..., None]:
 def build_scalar(name: str, parameters: int) -> Callable[..., float]:
     """Build the function `name` of one number, and of its parameters, all positional."""
     ufunc = build(name, "", parameters)
-    real = (float, int, np.integer, np.float16, np.float32, np.bool_)
+
+    def real(number: Any) -> float:
+        try:
+            if not np.iscomplexobj(number):  # NumPy's have a __float__, which leaves the imaginary part out
+                return math.ldexp(number, 0)  # the number itself: from all that `math` takes, as float() does not
+        except TypeError:
+            pass
+        raise TypeError(f"{name}: must be a real number, not {type(number).__name__}")
 
     def scalar(*numbers: Any) -> float:
-        for number in numbers:
-            if not isinstance(number, real):
-                raise TypeError(f"{name}: must be a real number, not {type(number).__name__}")
-        return float(ufunc(*map(float, numbers)))
+        return float(ufunc(*map(real, numbers)))
 
     return scalar

@@ -43,9 +43,9 @@ def elementwise(row, functions, doc, inputs="x", arrays=True, module="fastsig"):
         ]
 
     code = [f"def {row.name}({', '.join(given)}{', **kwargs' if arrays else ''}):"]
-    if shortcut:  # a small call takes half the time
-        code += [f"    if {' and '.join(f'{name} is default_{name}' for name in names)}:"]
-        code += calls("shortcut", inputs, " " * 8)
+    if shortcut:  # a small call takes half the time; what is wrong with it the function says, under its own name
+        code += [f"    if {' and '.join(f'{name} is default_{name}' for name in names)}:", "        try:"]
+        code += [*calls("shortcut", inputs, " " * 12), "        except TypeError:", "            pass"]
     if row.choice:
         code += [f"    if {row.choice.name} not in chosen:", f"        raise ValueError({message!r})"]
     code += calls(function, arguments, " " * 4)
@@ -68,8 +68,8 @@ def _axes(name, axis, ndim):
 
 
 def _array(x):
-    """An array, or what knows what to do with a ufunc. A memory map's results are plain arrays anyhow."""
-    return x if hasattr(type(x), "__array_ufunc__") and type(x) is not np.memmap else np.asarray(x)
+    """An array, perhaps of a subclass. A memory map's results are plain arrays anyhow."""
+    return np.asarray(x) if type(x) is np.memmap else np.asanyarray(x)
 
 
 def _over_axes(name):
@@ -80,7 +80,7 @@ def _over_axes(name):
         operands = list(map(_array, operands))
         if len(operands) > 1 and any(x.shape != operands[0].shape for x in operands):
             operands = _broadcast(name, operands, axis)
-        shape = np.shape(operands[0])  # an object of no shape, such as an xarray.Dataset, says so itself
+        shape = operands[0].shape
         if where is not True:
             where = _mask(where, shape)
             dtype = kwargs.pop("dtype", None)
@@ -140,11 +140,9 @@ def _broadcast(name, operands, axis):
 
 def _flattened(call, ufunc, operands, axes, out, where, kwargs):
     """Over several axes, all, or those of a 0-d array: they become one last axis, as a view where that is possible."""
-    # A pandas object, say, has no transpose(axes).
-    operands = [x if hasattr(type(x), "__array_function__") else np.asarray(x) for x in operands]
     ndim, shape = operands[0].ndim, operands[0].shape
     order = [i for i in range(ndim) if i not in axes] + list(axes)
-    back = np.argsort(order).tolist()  # dask takes no array
+    back = np.argsort(order)
     kept = ndim - len(axes)
     flat_shape = [shape[i] for i in order[:kept]] + [math.prod(shape[i] for i in order[kept:])]
     moved_shape = [shape[i] for i in order]
@@ -174,42 +172,32 @@ def _flattened(call, ufunc, operands, axes, out, where, kwargs):
     return out
 
 
-def _is_foreign(x):
-    """Whether a generalised ufunc's result would not be like x: a masked array takes the operand's mask for it, and
-    what NumPy can wrap but knows no more of, as a torch tensor, is to be the same after every function."""
-    kind = type(x)
-    return issubclass(kind, np.ma.MaskedArray) or (
-        hasattr(kind, "__array_wrap__") and not hasattr(kind, "__array_ufunc__")
-    )
+_PLAIN = frozenset([np.ndarray, np.memmap, float, int, bool, list, tuple, type(None), type(...)])
 
 
-def _foreign(function, operands, axis, out, where, options, result_mask=lambda mask: mask):
-    """A public function of the operands' plain arrays, and the result like them. Masked entries do not take part, and
-    stay masked."""
-    masked = [x for x in operands if isinstance(x, np.ma.MaskedArray)]
-    plain = [np.asarray(x) for x in operands]
-    (out,) = out if isinstance(out, tuple) else (out,)
-    if masked:
-        mask = functools.reduce(np.logical_or, map(np.ma.getmaskarray, masked))
-        where, mask = np.logical_and(where, ~mask), result_mask(mask)
+def _others(out, *operands):
+    """The module for arrays that are not plain, if one of these is not."""
+    (out,) = out if type(out) is tuple and len(out) == 1 else (out,)
+    if all(type(x) in _PLAIN or isinstance(x, np.generic) for x in (out, *operands)):
+        return None
+    from . import _arrays  # when the first of them comes
 
-        def like(result):
-            return np.ma.array(result, mask=np.broadcast_to(mask, np.shape(result)))[()]
+    return _arrays
 
-        if isinstance(out, np.ma.MaskedArray):
-            function(*plain, axis, out=out.data, where=where, **options)
-            out.mask = mask
-            return out
-    else:
-        first = next(filter(_is_foreign, operands))
 
-        def like(result):
-            return first.__array_wrap__(np.asarray(result))
+# A call along an axis, as _arrays has it, of a public function; by name, so that they can be pickled.
 
-    result = function(*plain, axis, out=out, where=where, **options)
-    if isinstance(out, np.ndarray) or not options.get("subok", True):
-        return result
-    return tuple(map(like, result)) if isinstance(result, tuple) else like(result)
+
+def _of_rows(function, x, _, axis, **options):
+    return function(x, axis, **options)
+
+
+def _of_gradient(function, x, grad_output, axis, **options):
+    return function(grad_output, x, axis, **options)
+
+
+def _of_reduction(function, x, b, axis, **options):
+    return function(x, axis, b, **options)
 
 
 def _named(function, row, doc, module="fastsig"):
@@ -228,8 +216,11 @@ def _rows(row):
             result = direct(x, axis, out)
             if result is not None:
                 return result
-        if _is_foreign(x):
-            return _foreign(function, [x], axis, out, where, kwargs)
+        if others := _others(out, x, where):
+            way = functools.partial(_of_rows, function)
+            result = others.along(others.Call(row.name, way, x, None, axis, out, where, kwargs))
+            if result is not NotImplemented:
+                return result
         return call((x,), axis, out, where, kwargs)
 
     return _named(function, row, docstring(row))
@@ -240,8 +231,11 @@ def _rows_gradient(row):
     call = _over_axes(f"{row.name}_backward")
 
     def function(grad_output, y, axis=-1, *, out=None, where=True, **kwargs):
-        if _is_foreign(grad_output) or _is_foreign(y):
-            return _foreign(function, [grad_output, y], axis, out, where, kwargs)
+        if others := _others(out, grad_output, y, where):
+            way = functools.partial(_of_gradient, function)
+            result = others.along(others.Call(f"{row.name}_backward", way, y, grad_output, axis, out, where, kwargs))
+            if result is not NotImplemented:
+                return result
         return call((grad_output, y), axis, out, where, kwargs)
 
     return _named(function, row, gradient_docstring(row), "fastsig.backward")
@@ -257,16 +251,16 @@ def _reduction(row):
             if result is not None:
                 kept = (1,) * x.ndim if axis is None else (*x.shape[:axis], 1, *x.shape[axis:][1:])
                 return result.reshape(kept) if keepdims else result
-        if _is_foreign(x):
-            options = {"b": b, "keepdims": keepdims, "return_sign": return_sign} | kwargs
-            return _foreign(function, [x], axis, out, where, options, lambda mask: mask.all(axis, keepdims=keepdims))
+        if others := _others(out, x, b, where):
+            way, options = functools.partial(_of_reduction, function), {"keepdims": keepdims, "return_sign": return_sign}
+            result = others.along(others.Call(row.name, way, x, b, axis, out, where, options | kwargs, reduces=True))
+            if result is not NotImplemented:
+                return result
         if b is None and out is None and not keepdims and not return_sign:
             return call((x,), axis, None, where, kwargs)
-        if not hasattr(type(x), "__array_ufunc__"):
-            x = np.asarray(x)
+        x = _array(x)
         if b is not None:
             dtype = _common_dtype(row, x, b, kwargs)
-            b = b.filled(0) if isinstance(b, np.ma.MaskedArray) else b
             x, b = np.broadcast_arrays(x, b)
         if not x.ndim:
             x, b = x.reshape(1), b if b is None else b.reshape(1)
@@ -299,15 +293,15 @@ def _reduction_gradient(row):
     slope = functions[row.gradient.slope]
 
     def function(grad_output, x, axis=None, keepdims=False, *, out=None, where=True, **kwargs):
-        if _is_foreign(x):
-
-            def of_plain(x, axis, **options):
-                return function(grad_output, x, axis, keepdims, **options)
-
-            return _foreign(of_plain, [x], axis, out, where, kwargs)
+        if others := _others(out, grad_output, x, where):
+            way, options = functools.partial(_of_gradient, function), {"keepdims": keepdims} | kwargs
+            name = f"{row.name}_backward"
+            result = others.along(
+                others.Call(name, way, x, grad_output, axis, out, where, options, other_lacks_axis=True)
+            )
+            if result is not NotImplemented:
+                return result
         x = np.asarray(x)
-        if isinstance(grad_output, np.ma.MaskedArray):
-            grad_output = grad_output.filled(0)
         axes = _axes(row.name, axis, x.ndim)
         kept = [1 if i in axes else n for i, n in enumerate(x.shape)]
         shape = kept if keepdims else [n for i, n in enumerate(x.shape) if i not in axes]

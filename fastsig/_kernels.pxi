@@ -152,9 +152,10 @@ cdef elementwise_ufunc(str name, str ufunc_name, str doc, tuple defaults):
     return loops.ufunc(loop.operands, ufunc_name, doc, None)
 
 
-def build_gradient(str name, str ufunc_name, str doc, int parameters=0):
-    """The ufunc of grad_output, x and the parameters that is the gradient of the elementwise function `name`."""
-    cdef Kernel kernel = kernels[name + "_backward"]
+def build_gradient(str name, str doc, int parameters=0):
+    """The ufunc NAME_backward of grad_output, x and the parameters."""
+    cdef str ufunc_name = name + "_backward"
+    cdef Kernel kernel = kernels[ufunc_name]
     cdef Loops loops = Loops()
     add_floats(loops, kernel)
     return loops.ufunc(kernel.nin, ufunc_name, doc, None, equals=True)
@@ -168,9 +169,14 @@ cdef tuple REAL = (float, int, np.integer, np.float16, np.float32, np.bool_)
 
 
 cdef inline double real(x, str name) except? -1:
-    """A Python or NumPy number, and no array."""
+    """What `math` takes: a number, or what has __float__ or __index__."""
     if type(x) is float or isinstance(x, REAL):
         return x
+    try:
+        if not np.iscomplexobj(x):      # NumPy's have a __float__, which leaves the imaginary part out
+            return x
+    except TypeError:
+        pass
     raise TypeError(f"{name}: must be a real number, not {type(x).__name__}")
 
 
@@ -227,7 +233,7 @@ def build_rows(str name, str doc):
         loop = row_loop(name, char)
         driver = <size_t>drive_rows[double] if char == "d" else <size_t>drive_rows[float]
         loops.add(char * operands + mask + char, <PyUFuncGenericFunction>driver, &loop, sizeof(RowLoop))
-    return loops.ufunc(operands + len(mask), name, doc, core, equals=loop.gradient)
+    return loops.ufunc(operands + len(mask), name.removesuffix("_where"), doc, core, equals=loop.gradient)
 
 
 cdef void share_plain_rows(Layout *at, npy_intp rows, const RowLoop *f32, const RowLoop *f64, int kind) noexcept nogil:

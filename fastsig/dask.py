@@ -1,8 +1,8 @@
-"""softmax, log_softmax and logsumexp of dask arrays, lazily, along axes that may be split over chunks.
+"""Functions along an axis of dask arrays, lazily, also where the axis is split over chunks.
 
-Elementwise functions and gradients take dask arrays as they are, and so do these three of `fastsig` itself where the
-axis is one chunk. Here each chunk is reduced to its maximum and the logarithm of its sum of exponentials, a row's few
-such numbers are combined, and the chunks are visited again with what they came to.
+Nothing has to be imported from here: `fastsig`'s own names do the same with a dask array. Each chunk of a split row is
+reduced to its maximum and the logarithm of its sum of exponentials, a row's few such numbers are combined, and the
+chunks are visited again with what they came to.
 
 >>> import dask.array
 >>> import fastsig.dask
@@ -11,11 +11,13 @@ such numbers are combined, and the chunks are visited again with what they came 
 array([0.001, 0.001])
 """
 
+import functools
+
 import dask.array
 import numpy as np
 
-from ._backend import ufuncs
-from ._functions import _axes, functions
+from . import _arrays
+from ._functions import functions
 
 __all__ = ["log_softmax", "logsumexp", "softmax"]
 
@@ -39,7 +41,7 @@ def softmax(x, axis=-1):
     --------
     fastsig.softmax
     """
-    return _along("softmax", x, axis, _softmax)
+    return functions["softmax"](x, axis)
 
 
 def log_softmax(x, axis=-1):
@@ -61,7 +63,7 @@ def log_softmax(x, axis=-1):
     --------
     fastsig.log_softmax
     """
-    return _along("log_softmax", x, axis, _log_softmax)
+    return functions["log_softmax"](x, axis)
 
 
 def logsumexp(x, axis=None, keepdims=False):
@@ -85,22 +87,98 @@ def logsumexp(x, axis=None, keepdims=False):
     --------
     fastsig.logsumexp
     """
-    axes, dtype = _axes_and_dtype("logsumexp", x, axis)
-    _, whole = _sums(x, axes, dtype)
-    result = whole.map_blocks(_logsumexp, dtype, dtype=dtype)
-    return result if keepdims else result.squeeze(axes)
+    return functions["logsumexp"](x, axis, keepdims=keepdims)
 
 
-def _axes_and_dtype(name, x, axis):
-    """Over which axes to go, and the result's dtype; errors as of fastsig's own function."""
-    return _axes(name, axis, x.ndim), ufuncs[name](np.empty(0, x.dtype)).dtype
-
-
-def _along(name, x, axis, finish):
-    axes, dtype = _axes_and_dtype(name, x, axis)
+def along(call):
+    """A call of `fastsig._arrays` with a dask array, as a graph."""
+    x, other, where = _alike(call)
+    axes, dtype = call.axes(x.ndim), _dtype(call, x, other)
+    options = {name: value for name, value in call.options.items() if name not in {"keepdims", "return_sign"}}
+    call = call._replace(main=x, other=other, where=where)
     if all(x.numblocks[i] == 1 for i in axes):
-        return x.map_blocks(functions[name], axis=_plain(axes), dtype=dtype)
-    return dask.array.map_blocks(finish, x, *_sums(x, axes, dtype), _plain(axes), dtype, dtype=dtype)
+        found = _in_one_chunk(call, axes, options, dtype)
+    elif options.keys() - {"dtype"}:
+        raise TypeError(f"{call.name}: no {', '.join(options)} along an axis that is split over chunks")
+    elif call.reduces:
+        found = _reduction(call, axes, dtype)
+    elif call.other_lacks_axis:
+        found = [_reduction_gradient(call, axes, dtype)]
+    else:
+        found = [_rows(call, axes, dtype) if other is None else _rows_gradient(call, axes, dtype)]
+    if call.reduces and not call.options["keepdims"]:
+        found = [each.squeeze(axes) for each in found]
+    return tuple(found) if call.options.get("return_sign") else found[0]
+
+
+def _alike(call):
+    """x, the other operand and the mask as arrays of the same shape and chunks, or as they are if they are numbers. What
+    has not the axis has it with length 1."""
+    x, other, where = map(_lazy, (call.main, call.other, call.where))
+    if not isinstance(other, dask.array.Array):
+        pass
+    elif call.other_lacks_axis:
+        axes = call.axes(x.ndim)
+        chunks = tuple((1,) if i in axes else sizes for i, sizes in enumerate(x.chunks))
+        if not call.options["keepdims"]:
+            kept = [i for i in range(x.ndim) if i not in axes]
+            other = _broadcast(other, [x.shape[i] for i in kept], [x.chunks[i] for i in kept])
+            other = other[tuple(slice(None) if i in kept else None for i in range(x.ndim))]
+        other = _broadcast(other, list(map(sum, chunks)), chunks)
+    elif x.shape != other.shape and not _is_unknown(x.shape + other.shape):
+        shape = np.broadcast_shapes(x.shape, other.shape)
+        for array in () if call.reduces else (x, other):
+            own = (1,) * (len(shape) - array.ndim) + array.shape
+            if any(own[i] != shape[i] for i in call.axes(len(shape))):
+                raise ValueError(f"{call.name}: an operand has shape {array.shape}, which does not broadcast along an axis")
+        x = dask.array.broadcast_to(x, shape)
+        other = _broadcast(other, x.shape, x.chunks)
+    else:
+        other = _broadcast(other, x.shape, x.chunks)
+    return x, other, _broadcast(where, x.shape, x.chunks) if isinstance(where, dask.array.Array) else where
+
+
+def _lazy(x):
+    if x is None or type(x) in {bool, int, float} or isinstance(x, dask.array.Array):
+        return x
+    values, mask = _arrays.parts(x)
+    return dask.array.from_array(values if mask is None else np.ma.array(values, mask=mask), -1, asarray=False)
+
+
+def _broadcast(array, shape, chunks):
+    if array.chunks == tuple(chunks) or _is_unknown(shape):
+        return array
+    return dask.array.broadcast_to(array, shape).rechunk(tuple(chunks))
+
+
+def _is_unknown(shape):
+    return any(n != n for n in shape)
+
+
+def _dtype(call, x, other):
+    """The result's, by a call for nothing, which refuses what is not supported."""
+    if isinstance(other, dask.array.Array):
+        other = np.empty(() if call.other_lacks_axis else 0, other.dtype)
+    options = {"dtype": call.options["dtype"]} if "dtype" in call.options else {}
+    return call.function(np.empty(0, x.dtype), other, -1, **options).dtype
+
+
+def _by_chunk(function, operands, **how):
+    """function, by chunks of those operands that have some."""
+    lazy = [isinstance(x, dask.array.Array) for x in operands]
+    given = [None if is_lazy else x for x, is_lazy in zip(operands, lazy)]
+    chunks = [x for x, is_lazy in zip(operands, lazy) if is_lazy]
+    return dask.array.map_blocks(functools.partial(_of_chunks, function, lazy, given), *chunks, **how)
+
+
+def _of_chunks(function, lazy, given, *chunks):
+    chunks = iter(chunks)
+    return function(*(next(chunks) if is_lazy else x for is_lazy, x in zip(lazy, given)))
+
+
+def _one_along(axes, x, blocks=False):
+    """The chunks of x, of which each, or all together, are 1 long along axes."""
+    return tuple(((1,) * (len(s) if blocks else 1)) if i in axes else s for i, s in enumerate(x.chunks))
 
 
 def _plain(axes):
@@ -108,59 +186,181 @@ def _plain(axes):
     return axes[0] if len(axes) == 1 else axes
 
 
-def _sums(x, axes, dtype):
+def _in_one_chunk(call, axes, options, dtype):
+    if call.reduces or call.other_lacks_axis:
+        options["keepdims"] = True
+    how = {"dtype": dtype} | ({"chunks": _one_along(axes, call.main)} if call.reduces else {})
+    axis = _plain(axes) if call.main.ndim else None
+    if not call.options.get("return_sign"):
+        picks = [options]
+    else:
+        picks = [options | {"return_sign": pick} for pick in (1, 2)]
+    operands = call.main, call.other, call.where
+    return [_by_chunk(functools.partial(_called, call.function, axis, pick), operands, **how) for pick in picks]
+
+
+def _called(function, axis, options, x, other, where):
+    pick = options.get("return_sign")
+    result = function(x, other, axis, where=where, **options)
+    return np.ma.asanyarray(result[pick - 1] if pick else result) if isinstance(x, np.ma.MaskedArray) else (
+        np.asanyarray(result[pick - 1] if pick else result)
+    )
+
+
+def _seen(x, other, where):
+    """Values, a mask of those that take part, and what is masked, or None."""
+    (x, mask), (other, other_mask) = _arrays.parts(x), _arrays.parts(other)
+    mask = _arrays.mask_of(mask, other_mask)
+    return x, other, where if mask is None else np.logical_and(where, ~mask), mask
+
+
+def _like(result, x, mask):
+    return result if mask is None else _arrays.Masked().dressed(result, x, mask)
+
+
+# ------------------------------------------------------------------------------------------------ sums of exponentials
+
+
+def _sums(call, axes, dtype):
     """What exponentials add up to in each chunk, and in all chunks along axes: arrays of (top, excess), the maximum and
-    by how much the logarithm of the sum exceeds it, which neither overflow nor lose what 1 + tiny would."""
-    wide = np.result_type(dtype, np.float32)
-    kind = np.dtype([("top", wide), ("excess", wide)])
-
-    def chunks(along):
-        return tuple((1,) * along(i) if i in axes else sizes for i, sizes in enumerate(x.chunks))
-
-    parts = x.map_blocks(_sum, axes, kind, dtype=kind, chunks=chunks(lambda i: x.numblocks[i]))
+    by how much the logarithm of the sum exceeds it, which neither overflow nor lose what 1 + tiny would; and whether all
+    was masked."""
+    x, wide = call.main, np.result_type(dtype, np.float32)
+    kind = np.dtype([("top", wide), ("excess", wide), ("hidden", bool)])
+    sums = functools.partial(_sum, axes, kind)
+    parts = _by_chunk(sums, (x, call.where), dtype=kind, chunks=_one_along(axes, x, blocks=True))
     beside = parts.rechunk(dict.fromkeys(axes, -1))
-    return parts, beside.map_blocks(_sum_of_sums, axes, dtype=kind, chunks=chunks(lambda i: 1))
+    return parts, beside.map_blocks(_sum_of_sums, axes, dtype=kind, chunks=_one_along(axes, x))
 
 
 @np.errstate(all="ignore")
-def _sum(x, axes, kind):
+def _sum(axes, kind, x, where):
+    x, _, where, mask = _seen(x, None, where)
     x = x.astype(kind["top"], copy=False)
-    top = x.max(axes, keepdims=True, initial=-np.inf)
+    top = x.max(axes, keepdims=True, initial=-np.inf, where=where)
     top = np.maximum(top, np.finfo(top.dtype).min)  # a finite one for nothing but -inf, whose excess is -inf
-    return _pair(kind, top, functions["logsumexp"](x - top, _plain(axes), keepdims=True))
+    excess = functions["logsumexp"](x - top, _plain(axes), keepdims=True, where=where)
+    return _record(kind, top, excess, mask is not None and mask.all(axes, keepdims=True))
 
 
 @np.errstate(all="ignore")
 def _sum_of_sums(parts, axes):
     top = parts["top"].max(axes, keepdims=True, initial=np.finfo(parts["top"].dtype).min)
     relative = (parts["top"] - top) + parts["excess"]
-    return _pair(parts.dtype, top, functions["logsumexp"](relative, _plain(axes), keepdims=True))
+    excess = functions["logsumexp"](relative, _plain(axes), keepdims=True)
+    return _record(parts.dtype, top, excess, parts["hidden"].all(axes, keepdims=True))
 
 
-def _pair(kind, top, excess):
-    pair = np.empty(top.shape, kind)
-    pair["top"], pair["excess"] = top, excess
-    return pair
+def _record(kind, *fields):
+    record = np.empty(np.shape(fields[0]), kind)
+    for name, field in zip(kind.names, fields):
+        record[name] = field
+    return record
+
+
+def _rows(call, axes, dtype):
+    finish = functools.partial(_FINISH[call.name], _plain(axes), dtype)
+    return _by_chunk(finish, (call.main, call.where, *_sums(call, axes, dtype)), dtype=dtype)
 
 
 @np.errstate(all="ignore")
-def _softmax(x, part, whole, axis, dtype):
-    result = functions["softmax"](x, axis)
+def _softmax(axis, dtype, x, where, part, whole):
+    values, _, where, mask = _seen(x, None, where)
+    result = functions["softmax"](values.astype(dtype, copy=False), axis, where=where)
     share = np.exp((part["top"] - whole["top"]) + (part["excess"] - whole["excess"]))  # of the row's sum, this chunk's
     result *= share
-    if not share.all():
-        np.copyto(result, 0, where=share == 0)  # of nothing but -inf, a chunk's own softmax is NaN
-    return result
+    # Of nothing but -inf, a chunk's own softmax is NaN; what is masked is 0 beside NaN, too.
+    np.copyto(result, 0, where=(share == 0) | np.logical_not(where))
+    return _like(result, x, mask)
 
 
 @np.errstate(all="ignore")
-def _log_softmax(x, part, whole, axis, dtype):
-    result = x - whole["top"]
+def _log_softmax(axis, dtype, x, where, part, whole):
+    values, _, where, mask = _seen(x, None, where)
+    result = values - whole["top"]
     result -= whole["excess"]
-    return result.astype(dtype, copy=False)
+    np.copyto(result, -np.inf, where=np.logical_not(where))
+    return _like(result.astype(dtype, copy=False), x, mask)
+
+
+_FINISH = {"softmax": _softmax, "log_softmax": _log_softmax}
+
+
+def _reduction(call, axes, dtype):
+    is_masked, signed = isinstance(call.main._meta, np.ma.MaskedArray), call.options["return_sign"]
+    if call.other is None and not signed:
+        _, whole = _sums(call, axes, dtype)
+        return [whole.map_blocks(_logsumexp, dtype, is_masked, dtype=dtype)]
+    kind = np.dtype([("log", float), ("sign", float), ("hidden", bool)])
+    signs = functools.partial(_signed, axes, kind)
+    chunks = _one_along(axes, call.main, blocks=True)
+    parts = _by_chunk(signs, (call.main, call.other, call.where), dtype=kind, chunks=chunks)
+    beside = parts.rechunk(dict.fromkeys(axes, -1))
+    whole = beside.map_blocks(_signed_of_signed, axes, dtype=kind, chunks=_one_along(axes, call.main))
+    fields = ("log", "sign") if signed else ("real",)
+    return [whole.map_blocks(_field, field, dtype, is_masked, dtype=dtype) for field in fields]
 
 
 @np.errstate(all="ignore")
-def _logsumexp(whole, dtype):
+def _logsumexp(whole, dtype, is_masked):
     top, excess = whole["top"], whole["excess"]
-    return np.where(top == np.inf, top, top + excess).astype(dtype, copy=False)
+    result = np.where(top == np.inf, top, top + excess).astype(dtype, copy=False)
+    return np.ma.array(result, mask=whole["hidden"]) if is_masked else result
+
+
+def _signed(axes, kind, x, b, where):
+    x, b, where, mask = _seen(x, b, where)
+    log, sign = functions["logsumexp"](x, _plain(axes), b, True, True, where=where, dtype=float)
+    return _record(kind, log, sign, mask is not None and mask.all(axes, keepdims=True))
+
+
+def _signed_of_signed(parts, axes):
+    log, sign = functions["logsumexp"](parts["log"], _plain(axes), parts["sign"], True, True)
+    return _record(parts.dtype, log, sign, parts["hidden"].all(axes, keepdims=True))
+
+
+@np.errstate(all="ignore")
+def _field(whole, field, dtype, is_masked):
+    """The logarithm, the sign, or what is NaN where the sum is below 0."""
+    result = np.where(whole["sign"] < 0, np.nan, whole["log"]) if field == "real" else whole[field]
+    result = result.astype(dtype, copy=False)
+    return np.ma.array(result, mask=whole["hidden"]) if is_masked else result
+
+
+# ------------------------------------------------------------------------------------------------ gradients
+
+
+def _rows_gradient(call, axes, dtype):
+    """The formulas of the table, with the sum in them from all chunks."""
+    y, is_log = call.main, call.name == "log_softmax_backward"
+    sums, operands = functools.partial(_products, axes, is_log), (y, call.other, call.where)
+    parts = _by_chunk(sums, operands, dtype=float, chunks=_one_along(axes, y, blocks=True))
+    total = parts.rechunk(dict.fromkeys(axes, -1)).map_blocks(
+        np.sum, axis=axes, keepdims=True, dtype=float, chunks=_one_along(axes, y)
+    )
+    return _by_chunk(functools.partial(_less_total, is_log, dtype), (*operands, total), dtype=dtype)
+
+
+@np.errstate(all="ignore")
+def _products(axes, is_log, y, grad, where):
+    y, grad, where, _ = _seen(y, grad, where)
+    return np.where(where, grad if is_log else grad.astype(float) * y, 0).sum(axes, float, keepdims=True)
+
+
+@np.errstate(all="ignore")
+def _less_total(is_log, dtype, y, grad, where, total):
+    values, grad, where, mask = _seen(y, grad, where)
+    result = grad - np.exp(np.minimum(values.astype(float), 0)) * total if is_log else values * (grad - total)
+    return _like(np.where(where, result, 0).astype(dtype), y, mask)
+
+
+def _reduction_gradient(call, axes, dtype):
+    wide = np.result_type(dtype, np.float32)
+    rows = functions["softmax"](call.main, axes, where=call.where, dtype=wide)
+    return _by_chunk(functools.partial(_times, dtype), (rows, call.other, call.where), dtype=dtype)
+
+
+@np.errstate(all="ignore")
+def _times(dtype, rows, grad, where):
+    values, grad, where, mask = _seen(rows, grad, where)
+    return _like((values * np.where(where, grad, 0)).astype(dtype, copy=False), rows, mask)

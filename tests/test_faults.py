@@ -165,7 +165,7 @@ kernels = fastsig._backend.kernels
 for build, *arguments in (
     (kernels.build, "sigmoid", None),  # without a docstring it ends before NumPy is called, which would crash
     (kernels.build_default, "softplus", None, (1.0,)),
-    (kernels.build_gradient, "gelu", "gelu_backward", None),
+    (kernels.build_gradient, "gelu", None),
     (kernels.build_rows, "softmax", None),
 ):
     ends = []

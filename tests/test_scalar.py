@@ -2,6 +2,9 @@
 
 import ctypes
 import ctypes.util
+import decimal
+import fractions
+import math
 import os
 import platform
 import subprocess
@@ -52,15 +55,34 @@ def test_parameters(fs, row):
 
 
 @each
-@pytest.mark.parametrize("kind", [int, bool, np.float64, np.float32, np.float16, np.int8, np.uint64, np.bool_])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *(int, bool, np.float64, np.float32, np.float16, np.int8, np.uint64, np.bool_, np.longdouble),
+        *(np.array, decimal.Decimal, fractions.Fraction),
+        type("HasFloat", (), {"__init__": lambda self, x: None, "__float__": lambda self: 1.0}),
+        type("HasIndex", (), {"__init__": lambda self, x: None, "__index__": lambda self: 1}),
+        type("IsFloat", (float,), {}),
+    ],
+    ids=lambda kind: kind.__name__,
+)
 def test_numbers(fs, row, kind):
+    """What `math` takes."""
+    assert math.fabs(kind(1)) == 1
     result = getattr(fs.scalar, row.name)(kind(1))
     assert type(result) is float
     assert result == getattr(fs.scalar, row.name)(1.0)
+    if row.parameters:
+        assert getattr(fs.scalar, row.name)(-1.0, kind(1)) == getattr(fs.scalar, row.name)(-1.0, 1.0)
+
+
+def test_bfloat16(fs):
+    bfloat16 = pytest.importorskip("ml_dtypes").bfloat16
+    assert fs.scalar.sigmoid(bfloat16(1.5)) == fs.scalar.sigmoid(1.5)
 
 
 @each
-@pytest.mark.parametrize("bad", ["1", None, 1j, np.ones(1), np.array(1.0), np.longdouble(1), np.complex64(1), [1.0]])
+@pytest.mark.parametrize("bad", ["1", None, 1j, np.ones(2), np.complex64(1), np.array(1j), [1.0]], ids=repr)
 def test_anything_else_is_a_type_error(fs, row, bad):
     with pytest.raises(TypeError, match=f"{row.name}: must be a real number, not {type(bad).__name__}"):
         getattr(fs.scalar, row.name)(bad)
@@ -80,6 +102,20 @@ def test_looks_like_a_function_of_a_module(fs, row):
 def test_too_large_an_integer(fs):
     with pytest.raises(OverflowError):
         fs.scalar.sigmoid(10**400)
+
+
+def test_special_numbers(fs):
+    """Which a conversion must let through."""
+    inf, nan = decimal.Decimal("Infinity"), decimal.Decimal("NaN")
+    assert fs.scalar.sigmoid(inf) == 1 and fs.scalar.sigmoid(-inf) == 0 and math.isnan(fs.scalar.sigmoid(nan))
+    assert math.copysign(1, fs.scalar.tanh(np.array(-0.0))) == -1
+    with pytest.raises(ZeroDivisionError, match="own"):  # what goes wrong in it is its own
+
+        class Broken:
+            def __float__(self):
+                raise ZeroDivisionError("own")
+
+        fs.scalar.sigmoid(Broken())
 
 
 # -------------------------------------------------------------------------------- subnormal terms

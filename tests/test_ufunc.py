@@ -414,18 +414,17 @@ class Recorder:
         return self.answer
 
 
-@each_row
+@each_elementwise
 def test_array_ufunc(fs, row):
     function, ufuncs, recorder = getattr(fs, row.name), fs._backend.ufuncs, Recorder()
     ufunc = ufuncs[row.name]
     parameters = tuple(parameter.default for parameter in row.parameters)
-    axis = {"axis": -1} if row.kind == "rows" else {}
     assert function(recorder) == "answer"
     assert function(recorder, dtype="float32") == "answer"
     default = ufuncs.get(f"{row.name}_default")  # knows the parameters
     assert recorder.calls == [
-        (default or ufunc, "__call__", (recorder,) if default else (recorder, *parameters), axis),
-        (ufunc, "__call__", (recorder, *parameters), axis | {"dtype": "float32"}),
+        (default or ufunc, "__call__", (recorder,) if default else (recorder, *parameters), {}),
+        (ufunc, "__call__", (recorder, *parameters), {"dtype": "float32"}),
     ]
     x, out = np.ones(3), Recorder("by out")
     assert function(x, out=out) == "by out"
@@ -438,6 +437,22 @@ def test_array_ufunc(fs, row):
     ):
         with pytest.raises(TypeError, match="__array_ufunc__"):
             function(refuses)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=label)
+def test_an_unknown_array(fs, row):
+    """It cannot know what the function means by rows."""
+    function, x = getattr(fs, row.name), np.ones(3)
+    for call in (
+        lambda unknown: function(unknown),
+        lambda unknown: function(x, out=unknown),
+        lambda unknown: function(x, out=(unknown,)),
+        lambda unknown: function(x, where=unknown),
+    ):
+        with pytest.raises(TypeError, match=f"{row.name}: fastsig does not know .*Recorder.*: convert"):
+            call(Recorder())
+    with pytest.raises(TypeError, match="__array_ufunc__"):
+        function(type("Refuses", (), {"__array_ufunc__": None, "ndim": 1, "shape": (3,)})())
 
 
 @each_with_parameters

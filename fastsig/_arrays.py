@@ -1,0 +1,740 @@
+"""What other libraries' arrays are to fastsig: a library is one class here, and LIBRARIES the list of them.
+
+A class says which types are its library's, what is under them - values, and a mask of what is missing - and how a result
+is made like them. Nothing is imported for it: of a library that is not in `sys.modules` there can be no array. This
+module itself is imported when the first array comes that is not a plain one.
+
+`elementwise` is asked by ufuncs, and leaves to NumPy's protocols what these do right; `along` by the functions along an
+axis, which hand nothing on: a library that does not know them could only guess what missing entries or labels mean.
+"""
+
+import contextlib
+import functools
+import sys
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class Call(NamedTuple):
+    """A call of a function along an axis: ``function(main, other, axis, out=, where=, **options)``."""
+
+    name: str
+    function: Any
+    main: Any  # what the axis is one of
+    other: Any  # weights or grad_output, or None
+    axis: Any
+    out: Any
+    where: Any
+    options: dict
+    reduces: bool = False
+    other_lacks_axis: bool = False  # grad_output of what reduces
+
+    def of(self, main, other, where, **changed):
+        """The same of other arrays."""
+        return self.function(main, other, changed.pop("axis", self.axis), where=where, **self.options | changed)
+
+    def axes(self, ndim):
+        from ._functions import _axes
+
+        return _axes(self.name, self.axis, ndim)
+
+    def without_out(self):
+        if self.out is not None and self.out is not ...:
+            raise TypeError(f"{self.name}: out= is for NumPy's arrays, not beside others")
+
+
+def elementwise(ufunc, *args, out=None, **options):
+    """A ufunc's call with an array that is not plain; NotImplemented if it is NumPy's, and its protocols', to answer."""
+    inputs = args[: ufunc.nin]
+    if len(args) > ufunc.nin:
+        out = args[ufunc.nin]
+    if isinstance(out, tuple) and len(out) == 1:
+        (out,) = out
+    operands = (*inputs, out)
+    if len(inputs) < ufunc.nin or len(args) > ufunc.nargs or out is ... or any(map(is_unknown, operands)):
+        return NotImplemented
+    library = library_of(*operands)
+    return library.elementwise(ufunc, inputs, out, options) if library else NotImplemented
+
+
+def along(call):
+    """A call along an axis with an array that is not plain; NotImplemented if NumPy can make it one."""
+    if isinstance(call.out, tuple) and len(call.out) == 1:
+        call = call._replace(out=call.out[0])
+    operands = call.main, call.other, call.where, call.out
+    for x in operands:
+        if is_unknown(x):
+            what = f"{call.name}: fastsig does not know the arrays of {type(x).__module__}.{type(x).__qualname__}"
+            raise TypeError(f"{what}, which have an __array_ufunc__ of their own: convert them to NumPy's")
+    library = library_of(*operands)
+    return library.along(call) if library else NotImplemented
+
+
+def library_of(*operands):
+    """The outermost library that one of these is of, or None."""
+    others = [x for x in operands if type(x) is not np.ndarray and not isinstance(x, (float, int, np.generic))]
+    return next((library for library in LIBRARIES if any(map(library.owns, others))), None)
+
+
+def is_unknown(x):
+    """Whether it would answer a ufunc's call itself, and be of no library here."""
+    method = getattr(type(x), "__array_ufunc__", np.ndarray.__array_ufunc__)
+    return method is not np.ndarray.__array_ufunc__ and library_of(x) is None
+
+
+def parts(x):
+    """Values for NumPy, and a mask of what is missing, or None. Python's numbers stay what they are."""
+    if x is None or isinstance(x, (float, int)):
+        return x, None
+    library = library_of(x)
+    return library.parts(x) if library else (np.asarray(x), None)
+
+
+def mask_of(*masks):
+    """What is missing in one of them, or None."""
+    given = [mask for mask in masks if mask is not None]
+    return functools.reduce(np.logical_or, given) if given else None
+
+
+class Library:
+    """One library's arrays: what is under them, and how a result is made like them."""
+
+    module: str
+    names: tuple[str, ...] = ()
+    refused: dict[str, str] = {}  # a type's name: what to do instead, along an axis
+
+    def types(self, names):
+        found = []
+        for name in names:
+            with contextlib.suppress(AttributeError):  # in another version, or while it is being imported
+                found.append(functools.reduce(getattr, name.split("."), sys.modules[self.module]))
+        return tuple(found)
+
+    def owns(self, x):
+        return self.module in sys.modules and isinstance(x, self.types((*self.names, *self.refused)))
+
+    def refuse(self, name, *operands):
+        """A TypeError for what is refused."""
+        for x in operands:
+            for refused, instead in self.refused.items():
+                if isinstance(x, self.types([refused])):
+                    raise TypeError(f"{name} does not take {type(x).__module__}.{type(x).__qualname__}: {instead}")
+
+    def elementwise(self, ufunc, inputs, out, options):
+        return NotImplemented
+
+    def along(self, call):
+        """The call for the values, of which none that is missing takes part; the result is like the array it is for."""
+        self.refuse(call.name, call.main, call.other, call.where, call.out)
+        call = self.aligned(call)
+        (main, missing), (other, other_missing), (where, unknown) = map(parts, (call.main, call.other, call.where))
+        candidates = (call.main, None if call.other_lacks_axis else call.other)
+        like = next((x for x in candidates if self.owns(x) and np.shape(x) == np.shape(main)), None)
+        if unknown is not None:
+            where = where & ~unknown
+        if other_missing is not None and call.other_lacks_axis:
+            kept = call.options.get("keepdims", False)
+            missing_rows = other_missing if kept else np.expand_dims(other_missing, call.axes(np.ndim(main)))
+            other_missing = np.broadcast_to(missing_rows, np.shape(main))
+        mask = mask_of(missing, other_missing)
+        if mask is not None:
+            if call.reduces and other is not None:
+                mask = np.broadcast_to(mask, np.broadcast_shapes(np.shape(main), np.shape(other)))
+            if mask.any():
+                where = np.logical_and(where, ~mask)
+            if call.reduces:
+                mask = np.asarray(mask.all(call.axes(mask.ndim), keepdims=call.options.get("keepdims", False)))
+        return self.written(call, like, mask, main, other, where)
+
+    def written(self, call, like, mask, *operands):
+        """The result, or `out` with it."""
+        out = call.out
+        if isinstance(out, np.ma.MaskedArray):
+            result = call.of(*operands, out=np.asarray(out))
+            set_mask(out, False if mask is None else mask)
+        elif isinstance(out, np.ndarray) or not call.options.get("subok", True):
+            return call.of(*operands, out=out)
+        elif out is None or out is ...:
+            result = call.of(*operands, out=out)
+            if like is None and mask is None:
+                return result
+            dressed = self.dressed if like is not None else Masked().dressed
+            if isinstance(result, tuple):
+                return tuple(dressed(each, like, mask, call) for each in result)
+            return dressed(result, like, mask, call)
+        else:
+            raise TypeError(f"{call.name}: return arrays must be of ArrayType, not {type(out).__name__}")
+        return (out, *result[1:]) if isinstance(result, tuple) else out
+
+    def aligned(self, call):
+        """The call with its operands in the order of one's labels."""
+        return call
+
+    def parts(self, x):
+        return np.asarray(x), None
+
+    def dressed(self, result, like, mask, call=None):
+        """A result like an array; elementwise there is no call."""
+        raise NotImplementedError
+
+    def of_values(self, ufunc, inputs, out, options):
+        """An elementwise function of values. What is missing in an operand is in the result, and not written to out."""
+        pairs = list(map(parts, inputs))
+        operands, mask = [values for values, _ in pairs], mask_of(*(mask for _, mask in pairs))
+        if out is None:
+            result = ufunc(*operands, **options)
+            if not options.get("subok", True):
+                return result
+            like = next(x for x in inputs if self.owns(x))
+            return self.dressed(result, like, mask if mask is None else np.broadcast_to(mask, np.shape(result)))
+        where = options.pop("where", True)
+        computed = where if mask is None else np.logical_and(where, ~mask)
+        if computed is not True:
+            options["where"] = computed
+        if not isinstance(out, np.ma.MaskedArray):
+            return ufunc(*operands, out=out, **options)
+        before = np.ma.getmaskarray(out).copy()  # what is written to may be an operand
+        ufunc(*operands, out=np.asarray(out), **options)
+        set_mask(out, np.where(where, False if mask is None else mask, before))
+        return out
+
+
+def set_mask(array, mask):
+    """A mask of the array's own: others may have the one it has."""
+    array.unshare_mask()
+    array.mask = mask
+
+
+# ------------------------------------------------------------------------------------------------ NumPy's own
+
+
+class Masked(Library):
+    module, names = "numpy.ma", ("MaskedArray",)
+
+    def parts(self, x):
+        mask = np.ma.getmask(x)
+        return np.asarray(x), None if mask is np.ma.nomask or mask.dtype != bool else mask
+
+    def elementwise(self, ufunc, inputs, out, options):
+        return self.of_values(ufunc, inputs, out, options)
+
+    def dressed(self, result, like, mask, call=None):
+        """NumPy would have the result share the operand's mask and fill value."""
+        if like is None:
+            like = np.ma.array(0)
+        dressed = like.__array_wrap__(np.asarray(result))
+        dressed._fill_value = None
+        if like._fill_value is not None:
+            # Not what is too large for a narrower dtype.
+            with contextlib.suppress(TypeError, FloatingPointError), np.errstate(all="raise"):
+                dressed.fill_value = like.fill_value
+        if mask is not None:
+            dressed.mask = mask.copy()
+        return dressed[()] if dressed.ndim == 0 else dressed
+
+
+class Matrix(Library):
+    """Always of two axes, also where one has been summed over."""
+
+    module, names = "numpy", ("matrix",)
+
+    def along(self, call):
+        if call.reduces and call.options.get("subok", True) and call.axis is not None and call.out is None:
+            call = call._replace(options=call.options | {"keepdims": True})
+        return super().along(call)
+
+    def dressed(self, result, like, mask, call=None):
+        return result.view(np.matrix) if np.ndim(result) == 2 else result
+
+
+class Wrapped(Library):
+    """What NumPy can read and make again, but knows no more of, as a tensor of PyTorch."""
+
+    def owns(self, x):
+        return hasattr(type(x), "__array_wrap__") and not hasattr(type(x), "__array_ufunc__")
+
+    def dressed(self, result, like, mask, call=None):
+        return like.__array_wrap__(np.asarray(result))
+
+
+class ScipySparse(Library):
+    module = "scipy.sparse"
+    refused = dict.fromkeys(("sparray", "spmatrix"), "what is not stored would not be 0 any more; call its toarray()")
+
+    def elementwise(self, ufunc, inputs, out, options):
+        self.refuse(ufunc.__name__, *inputs, out)
+
+
+# ------------------------------------------------------------------------------------------------ tables
+
+
+class Pandas(Library):
+    module, names = "pandas", ("Series", "DataFrame", "Index", "api.extensions.ExtensionArray")
+
+    def elementwise(self, ufunc, inputs, out, options):
+        """pandas does it by blocks and by columns. It does not know how to make one of its own columns of some kinds from
+        what a ufunc gives, and makes one array of a frame that is not the only operand."""
+        pd = sys.modules["pandas"]
+        if not any(isinstance(x, (pd.Series, pd.DataFrame, pd.Index)) for x in (*inputs, out)):
+            return self._of_columns(ufunc, inputs, out, options)
+        frames = [x for x in inputs if isinstance(x, pd.DataFrame)]
+        if not frames or len(inputs) == 1 or out is not None or options.get("where", True) is not True:
+            return NotImplemented
+        if any(isinstance(x, pd.Series) for x in inputs):  # pandas says that they do not go together
+            return NotImplemented
+        labels = functools.reduce(lambda a, b: list(map(union, a, b)), (x.axes for x in frames))
+        inputs = [x.reindex(index=labels[0], columns=labels[1]) if isinstance(x, pd.DataFrame) else x for x in inputs]
+        like = next(x for x in inputs if isinstance(x, pd.DataFrame))
+        columns = [
+            ufunc(*column, **options).array
+            for column in by_column(inputs, like.shape, lambda frame, i: frame.iloc[:, i], pd.DataFrame)
+        ]
+        return self._frame(like, columns)
+
+    def _of_columns(self, ufunc, inputs, out, options):
+        """Of bare columns."""
+        pd = sys.modules["pandas"]
+        sparse = [x for x in inputs if isinstance(x, pd.arrays.SparseArray)]
+        if len(sparse) == 1 and out is None and all(x is sparse[0] or np.ndim(x) == 0 for x in inputs):
+            values, fill = ([getattr(x, part, x) for x in inputs] for part in ("sp_values", "fill_value"))
+            fill = ufunc(*(np.asarray(x, sparse[0].dtype.subtype) if x is not y else x for x, y in zip(fill, inputs)))
+            return pd.arrays.SparseArray(ufunc(*values, **options), sparse[0].sp_index, fill)
+        return self.of_values(ufunc, inputs, out, options)
+
+    def parts(self, x):
+        if x.ndim == 2:
+            columns = [self._column(x.iloc[:, i].array, x.columns[i]) for i in range(x.shape[1])]
+            if len({values.dtype for values, _ in columns}) == 1 and all(isinstance(d, np.dtype) for d in x.dtypes):
+                return x.to_numpy(), None
+            values = np.empty(x.shape, np.result_type(*(values for values, _ in columns)) if columns else float)
+            mask = np.zeros(x.shape, bool)
+            for i, (column, missing) in enumerate(columns):
+                values[:, i] = column
+                mask[:, i] = False if missing is None else missing
+            return values, mask if any(missing is not None for _, missing in columns) else None
+        return self._column(getattr(x, "array", x), getattr(x, "name", None))
+
+    def _column(self, array, label):
+        pd = sys.modules["pandas"]
+        dtype = array.dtype
+        plain = dtype.subtype if isinstance(dtype, pd.SparseDtype) else getattr(dtype, "numpy_dtype", dtype)
+        if not isinstance(plain, np.dtype) or plain.kind not in "biuf":
+            raise TypeError(f"fastsig takes columns of numbers, not of {dtype}" + (f" ({label!r})" if label else ""))
+        if isinstance(dtype, (np.dtype, pd.SparseDtype)) or plain is dtype:
+            return np.asarray(array), None
+        missing = np.asarray(array.isna())
+        fill = {"na_value": plain.type(0)} if missing.any() else {}
+        return array.to_numpy(dtype=plain, **fill), missing
+
+    def aligned(self, call):
+        pd = sys.modules["pandas"]
+        labelled = pd.Series, pd.DataFrame
+        candidates = (call.main, None if call.other_lacks_axis else call.other)
+        like = next((x for x in candidates if isinstance(x, labelled)), None)
+        if like is None:
+            return call
+
+        def in_order(x, labels):
+            if not isinstance(x, labelled) or x is like:
+                return x
+            if x.ndim > len(labels):
+                raise ValueError(f"{call.name}: a DataFrame beside a Series")
+            for i, wanted in enumerate(labels[-x.ndim :]):  # as in arithmetic, a Series lies along a frame's rows
+                have = x.axes[i]
+                if have.equals(wanted):
+                    continue
+                if not (have.is_unique and wanted.is_unique and len(have) == len(wanted) and have.isin(wanted).all()):
+                    raise ValueError(f"{call.name}: operands have different labels; align them first")
+                x = x.reindex(wanted, axis=i)
+            return x
+
+        of_other = list(like.axes)
+        if call.other_lacks_axis:
+            axes, keepdims = call.axes(like.ndim), call.options.get("keepdims", False)
+            of_other = [
+                pd.RangeIndex(1) if i in axes else labels
+                for i, labels in enumerate(of_other)
+                if i not in axes or keepdims
+            ]
+        return call._replace(other=in_order(call.other, of_other), where=in_order(call.where, list(like.axes)))
+
+    def dressed(self, result, like, mask, call=None):
+        pd = sys.modules["pandas"]
+        if not isinstance(like, (pd.Series, pd.DataFrame, pd.Index)):
+            labels = [None] * like.ndim
+        else:
+            labels = [like] if isinstance(like, pd.Index) else list(like.axes)
+        if call is not None and call.reduces:
+            axes, keepdims = call.axes(like.ndim), call.options.get("keepdims", False)
+            labels = [
+                pd.RangeIndex(1) if i in axes else label for i, label in enumerate(labels) if i not in axes or keepdims
+            ]
+        if not labels:
+            return pd.NA if mask is not None and mask else result
+        if call is not None and np.shape(result) != (like.shape if not call.reduces else tuple(map(len, labels))):
+            raise ValueError(f"{call.name}: the result has shape {np.shape(result)}, which the labels do not fit")
+        if len(labels) == 2:
+            dtypes = list(like.dtypes) if len(labels[1]) == like.shape[1] else [self._dtype(like)] * len(labels[1])
+            columns = [
+                self._array(dtypes[i], result[:, i], None if mask is None else mask[:, i]) for i in range(len(dtypes))
+            ]
+            return self._frame(like, columns, *labels)
+        array = self._array(self._dtype(like), result, mask)
+        if isinstance(like, pd.Index):
+            return pd.Index(array, name=like.name)
+        if isinstance(like, pd.Series):
+            return like._constructor(array, index=labels[0], name=like.name).__finalize__(like)
+        return like._constructor_sliced(array, index=labels[0]) if isinstance(like, pd.DataFrame) else array
+
+    def _dtype(self, like):
+        """Of a frame's columns the first that is not NumPy's."""
+        if like.ndim == 1:
+            return like.dtype
+        return next((dtype for dtype in like.dtypes if not isinstance(dtype, np.dtype)), None)
+
+    def _array(self, dtype, values, mask):
+        """A column of the kind that a dtype is of."""
+        pd = sys.modules["pandas"]
+        if dtype is None or isinstance(dtype, (np.dtype, pd.SparseDtype)):
+            return values
+        values, mask = np.ascontiguousarray(values), np.zeros(values.shape, bool) if mask is None else np.array(mask)
+        if isinstance(dtype, pd.ArrowDtype):
+            return pd.arrays.ArrowExtensionArray(sys.modules["pyarrow"].array(values, mask=mask))
+        if not hasattr(dtype, "numpy_dtype") or dtype.numpy_dtype is dtype:
+            return pd.array(values)
+        return (pd.arrays.FloatingArray if values.dtype.kind == "f" else pd.arrays.IntegerArray)(values, mask)
+
+    def _frame(self, like, columns, index=None, names=None):
+        index, names = like.index if index is None else index, like.columns if names is None else names
+        frame = like._constructor(dict(enumerate(columns)), index=index)
+        frame.columns = names
+        return frame.__finalize__(like)
+
+
+def union(a, b):
+    return a if a.equals(b) else a.union(b)
+
+
+def by_column(inputs, shape, column, frame):
+    """Of each column of frames, what an elementwise function is given; arrays broadcast against the frames."""
+    inputs = [x if isinstance(x, frame) or np.ndim(x) == 0 else np.broadcast_to(x, shape) for x in inputs]
+    for i in range(shape[1]):
+        yield [column(x, i) if isinstance(x, frame) else x if np.ndim(x) == 0 else x[:, i] for x in inputs]
+
+
+def stacked(columns, shape):
+    """A frame's values and mask, from its columns'."""
+    values = np.empty(shape, np.result_type(*(values for values, _ in columns)) if columns else float)
+    mask = np.zeros(shape, bool)
+    for i, (column, missing) in enumerate(columns):
+        values[:, i] = column
+        mask[:, i] = False if missing is None else missing
+    return values, mask if any(missing is not None for _, missing in columns) else None
+
+
+class Polars(Library):
+    module, names = "polars", ("Series", "DataFrame")
+    refused = {"LazyFrame": "give its columns, as polars.col(...), or collect() it"}
+
+    def elementwise(self, ufunc, inputs, out, options):
+        """polars takes the first dtype of a ufunc's loops that the values can be cast to."""
+        pl = sys.modules["polars"]
+        self.refuse(ufunc.__name__, *inputs, out)
+        if self.owns(out):
+            raise TypeError(f"{ufunc.__name__}: out= is for NumPy's arrays, not for those of polars")
+        frames = [x for x in inputs if isinstance(x, pl.DataFrame)]
+        if not frames or out is not None or options.get("where", True) is not True:
+            return self.of_values(ufunc, inputs, out, options)
+        if any(isinstance(x, pl.Series) for x in inputs):
+            raise TypeError(f"{ufunc.__name__}: a polars DataFrame beside a Series")
+        inputs = [self._in_order(ufunc.__name__, x, frames[0]) for x in inputs]
+        columns = by_column(inputs, frames[0].shape, lambda frame, i: frame.to_series(i), pl.DataFrame)
+        return pl.DataFrame([ufunc(*column, **options) for column in columns])
+
+    def parts(self, x):
+        if isinstance(x, sys.modules["polars"].DataFrame):
+            return stacked(list(map(self._column, x.get_columns())), x.shape)
+        return self._column(x)
+
+    def _column(self, series):
+        dtype, boolean = series.dtype, sys.modules["polars"].Boolean
+        if not (dtype.is_float() or dtype.is_integer() or dtype == boolean):
+            raise TypeError(f"fastsig takes columns of numbers, not of {dtype} ({series.name!r})")
+        if not series.null_count():
+            return series.to_numpy(), None
+        return series.fill_null(False if dtype == boolean else 0).to_numpy(), series.is_null().to_numpy()
+
+    def _in_order(self, name, x, like):
+        frame = sys.modules["polars"].DataFrame
+        if not isinstance(x, frame) or not isinstance(like, frame) or x.columns == like.columns:
+            return x
+        if sorted(x.columns) != sorted(like.columns):
+            raise ValueError(f"{name}: operands have different columns")
+        return x.select(like.columns)
+
+    def aligned(self, call):
+        if call.other_lacks_axis:
+            return call._replace(where=self._in_order(call.name, call.where, call.main))
+        like = call.main if self.owns(call.main) else call.other
+        main, other, where = (self._in_order(call.name, x, like) for x in (call.main, call.other, call.where))
+        return call._replace(main=main, other=other, where=where)
+
+    def dressed(self, result, like, mask, call=None):
+        pl = sys.modules["polars"]
+        frame = isinstance(like, pl.DataFrame)
+        if np.ndim(result) == 0:
+            return None if mask is not None and mask else result
+        if np.ndim(result) == 1:
+            down = frame and call.axes(2) == (0,)  # as of a frame's sum(), a frame of one row
+            if not down:
+                return self._series(call.name if frame else like.name, result, mask)
+            result, mask = result[None], mask if mask is None else mask[None]
+        names = like.columns if result.shape[1] == like.width else [call.name]
+        columns = [
+            self._series(name, result[:, i], None if mask is None else mask[:, i]) for i, name in enumerate(names)
+        ]
+        return pl.DataFrame(columns)
+
+    def _series(self, name, values, mask):
+        pl = sys.modules["polars"]
+        series = pl.Series(name, np.ascontiguousarray(values))
+        if mask is None or not mask.any():
+            return series
+        return series.to_frame().select(pl.when(pl.Series(~mask)).then(pl.first())).to_series()
+
+
+class PolarsExpression(Library):
+    """What is to be done with columns that are not there yet: the same, when they are."""
+
+    module, names = "polars", ("Expr",)
+
+    def elementwise(self, ufunc, inputs, out, options):
+        if out is not None:
+            raise TypeError(f"{ufunc.__name__}: out= is for NumPy's arrays, not beside expressions")
+        return self._mapped(functools.partial(ufunc, **options), inputs, is_elementwise=True)
+
+    def along(self, call):
+        call.without_out()
+        if call.options.get("return_sign"):
+            raise TypeError(f"{call.name}: an expression has one result, without return_sign")
+
+        def function(main, other, where):
+            return call.of(main, other, where, **{"keepdims": True} if call.reduces else {})
+
+        operands = call.main, call.other, call.where
+        return self._mapped(function, operands, returns_scalar=call.reduces)
+
+    def _mapped(self, function, operands, **how):
+        pl = sys.modules["polars"]
+        places = [i for i, x in enumerate(operands) if isinstance(x, pl.Expr)]
+
+        def of_columns(columns):
+            given = dict(zip(places, columns, strict=True))
+            return function(*(given.get(i, x) for i, x in enumerate(operands)))
+
+        if len(places) == 1:  # of several columns, each its own
+            return operands[places[0]].map_batches(lambda column: of_columns([column]), **how)
+        return pl.map_batches([operands[i] for i in places], of_columns, **how)
+
+
+# ------------------------------------------------------------------------------------------------ what holds arrays
+
+
+class Xarray(Library):
+    module, names = "xarray", ("DataArray", "Variable")
+    refused = {"Dataset": "its variables may have other axes; apply it to each, as by Dataset.map(...)"}
+
+    def along(self, call):
+        """The same of the arrays inside, whatever they are, in the order of one's dimensions."""
+        xr = sys.modules["xarray"]
+        self.refuse(call.name, call.main, call.other, call.where)
+        call.without_out()
+        like = next((x for x in (call.main, None if call.other_lacks_axis else call.other) if self.owns(x)), None)
+        if like is None:
+            raise TypeError(f"{call.name}: {'x' if call.reduces else 'the other operand'} must be of xarray, too")
+        operands = {"main": call.main, "other": call.other, "where": call.where}
+        labelled = [name for name, x in operands.items() if isinstance(x, xr.DataArray)]
+        aligned = xr.align(*(operands[name] for name in labelled), join="exact", copy=False)
+        operands |= dict(zip(labelled, aligned))
+        dims, keepdims = like.dims, call.options.get("keepdims", False)
+        for name, x in operands.items():
+            if self.owns(x):
+                x = getattr(x, "variable", x)
+                if not set(x.dims) <= set(dims):
+                    raise ValueError(f"{call.name}: dimensions {x.dims} are not all among {dims}")
+                own = [dim for dim in dims if dim in x.dims]
+                data = x.transpose(*own).data
+                if not (name == "other" and call.other_lacks_axis and not keepdims):
+                    data = data[tuple(slice(None) if dim in own else None for dim in dims)]
+                elif set(own) != set(dims) - {dims[i] for i in call.axes(len(dims))}:
+                    raise ValueError(f"{call.name}: grad_output has dimensions {x.dims}, which the result has not")
+                operands[name] = data
+        result = call.of(*operands.values(), out=None)
+        if isinstance(result, tuple):
+            return tuple(self._like(each, like, call) for each in result)
+        return self._like(result, like, call)
+
+    def _like(self, result, like, call):
+        if not call.reduces:
+            dressed = like.copy(deep=False, data=result)
+            return dressed if _keeps_attrs() else dressed.drop_attrs(deep=False)
+        keepdims, axes = call.options.get("keepdims", False), call.axes(like.ndim)
+        bare = result.squeeze(axes) if keepdims and axes else result
+        return like.reduce(lambda data, axis=None: bare, [like.dims[i] for i in axes], keepdims=keepdims)
+
+
+def _keeps_attrs():
+    return sys.modules["xarray"].get_options()["keep_attrs"] is not False
+
+
+class Dask(Library):
+    module, names = "dask.array", ("Array",)
+
+    def along(self, call):
+        from . import dask
+
+        call.without_out()
+        return dask.along(call)
+
+
+class Awkward(Library):
+    module, names = "awkward", ("Array",)
+    refused = {"Record": "give its fields, one by one"}
+
+    def along(self, call):
+        """Each row is its own along the last axis, however long, and along all there is but one; other axes need rows
+        of equal length."""
+        ak = sys.modules["awkward"]
+        self.refuse(call.name, call.main, call.other, call.where)
+        call.without_out()
+        operands = [
+            x if self.owns(x) or x is None or np.ndim(x) == 0 else ak.from_numpy(np.asarray(x), regulararray=True)
+            for x in (call.main, call.other, call.where)
+        ]
+        arrays = [x for x in operands if self.owns(x)]
+        if any(map(ak.fields, arrays)):
+            raise TypeError(f"{call.name} does not take records: give their fields, one by one")
+        ndim = max(x.ndim for x in arrays)
+        axes = call.axes(ndim)
+        if axes == (ndim - 1,) or len(axes) == ndim:
+            return self._by_rows(call, operands, ndim, one=len(axes) == ndim)
+        try:
+            plain = [ak.to_numpy(x) if self.owns(x) else x for x in operands]
+        except ValueError:
+            raise ValueError(f"{call.name}: only axis=-1 or None, with rows of different lengths") from None
+        ragged = "var" in str(ak.type(arrays[0]))
+        result = call.of(*plain, out=None)
+        if isinstance(result, tuple):
+            return tuple(self._regular(each, ragged) for each in result)
+        return self._regular(result, ragged)
+
+    def _regular(self, result, ragged):
+        ak = sys.modules["awkward"]
+        made = ak.from_numpy(result, regulararray=True)
+        return ak.from_regular(made, axis=None) if ragged and made.ndim > 1 else made
+
+    def _by_rows(self, call, operands, ndim, one):
+        """Rows of equal length are computed together."""
+        ak = sys.modules["awkward"]
+        keepdims = call.options.get("keepdims", False)
+        if call.other_lacks_axis and self.owns(operands[1]) and not one:
+            if keepdims:
+                operands[1] = operands[1][..., 0]
+        for x, less in zip(operands, (0, call.other_lacks_axis and not one, 0)):
+            if self.owns(x) and x.ndim not in {0, ndim - less}:  # to which of the others' axes would its own belong?
+                raise ValueError(f"{call.name}: an operand has {x.ndim} axes, another has {ndim}")
+        places = [i for i, x in enumerate(operands) if self.owns(x)]
+        alike = ak.broadcast_arrays(*(ak.from_regular(operands[i], axis=None) for i in places))
+        like = operands[places[0]]
+        if ak.from_regular(like, axis=None).type != alike[0].type:
+            like = alike[0]
+        flat = [(x, None) for x in operands]
+        for i, x in zip(places, alike):
+            flat[i] = self._flat(x)
+        (main, _), (other, _), (where, unknown) = flat
+        if unknown is not None:
+            where = where & ~unknown
+        mask = mask_of(flat[0][1], flat[1][1])
+        if mask is not None:
+            where = np.logical_and(where, ~mask)
+        packed = ak.to_packed(self._filled(like))
+        rows = None if one or ndim == 1 else ak.to_packed(ak.num(packed, axis=-1))
+        size = next(len(x) for x in (main, other, where) if np.ndim(x))
+        counts = np.array([size]) if rows is None else np.asarray(ak.flatten(rows, axis=None))
+        results, hidden = self._computed(call, counts, main, other, where, mask)
+        dressed = [self._dressed(each, hidden, packed, rows, call, ndim) for each in results]
+        return tuple(dressed) if call.options.get("return_sign") else dressed[0]
+
+    def _computed(self, call, counts, main, other, where, mask):
+        """Results one after the other, and what of them is missing."""
+        starts, results = np.cumsum(counts) - counts, None
+        hidden = np.zeros(len(counts), bool) if call.reduces else mask
+        options = {"keepdims": False} if "keepdims" in call.options else {}
+        for n in np.unique(counts) if len(counts) else [0]:
+            which = np.flatnonzero(counts == n)
+            places = starts[which][:, None] + np.arange(n)
+            given = [x[places] if np.ndim(x) else x for x in (main, other, where)]
+            if call.other_lacks_axis and np.ndim(other):
+                given[1] = given[1][:, 0] if n else np.zeros(len(which), other.dtype)
+            got = call.of(*given, axis=-1, out=None, **options)
+            got = got if isinstance(got, tuple) else (got,)
+            if results is None:
+                results = [np.empty(len(counts) if call.reduces else counts.sum(), each.dtype) for each in got]
+            for result, each in zip(results, got):
+                result[which if call.reduces else places] = each
+            if call.reduces and mask is not None and n:
+                hidden[which] = mask[places].all(-1)
+        return results, hidden
+
+    def _dressed(self, result, hidden, packed, rows, call, ndim):
+        ak = sys.modules["awkward"]
+        if not call.reduces:
+            return self._like(packed, result, hidden)
+        keepdims = call.options.get("keepdims", False)
+        if rows is not None:
+            made = self._like(rows, result, hidden if hidden.any() else None)
+            return made[..., np.newaxis] if keepdims else made
+        if keepdims:
+            return ak.from_numpy(np.ma.array(result, mask=hidden).reshape((1,) * ndim), regulararray=True)
+        return None if hidden[0] else result[0]
+
+    def _filled(self, x):
+        """With a 0 for what is missing in rows."""
+        ak = sys.modules["awkward"]
+        values = np.asarray(ak.flatten(x, axis=None))
+        return ak.fill_none(x, values.dtype.type(0), axis=-1) if values.dtype.kind in "biuf" else x
+
+    def _flat(self, x):
+        """All of its values one after the other, and which are missing, if some may be."""
+        ak = sys.modules["awkward"]
+        filled = self._filled(x)
+        mask = None if filled.type == x.type else np.asarray(ak.flatten(ak.is_none(x, axis=-1), axis=None))
+        return np.asarray(ak.flatten(filled, axis=None)), mask
+
+    def _like(self, packed, values, mask):
+        """An array of this structure and of these values."""
+        ak = sys.modules["awkward"]
+
+        def made(values):
+            def leaf(layout, **_):
+                return ak.contents.NumpyArray(values) if layout.is_numpy or layout.is_unknown else None
+
+            return ak.transform(leaf, packed)
+
+        return made(values) if mask is None else ak.mask(made(values), made(mask), valid_when=False)
+
+
+# Those that may hold others first.
+LIBRARIES = [
+    Xarray(),
+    Dask(),
+    PolarsExpression(),
+    Pandas(),
+    Polars(),
+    Awkward(),
+    ScipySparse(),
+    Masked(),
+    Matrix(),
+    Wrapped(),
+]
