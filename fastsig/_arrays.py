@@ -234,18 +234,24 @@ class Masked(Library):
         return dressed[()] if dressed.ndim == 0 else dressed
 
 
-class Matrix(Library):
-    """Always of two axes, also where one has been summed over."""
+class Subclass(Library):
+    """What NumPy wraps by itself in a ufunc's call; but a matrix keeps an axis that is summed over."""
 
-    module, names = "numpy", ("matrix",)
+    def owns(self, x):
+        mine = isinstance(x, np.ndarray) and type(x) not in (np.ndarray, np.memmap)
+        return mine and type(x).__array_ufunc__ is np.ndarray.__array_ufunc__
 
     def along(self, call):
-        if call.reduces and call.options.get("subok", True) and call.axis is not None and call.out is None:
+        if call.reduces:
+            keeps = isinstance(call.main, np.matrix) and call.options.get("subok", True) and call.out is None
+        else:
+            keeps = call.other_lacks_axis and isinstance(call.other, np.matrix)
+        if keeps and call.axis is not None:
             call = call._replace(options=call.options | {"keepdims": True})
-        return super().along(call)
+        return super().along(call) if keeps or call.other_lacks_axis else NotImplemented
 
     def dressed(self, result, like, mask, call=None):
-        return result.view(np.matrix) if np.ndim(result) == 2 else result
+        return like.__array_wrap__(result) if np.ndim(result) else result
 
 
 class Wrapped(Library):
@@ -735,6 +741,6 @@ LIBRARIES = [
     Awkward(),
     ScipySparse(),
     Masked(),
-    Matrix(),
+    Subclass(),
     Wrapped(),
 ]

@@ -1,0 +1,177 @@
+"""Every function of the table with arrays of another kind, against the same with NumPy's plain arrays.
+
+A `Container` says how arrays of one kind are made and taken apart; `check` makes all calls. Under what is missing lies
+what would be seen in every result that it took part in.
+"""
+
+import numpy as np
+
+from fastsig._catalog import TABLE, expanded
+
+DTYPES = ("float32", "float64", "int32", "bool")
+SHAPES = {1: (7,), 2: (6, 5)}
+
+
+class Container:
+    """Arrays of one kind."""
+
+    ndims: tuple = (1, 2)
+    has_missing = True
+    dtypes: tuple = DTYPES
+    axes = True  # whether functions along an axis take it
+    keeps_axes = False  # also those that are summed over
+    out = False  # whether a NumPy array may be `out`
+    tolerance = 0.0  # of functions along an axis: where the order of additions is another
+
+    def make(self, x, missing):
+        """One that holds x, without what is missing."""
+        raise NotImplementedError
+
+    def take(self, result):
+        """(values, what is missing) of a result, as NumPy's arrays."""
+        raise NotImplementedError
+
+    def weighted(self, function, x, axis, weights, **options):
+        """The results of logsumexp with weights and signs, or None if there can be none."""
+        return function(x, axis, weights, return_sign=True, **options)
+
+    def check(self, result, x, axis=None, keepdims=None):
+        """Whatever else a result is to have of x, from which an axis may have gone (keepdims is then a bool)."""
+
+
+def numbers(ndim, dtype, seed=0, poison=True):
+    """(x, which of them are missing), with a row of nothing else among them; or with none missing."""
+    rng, shape = np.random.default_rng(seed), SHAPES[ndim]
+    x = (rng.normal(0, 3, shape) if dtype[0] == "f" else rng.integers(0 if dtype == "bool" else -5, 2, shape)).astype(dtype)
+    missing = rng.random(shape) < 0.3
+    missing[0], missing[-1] = True, False
+    if poison and dtype[0] == "f":
+        x[missing] = rng.choice([np.nan, np.inf, 1e4], missing.sum()).astype(dtype)
+    return x, missing
+
+
+def elementwise_calls(fs):
+    """(name, number of arrays, function of them)"""
+    for row in TABLE:
+        if row.kind != "elementwise":
+            continue
+        function, gradient = getattr(fs, row.name), getattr(fs.backward, row.name)
+        for name, variant in expanded(row):
+            word = {variant.choice.name: variant.choice.default} if variant.choice else {}
+            yield name, 1, lambda x, f=function, word=word: f(x, **word)
+            yield f"{name} backward", 2, lambda g, x, f=gradient, word=word: f(g, x, **word)
+            yield f"{name} backward of 1.0", 1, lambda x, f=gradient, word=word: f(1.0, x, **word)
+        if row.parameters:
+            given = [parameter.default * 0.75 for parameter in row.parameters]
+            yield f"{row.name} {given}", 1, lambda x, f=function, given=given: f(x, *given)
+            yield f"{row.name} {given} backward", 2, lambda g, x, f=gradient, given=given: f(g, x, *given)
+            yield f"{row.name} of arrays", 2, lambda x, y, f=function, rest=given[1:]: f(x, y, *rest)
+
+
+def same(container, name, got, expected, missing):
+    __tracebackhide__ = True
+    values, holes = container.take(got)
+    expected = np.asarray(expected)
+    missing = np.broadcast_to(missing, expected.shape)
+    assert values.dtype == expected.dtype, name
+    if container.keeps_axes:
+        values, holes = values.reshape(expected.shape), holes.reshape(expected.shape)
+    assert values.shape == expected.shape, name
+    np.testing.assert_array_equal(holes, missing, err_msg=name)
+    compare = np.testing.assert_array_equal
+    if container.tolerance:
+        compare = lambda a, b, err_msg: np.testing.assert_allclose(a, b, container.tolerance, 1e-6, err_msg=err_msg)  # noqa: E731
+    compare(values[~missing], expected[~missing], err_msg=name)
+
+
+def variants(container, ndim, dtype, seed):
+    """Some numbers with what is missing, and some with nothing missing."""
+    if container.has_missing:
+        yield numbers(ndim, dtype, seed)
+    x, missing = numbers(ndim, dtype, seed, poison=False)
+    yield x, np.zeros_like(missing)
+
+
+def check_elementwise(fs, container, dtype):
+    for ndim in container.ndims:
+        for (x, missing), (y, missing_y) in zip(variants(container, ndim, dtype, 0), variants(container, ndim, dtype, 1)):
+            for name, nin, function in elementwise_calls(fs):
+                lost = missing | missing_y if nin == 2 else missing
+                first, second = (np.where(lost, x.dtype.type(0), each) for each in (x, y))
+                operands = [(x, missing), (y, missing_y)][:nin]
+                if nin == 2 and name.endswith("of arrays") and dtype == "bool":
+                    continue  # slopes are not of bools
+                got = function(*(container.make(*operand) for operand in operands))
+                same(container, name, got, function(*(first, second)[:nin]), lost)
+                container.check(got, container.make(x, missing))
+
+
+def axes_of(ndim):
+    return (-1, 0, None) if ndim == 1 else (-1, 0, 1, None, (0, 1), (1,))
+
+
+def check_rows(fs, container, dtype):
+    for ndim in container.ndims:
+        for (x, missing), (g, _) in zip(variants(container, ndim, dtype, 0), variants(container, ndim, dtype, 1)):
+            made, seen = container.make(x, missing), ~missing
+            where = np.random.default_rng(2).random(x.shape) < 0.8
+            for row in TABLE:
+                if row.kind != "rows":
+                    continue
+                function, gradient = getattr(fs, row.name), getattr(fs.backward, row.name)
+                grad = np.where(missing, 0, g).astype(g.dtype)
+                for axis in axes_of(ndim):
+                    name = f"{row.name} {axis}"
+                    got = function(made, axis)
+                    same(container, name, got, function(x, axis, where=seen), missing)
+                    container.check(got, made)
+                    same(container, name, function(made, axis, where=where), function(x, axis, where=seen & where), missing)
+                    got = function(made, axis, dtype="float32")
+                    same(container, name, got, function(x, axis, where=seen, dtype="float32"), missing)
+                    y = np.where(missing, 0, x).astype(x.dtype)
+                    for given in (container.make(g, missing), grad):
+                        got = gradient(given, container.make(y, missing), axis)
+                        same(container, f"{name} backward", got, gradient(grad, y, axis, where=seen), missing)
+                        container.check(got, made)
+                    if container.out:
+                        out = np.empty(x.shape, "float64")
+                        assert function(made, axis, out=out) is out
+                        np.testing.assert_array_equal(out, function(x, axis, where=seen, out=np.empty_like(out)))
+
+
+def check_reductions(fs, container, dtype):
+    for ndim in container.ndims:
+        for (x, missing), (b, missing_b) in zip(variants(container, ndim, dtype, 0), variants(container, ndim, dtype, 1)):
+            made, seen = container.make(x, missing), ~missing
+            for row in TABLE:
+                if row.kind != "reduction":
+                    continue
+                function, gradient = getattr(fs, row.name), getattr(fs.backward, row.name)
+                for axis in axes_of(ndim):
+                    for keepdims in (False, True):
+                        name, kept = f"{row.name} {axis} {keepdims}", {"keepdims": keepdims}
+                        gone = missing.all(axis, **kept)
+                        got = function(made, axis, **kept)
+                        expected = function(x, axis, where=seen, **kept)
+                        same(container, name, got, expected, gone)
+                        container.check(got, made, axis, keepdims)
+                        zeroed = np.where(missing_b, 0, b).astype(b.dtype)
+                        for weights, plain, part in (
+                            (container.make(b, missing_b), zeroed, seen & ~missing_b),
+                            (zeroed, zeroed, seen),
+                            (2, 2, seen),
+                        ):
+                            got = container.weighted(function, made, axis, weights, **kept)
+                            wanted = function(x, axis, plain, where=part, return_sign=True, **kept)
+                            for each, other in zip(got, wanted):
+                                same(container, f"{name} weights", each, other, (~part).all(axis, **kept))
+                                container.check(each, made, axis, keepdims)
+                        own = np.where(gone, 0, expected).astype(np.asarray(expected).dtype)
+                        wanted = gradient(own, x, axis, where=seen, **kept)
+                        for given in (function(made, axis, **kept), own):
+                            got = gradient(given, made, axis, **kept)
+                            same(container, f"{name} backward", got, wanted, missing)
+                            container.check(got, made)
+                    got = gradient(1.0, made, axis)
+                    same(container, f"{name} backward of 1.0", got, gradient(1.0, x, axis, where=seen), missing)
+
