@@ -5,7 +5,7 @@ TAG = $(shell $(PYTHON) -c "import sys; print('cp%d%d' % sys.version_info[:2])")
 WHEELS = .venv-wheels-$(TAG)
 PIP = bin/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-integrations matrix aarch64 exhaustive bench docs lint generate sanitize fuzz bench-compare instructions sdist wheel test-wheel clean
+.PHONY: demo test test-integrations matrix aarch64 portable exhaustive bench docs lint generate sanitize fuzz bench-compare instructions sdist wheel test-wheel clean
 
 demo: .venv/.installed
 	.venv/bin/python examples/logistic_regression.py
@@ -24,6 +24,10 @@ matrix: .venv-nox/.installed
 # 64-bit ARM, cross-built and emulated, with gcc and clang: hours. Needs root, and packages of Debian that it names.
 aarch64:
 	$(PYTHON) tests/aarch64/run.py $(ARGS)
+
+# All of our C compiled for musl, macOS and Windows by zig's clang, for lack of such machines: some minutes.
+portable: .venv-portable/.installed
+	.venv-portable/bin/python tests/portable.py $(ARGS)
 
 # Every float32 there is, through every elementwise function: some minutes each.
 exhaustive: .venv/.installed
@@ -146,10 +150,15 @@ $(WHEELS)/.installed: Makefile
 	.venv-lint/$(PIP) ruff cython-lint mypy typing_extensions numpy
 	touch $@
 
+.venv-portable/.installed: Makefile
+	$(PYTHON) -m venv .venv-portable
+	.venv-portable/$(PIP) Cython numpy "setuptools>=77" ziglang
+	touch $@
+
 .venv-nox/.installed: Makefile
 	$(PYTHON) -m venv .venv-nox
 	.venv-nox/$(PIP) nox
 	touch $@
 
 clean:
-	rm -rf .venv .venv-wheels-* .venv-address .venv-thread .venv-bench .venv-docs .venv-integrations .venv-lint .venv-nox .nox build dist *.egg-info fastsig/*.so fastsig/_left_out.py docs/_build docs/functions docs/made
+	rm -rf .venv .venv-wheels-* .venv-address .venv-thread .venv-bench .venv-docs .venv-integrations .venv-lint .venv-nox .venv-portable .nox build dist *.egg-info fastsig/*.so fastsig/_left_out.py docs/_build docs/functions docs/made
