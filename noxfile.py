@@ -77,7 +77,7 @@ exec {compiler(session, name)} "$@"
     return str(script.resolve())
 
 
-@nox.session(python=["3.10", "3.11", "3.12", "3.13", "3.14", "3.13t", "3.14t"])
+@nox.session(python=["3.10", "3.11", "3.12", "3.13", "3.14", "3.15", "3.13t", "3.14t", "3.15t"])
 def python(session):
     """Every Python, free-threaded ones without a GIL."""
     build(session)
@@ -175,7 +175,7 @@ def oldest(session):
     test(session, config["kernels"], *NUMPY)
 
 
-@nox.session(python=["3.13", "3.14"])
+@nox.session(python=["3.14", "3.15"])
 def newest(session):
     """The newest NumPy and Cython, pre-releases included."""
     build(session, PIP_PRE="1")
