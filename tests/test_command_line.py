@@ -151,7 +151,7 @@ def scaled(x, how="up", by=2):
 def test_parameter_that_is_a_word(monkeypatch, capsys):
     """Options are of their default's type, but an integer may be any number; what the function refuses is one line."""
     monkeypatch.setattr(command_line, "TABLE", (*TABLE, CHOICE))
-    monkeypatch.setitem(functions, CHOICE.name, scaled)
+    monkeypatch.setattr(command_line, "functions", {**functions, CHOICE.name: scaled})
     assert apply(CHOICE, np.ones(1), "--how", "down", "--by", 2.5) == 0.4
     lines = ["apply scaled x.npy -o z.npy --how sideways", "apply sigmoid x.npy -o z.npy --how up"]
     messages = ["how must be up or down, not sideways", "sigmoid: no such option as --how"]
@@ -226,7 +226,7 @@ def logarithm_of_sum(x, axis=None):
 @pytest.mark.parametrize("small", [False, True])
 def test_reduction(order, small, request, monkeypatch):
     monkeypatch.setattr(command_line, "TABLE", (*TABLE, REDUCTION))
-    monkeypatch.setitem(functions, REDUCTION.name, logarithm_of_sum)
+    monkeypatch.setattr(command_line, "functions", {**functions, REDUCTION.name: logarithm_of_sum})
     if small:
         monkeypatch.setattr(command_line, "BYTES_PER_ELEMENT", LEAST // 2 // 40)
         monkeypatch.setattr(command_line, "SHORTEST_PIECE", 3)
@@ -722,9 +722,9 @@ def test_report(quick, capsys):
 )
 def test_failed_check(wrong, quick, monkeypatch, capsys):
     for row in TABLE:
-        original = functions[row.name]
+        changed = {**functions, row.name: lambda x, row=row, **axis: wrong(functions[row.name](x, **axis))}
         with monkeypatch.context() as patch:
-            patch.setitem(functions, row.name, lambda x, original=original, **axis: wrong(original(x, **axis)))
+            patch.setattr(_bench, "functions", changed)
             assert run() == 1
         failed = [line.split()[0] for line in capsys.readouterr().out.splitlines() if line.endswith("FAIL")]
         assert failed == [row.name]

@@ -325,6 +325,31 @@ for shape, dtype in (((300, 200), "float32"), ((3, 8), ml_dtypes.bfloat16)):
     passes(IMPORTS + code)
 
 
+def test_first_bfloat16_calls_of_two_threads(passes):
+    """Of each ufunc at the same moment: both need the loop that NumPy has not been told of."""
+    pytest.importorskip("ml_dtypes")
+    code = """
+import ml_dtypes
+x, mask = np.ones(4, ml_dtypes.bfloat16), np.ones(4, bool)
+at, failures = [0, 0], []
+def run(me):
+    for i, (name, ufunc) in enumerate(fastsig._backend.ufuncs.items()):
+        masks = [mask] * name.endswith("_where")
+        at[me] = i
+        while at[1 - me] < i:  # no barrier: that wakes one after the other
+            pass
+        try:
+            ufunc(*[x] * (ufunc.nin - len(masks)), *masks)
+        except TypeError as error:
+            failures.append((name, error))
+    at[me] += 1
+workers = [threading.Thread(target=run, args=[me]) for me in (0, 1)]
+[worker.start() for worker in workers], [worker.join() for worker in workers]
+assert not failures, failures
+"""
+    passes(IMPORTS + code)
+
+
 @each_face
 def test_exit_during_a_call(passes, pure):
     """The interpreter ends while daemon threads are inside calls."""
