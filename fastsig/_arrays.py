@@ -301,12 +301,14 @@ class Pandas(Library):
     def _of_columns(self, ufunc, inputs, out, options):
         """Of bare columns."""
         pd = sys.modules["pandas"]
-        sparse = [x for x in inputs if isinstance(x, pd.arrays.SparseArray)]
-        if len(sparse) == 1 and out is None and all(x is sparse[0] or np.ndim(x) == 0 for x in inputs):
-            values, fill = ([getattr(x, part, x) for x in inputs] for part in ("sp_values", "fill_value"))
-            fill = ufunc(*(np.asarray(x, sparse[0].dtype.subtype) if x is not y else x for x, y in zip(fill, inputs)))
-            return pd.arrays.SparseArray(ufunc(*values, **options), sparse[0].sp_index, fill)
-        return self.of_values(ufunc, inputs, out, options)
+        result = self.of_values(ufunc, inputs, out, options)
+        sparse = pd.arrays.SparseArray
+        if out is not None or not any(isinstance(x, sparse) for x in inputs):
+            return result
+        if not all(isinstance(x, sparse) or np.ndim(x) == 0 for x in inputs):
+            return sparse(result)
+        fill = [np.asarray(x.fill_value, x.dtype.subtype) if isinstance(x, sparse) else x for x in inputs]
+        return sparse(result, fill_value=ufunc(*fill, **options))
 
     def parts(self, x):
         if x.ndim == 2:
@@ -481,6 +483,9 @@ class Polars(Library):
 
     def aligned(self, call):
         if call.other_lacks_axis:
+            frame = sys.modules["polars"].DataFrame
+            if isinstance(call.other, frame) and isinstance(call.main, frame) and call.axes(2) == (0,):
+                call = call._replace(options=call.options | {"keepdims": True})  # it is of one row
             return call._replace(where=self._in_order(call.name, call.where, call.main))
         like = call.main if self.owns(call.main) else call.other
         main, other, where = (self._in_order(call.name, x, like) for x in (call.main, call.other, call.where))
@@ -533,6 +538,8 @@ class PolarsExpression(Library):
 
     def _mapped(self, function, operands, **how):
         pl = sys.modules["polars"]
+        # A column, too, as polars asks for the result's dtype with some of each.
+        operands = [pl.lit(pl.Series(x)) if isinstance(x, (np.ndarray, pl.Series)) and x.ndim else x for x in operands]
         places = [i for i, x in enumerate(operands) if isinstance(x, pl.Expr)]
 
         def of_columns(columns):
@@ -559,11 +566,18 @@ class Xarray(Library):
         like = next((x for x in (call.main, None if call.other_lacks_axis else call.other) if self.owns(x)), None)
         if like is None:
             raise TypeError(f"{call.name}: {'x' if call.reduces else 'the other operand'} must be of xarray, too")
+        dims, keepdims = like.dims, call.options.get("keepdims", False)
+        if call.other_lacks_axis:
+            if self.owns(call.other) and keepdims:
+                call = call._replace(other=call.other.isel({dims[i]: 0 for i in call.axes(len(dims))}))
+            elif keepdims:
+                other = np.asarray(call.other)
+                call = call._replace(other=other.squeeze(call.axes(len(dims))) if other.ndim else call.other)
+            call = call._replace(options=call.options | {"keepdims": False})
         operands = {"main": call.main, "other": call.other, "where": call.where}
         labelled = [name for name, x in operands.items() if isinstance(x, xr.DataArray)]
         aligned = xr.align(*(operands[name] for name in labelled), join="exact", copy=False)
         operands |= dict(zip(labelled, aligned))
-        dims, keepdims = like.dims, call.options.get("keepdims", False)
         for name, x in operands.items():
             if self.owns(x):
                 x = getattr(x, "variable", x)
@@ -571,7 +585,7 @@ class Xarray(Library):
                     raise ValueError(f"{call.name}: dimensions {x.dims} are not all among {dims}")
                 own = [dim for dim in dims if dim in x.dims]
                 data = x.transpose(*own).data
-                if not (name == "other" and call.other_lacks_axis and not keepdims):
+                if not (name == "other" and call.other_lacks_axis):
                     data = data[tuple(slice(None) if dim in own else None for dim in dims)]
                 elif set(own) != set(dims) - {dims[i] for i in call.axes(len(dims))}:
                     raise ValueError(f"{call.name}: grad_output has dimensions {x.dims}, which the result has not")
@@ -643,11 +657,16 @@ class Awkward(Library):
     def _by_rows(self, call, operands, ndim, one):
         """Rows of equal length are computed together."""
         ak = sys.modules["awkward"]
-        keepdims = call.options.get("keepdims", False)
-        if call.other_lacks_axis and self.owns(operands[1]) and not one:
-            if keepdims:
+        hidden = False
+        if call.other_lacks_axis and self.owns(operands[1]):
+            if one:
+                values, gone = self._flat(operands[1])
+                if len(values) != 1:
+                    raise ValueError(f"{call.name}: grad_output has {len(values)} numbers, the result has one")
+                operands[1], hidden = values.reshape(()), gone is not None and gone[0]
+            elif call.options.get("keepdims", False):
                 operands[1] = operands[1][..., 0]
-        for x, less in zip(operands, (0, call.other_lacks_axis and not one, 0)):
+        for x, less in zip(operands, (0, call.other_lacks_axis, 0)):
             if self.owns(x) and x.ndim not in {0, ndim - less}:  # to which of the others' axes would its own belong?
                 raise ValueError(f"{call.name}: an operand has {x.ndim} axes, another has {ndim}")
         places = [i for i, x in enumerate(operands) if self.owns(x)]
@@ -662,6 +681,8 @@ class Awkward(Library):
         if unknown is not None:
             where = where & ~unknown
         mask = mask_of(flat[0][1], flat[1][1])
+        if hidden:
+            mask = np.ones(len(main), bool)
         if mask is not None:
             where = np.logical_and(where, ~mask)
         packed = ak.to_packed(self._filled(like))
@@ -702,7 +723,8 @@ class Awkward(Library):
             made = self._like(rows, result, hidden if hidden.any() else None)
             return made[..., np.newaxis] if keepdims else made
         if keepdims:
-            return ak.from_numpy(np.ma.array(result, mask=hidden).reshape((1,) * ndim), regulararray=True)
+            kept = np.ma.array(result, mask=hidden) if hidden.any() else result
+            return ak.from_numpy(kept.reshape((1,) * ndim), regulararray=True)
         return None if hidden[0] else result[0]
 
     def _filled(self, x):

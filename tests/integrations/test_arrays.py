@@ -1,189 +1,369 @@
-"""Arrays of other packages: what comes back is like what went in, and holds what fastsig gives for a plain array."""
+"""Arrays of other libraries: what comes back is like what went in, and holds what fastsig gives for a plain array.
 
+`CONTAINERS` is also the table of the page docs/arrays.md: a test holds one against the other.
+"""
+
+import pickle
+from fractions import Fraction
+from pathlib import Path
+
+import awkward as ak
+import dask.array as da
 import numpy as np
 import pandas as pd
+import pint
+import polars as pl
+import pyarrow as pa
 import pytest
+import scipy.sparse
 import torch
 import xarray as xr
+from containers import DTYPES, Container, check_elementwise, check_reductions, check_rows
 
 import fastsig
+from fastsig._catalog import TABLE
 
-X = np.random.default_rng(0).normal(0, 4, (5, 3)).astype("float32")
-ELEMENTWISE = (fastsig.sigmoid, fastsig.gelu, fastsig.leaky_relu)  # a ufunc, a choice of two, one with a parameter
-ROWS = (fastsig.softmax, fastsig.log_softmax)
-
+# In this process, on the best kernels and in pure Python.
+BACKENDS = sorted({"pure", {"pure Python": "pure"}.get(fastsig._backend.name, fastsig._backend.name)})
+on_backends = pytest.mark.parametrize("fs", BACKENDS, indirect=True)
+# NumPy's, of every ufunc of a tensor: torch's __array_wrap__ has the signature from before NumPy 2.
+old_wrap = pytest.mark.filterwarnings("ignore:__array_wrap__ must accept context:DeprecationWarning")
 
 # -------------------------------------------------------------------------------- pandas
 
 
-@pytest.mark.parametrize("function", ELEMENTWISE + ROWS)
-def test_pandas(function):
-    frame = pd.DataFrame(X, index=list("abcde"), columns=["cat", "dog", "bird"])
-    got = function(frame)
-    pd.testing.assert_frame_equal(got, pd.DataFrame(function(X), frame.index, frame.columns), check_dtype=False)
-    column = function(frame["dog"])
-    pd.testing.assert_series_equal(column, pd.Series(function(X[:, 1]), frame.index, name="dog"))
+class OfNumPy:
+    """Columns of NumPy's dtypes."""
+
+    @staticmethod
+    def column(x, missing):
+        return x
+
+    @staticmethod
+    def is_kind(dtype):
+        return isinstance(dtype, np.dtype)
 
 
-@pytest.mark.parametrize("function", ROWS)
-def test_pandas_rows(function):
-    """Along the rows of a table, of which some columns are of another dtype; or down its columns."""
-    frame = pd.DataFrame(X, index=list("abcde")).assign(count=np.arange(5))
-    for axis in (-1, 0, 1):
-        expected = function(np.column_stack([X.astype(float), np.arange(5)]), axis)
-        got = function(frame, axis)
-        np.testing.assert_array_equal(got, expected)
-        assert got.index.equals(frame.index) and got.columns.equals(frame.columns)
+class Nullable:
+    @staticmethod
+    def column(x, missing):
+        kinds = {"f": pd.arrays.FloatingArray, "i": pd.arrays.IntegerArray, "b": pd.arrays.BooleanArray}
+        return kinds[x.dtype.kind](x.copy(), missing.copy())
+
+    @staticmethod
+    def is_kind(dtype):
+        return isinstance(dtype, (pd.Float32Dtype, pd.Float64Dtype, pd.Int32Dtype))
 
 
-def test_pandas_logsumexp():
-    frame = pd.DataFrame(X, index=list("abcde"))
-    got = pd.Series(fastsig.logsumexp(frame, axis=1), frame.index)  # the recipe: it gives a plain array
-    np.testing.assert_array_equal(got, fastsig.logsumexp(X, axis=1))
+class Arrow:
+    @staticmethod
+    def column(x, missing):
+        return pd.arrays.ArrowExtensionArray(pa.chunked_array([pa.array(x, mask=missing)]))
+
+    @staticmethod
+    def is_kind(dtype):
+        return isinstance(dtype, pd.ArrowDtype)
 
 
-def test_pandas_dtypes():
-    """float32 stays. Beside a parameter that is given, pandas makes it float64, as for any ufunc of two operands."""
-    frame = pd.DataFrame(X)
-    assert set(fastsig.sigmoid(frame).dtypes) == set(fastsig.softmax(frame).dtypes) == {np.dtype("float32")}
-    assert set(fastsig.leaky_relu(frame).dtypes) == {np.dtype("float32")}
-    assert set(fastsig.leaky_relu(frame, 0.1).dtypes) == set(np.hypot(frame, 0.1).dtypes)
-    assert fastsig.leaky_relu(frame[0], 0.1).dtype == "float32"
+def taken(column):
+    """(values, what is missing) of a column of pandas, or of a number."""
+    if column is pd.NA:
+        return np.float64(0), np.True_
+    if np.ndim(column) == 0:
+        return np.asarray(column), np.False_
+    dtype = column.dtype
+    if isinstance(dtype, pd.SparseDtype):
+        return np.asarray(column), np.zeros(len(column), bool)
+    plain = getattr(dtype, "numpy_dtype", dtype)
+    missing = np.asarray(pd.isna(column)) if plain is not dtype else np.zeros(len(column), bool)
+    return np.asarray(column.to_numpy(dtype=plain, **({"na_value": 0} if missing.any() else {}))), missing
 
 
-def test_pandas_backward():
-    frame = pd.DataFrame(X, columns=list("xyz"))
-    got = fastsig.backward.gelu(frame, frame)
-    pd.testing.assert_frame_equal(got, pd.DataFrame(fastsig.backward.gelu(X, X), columns=list("xyz")))
+class Series(Container):
+    ndims, labels = (1,), list("abcdefg")
+
+    def __init__(self, kind):
+        self.kind, self.has_missing = kind, kind is not OfNumPy
+        self.out = True
+
+    def make(self, x, missing):
+        return pd.Series(self.kind.column(x, missing), index=self.labels[: len(x)], name="logits")
+
+    def take(self, result):
+        return taken(result)
+
+    def check(self, result, x, axis=None, keepdims=None):
+        if keepdims is None:
+            assert list(result.index) == list(x.index) and result.name == "logits"
+        if keepdims is not False:
+            assert type(result) is pd.Series and self.kind.is_kind(result.dtype)
 
 
-# -------------------------------------------------------------------------------- xarray
+class Index(Series):
+    def make(self, x, missing):
+        return pd.Index(self.kind.column(x, missing), name="logits")
+
+    def check(self, result, x, axis=None, keepdims=None):
+        if keepdims is not False:
+            assert isinstance(result, pd.Index) and result.name == "logits" and self.kind.is_kind(result.dtype)
 
 
-def softmax_along(x, dim):
-    """The recipe for xarray: softmax along a dimension by its name, whatever its place."""
-    return xr.apply_ufunc(
-        fastsig.softmax, x, input_core_dims=[[dim]], output_core_dims=[[dim]], keep_attrs=True, dask="allowed"
-    )
+class Bare(Series):
+    """A column without labels."""
+
+    def make(self, x, missing):
+        return self.kind.column(x, missing)
+
+    def check(self, result, x, axis=None, keepdims=None):
+        if keepdims is not False:
+            assert self.kind.is_kind(result.dtype) and isinstance(result, pd.api.extensions.ExtensionArray)
 
 
-def labelled():
-    return xr.DataArray(
-        X, dims=("sample", "label"), coords={"label": ["cat", "dog", "bird"]}, attrs={"unit": "logit"}, name="logits"
-    )
+class Sparse(Series):
+    """Along an axis there is no other number that most results have."""
+
+    def __init__(self):
+        super().__init__(OfNumPy)
+
+    def make(self, x, missing):
+        return pd.Series(pd.arrays.SparseArray(x, fill_value=x.dtype.type(0)), self.labels[: len(x)], name="logits")
+
+    def check(self, result, x, axis=None, keepdims=None):
+        if keepdims is None:
+            assert list(result.index) == list(x.index) and result.name == "logits"
 
 
-@pytest.mark.parametrize("function", ELEMENTWISE)
-def test_xarray(function):
-    array = labelled()
-    expected = array.copy(data=function(X)).drop_attrs()
-    xr.testing.assert_identical(function(array).drop_attrs(), expected)
-    xr.testing.assert_identical(function(array.to_dataset()).drop_attrs(), expected.to_dataset())
-    assert function(array).dtype == "float32"
+class Frame(Container):
+    ndims = (2,)
+    index, columns = list("abcdef"), ["x", "y", "y", "z", "u"]  # two of one name
+
+    def __init__(self, kind, out=True):
+        self.kind, self.has_missing, self.out = kind, kind is not OfNumPy, out
+
+    def make(self, x, missing):
+        columns = [self.kind.column(x[:, i], missing[:, i]) for i in range(x.shape[1])]
+        frame = pd.DataFrame(dict(enumerate(columns)), index=self.index)
+        frame.columns = self.columns
+        return frame
+
+    def take(self, result):
+        if not isinstance(result, pd.DataFrame):
+            return taken(result)
+        pairs = [taken(result.iloc[:, i]) for i in range(result.shape[1])]
+        return tuple(np.column_stack(each) for each in zip(*pairs))
+
+    def check(self, result, x, axis=None, keepdims=None):
+        if keepdims is None or keepdims:
+            gone = () if keepdims is None else (0, 1) if axis is None else axis if isinstance(axis, tuple) else (axis % 2,)
+            assert type(result) is pd.DataFrame and all(map(self.kind.is_kind, result.dtypes))
+            assert 0 in gone or list(result.index) == self.index
+            assert 1 in gone or list(result.columns) == self.columns
+        elif axis is not None and axis != (0, 1):
+            labels = self.index if axis in {-1, 1, (1,)} else self.columns
+            assert type(result) is pd.Series and list(result.index) == labels and self.kind.is_kind(result.dtype)
 
 
-def test_xarray_softmax():
-    array = labelled()
-    for x in (array, array.to_dataset(), array.T, array.chunk({"sample": 2})):
-        got = softmax_along(x, "label")
-        values = (got if isinstance(got, xr.DataArray) else got["logits"]).transpose("sample", "label")
-        np.testing.assert_array_equal(values, fastsig.softmax(X))
-        assert list(got["label"].values) == ["cat", "dog", "bird"]
-    np.testing.assert_array_equal(softmax_along(array, "sample").T, fastsig.softmax(X, axis=0))
-    assert softmax_along(array, "label").attrs == {"unit": "logit"}
+# -------------------------------------------------------------------------------- polars
 
 
-def test_xarray_logsumexp():
-    got = xr.apply_ufunc(fastsig.logsumexp, labelled(), input_core_dims=[["label"]], kwargs={"axis": -1})
-    assert got.dims == ("sample",)
-    np.testing.assert_array_equal(got, fastsig.logsumexp(X, axis=-1))
+class PolarsSeries(Container):
+    ndims, out = (1,), True
+
+    def make(self, x, missing):
+        return column_of_polars("logits", x, missing)
+
+    def take(self, result):
+        return taken_of_polars(result)
+
+    def check(self, result, x, axis=None, keepdims=None):
+        if keepdims is not False:
+            assert type(result) is pl.Series and result.name == "logits"
 
 
-def test_xarray_without_the_recipe():
-    """An axis says nothing of named dimensions: an error, and one that names the way."""
-    with pytest.raises(NotImplementedError, match="apply_ufunc"):
-        fastsig.softmax(labelled())
-    with pytest.raises(TypeError, match="DataArray"):
-        fastsig.softmax(labelled().to_dataset())
+def column_of_polars(name, x, missing):
+    return pl.Series(name, x).to_frame().select(pl.when(pl.Series(~missing)).then(pl.first())).to_series()
 
 
-# -------------------------------------------------------------------------------- NumPy's own
+def taken_of_polars(column):
+    if column is None:
+        return np.float64(0), np.True_
+    if not isinstance(column, pl.Series):
+        return np.asarray(column), np.False_
+    filled = column.fill_null(False if column.dtype == pl.Boolean else 0)
+    return filled.to_numpy(), column.is_null().to_numpy()
 
 
-def test_memmap_in_place(tmp_path):
-    np.save(tmp_path / "x.npy", X)
-    mapped = np.load(tmp_path / "x.npy", mmap_mode="r+")
-    assert fastsig.softmax(mapped, out=mapped) is mapped
-    assert fastsig.sigmoid(mapped, out=mapped) is mapped
-    del mapped
-    np.testing.assert_array_equal(np.load(tmp_path / "x.npy"), fastsig.sigmoid(fastsig.softmax(X)))
+class PolarsFrame(Container):
+    ndims, out, columns = (2,), True, list("xyzuv")
+    keeps_axes = True  # down its columns it is reduced to one row
+
+    def make(self, x, missing):
+        return pl.DataFrame([column_of_polars(name, x[:, i], missing[:, i]) for i, name in enumerate(self.columns)])
+
+    def take(self, result):
+        if not isinstance(result, pl.DataFrame):
+            return taken_of_polars(result)
+        return tuple(np.column_stack(each) for each in zip(*map(taken_of_polars, result.get_columns())))
+
+    def check(self, result, x, axis=None, keepdims=None):
+        if keepdims is None:
+            assert result.columns == self.columns
+        elif axis in {-1, 1, (1,)} and not keepdims:
+            assert type(result) is pl.Series and result.name == "logsumexp"
 
 
-def test_memmap_read_only(tmp_path):
-    np.save(tmp_path / "x.npy", X)
-    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
-    np.testing.assert_array_equal(fastsig.log_softmax(mapped, axis=0), fastsig.log_softmax(X, axis=0))
-    with pytest.raises(ValueError, match="read-only"):
-        fastsig.sigmoid(mapped, out=mapped)
+class PolarsExpression(Container):
+    """What it gives is known when it is evaluated."""
+
+    ndims, keeps_axes = (1,), True
+
+    def make(self, x, missing):
+        return pl.lit(column_of_polars("logits", x, missing))
+
+    def take(self, result):
+        return taken_of_polars(pl.select(result).to_series())
+
+    def weighted(self, function, x, axis, weights, **options):
+        return ()  # an expression has one result, and no sign beside it
+
+    def check(self, result, x, axis=None, keepdims=None):
+        assert type(result) is pl.Expr
 
 
-def test_masked_logits():
-    """Masked classes get no share: their probability is masked, and the others' add up to 1."""
-    masked = np.ma.array(X, mask=False)
-    masked[:, 1] = np.ma.masked
-    got = fastsig.softmax(masked)
-    np.testing.assert_allclose(got.sum(axis=1), 1, rtol=1e-6)
-    assert got.mask[:, 1].all() and not got.mask[:, [0, 2]].any()
-    np.testing.assert_array_equal(got[:, [0, 2]], fastsig.softmax(X[:, [0, 2]].copy()))
-    assert fastsig.gelu(masked).mask[:, 1].all()
+# -------------------------------------------------------------------------------- xarray, dask
 
 
-# -------------------------------------------------------------------------------- PyTorch
+class DataArray(Container):
+    has_missing = False
+    dims = ("sample", "class")
+
+    def hold(self, x, missing):
+        return x
+
+    def make(self, x, missing):
+        coords = {"class": list("abcdefg")[: x.shape[-1]]} | ({"of": ("sample", np.arange(len(x)))} if x.ndim == 2 else {})
+        return xr.DataArray(self.hold(x, missing), coords, self.dims[-x.ndim :], "logits", {"unit": "logit"})
+
+    def take(self, result):
+        data = result.data
+        data = data.compute(scheduler="sync") if isinstance(data, da.Array) else data
+        return np.asarray(data), np.ma.getmaskarray(data)
+
+    def check(self, result, x, axis=None, keepdims=None):
+        assert type(result) is xr.DataArray and result.name == "logits" and result.attrs == x.attrs
+        assert isinstance(result.data, type(x.data)) or (result.ndim == 0 and not isinstance(x.data, da.Array))
+        if keepdims is None:
+            assert result.dims == x.dims and result.coords.identical(x.coords)
+        elif not keepdims:
+            assert result.coords.identical(x.sum(x.dims if axis is None else [x.dims[i] for i in np.ravel(axis)]).coords)
 
 
-# NumPy's, of every ufunc of a tensor: torch's __array_wrap__ has the signature from before NumPy 2.
-old_wrap = pytest.mark.filterwarnings("ignore:__array_wrap__ must accept context:DeprecationWarning")
+class LazyDataArray(DataArray):
+    tolerance = 1e-5
+
+    def hold(self, x, missing):
+        return da.from_array(x, 4)
 
 
+class Variable(DataArray):
+    def make(self, x, missing):
+        return xr.Variable(self.dims[-x.ndim :], x, {"unit": "logit"})
+
+    def check(self, result, x, axis=None, keepdims=None):
+        assert type(result) is xr.Variable and result.attrs == x.attrs
+        assert keepdims is not None or result.dims == x.dims
+
+
+class Dask(Container):
+    def __init__(self, chunks, has_missing):
+        self.chunks, self.has_missing = chunks, has_missing
+        self.tolerance = 0 if chunks == -1 else 1e-5
+
+    def make(self, x, missing):
+        return da.from_array(np.ma.array(x, mask=missing) if self.has_missing else x, self.chunks)
+
+    def take(self, result):
+        computed = result.compute(scheduler="sync")
+        assert computed.dtype == result.dtype and computed.shape == result.shape
+        return np.asarray(computed), np.ma.getmaskarray(computed)
+
+    def check(self, result, x, axis=None, keepdims=None):
+        assert type(result) is da.Array
+        assert keepdims is not None or result.chunks == x.chunks
+
+
+# -------------------------------------------------------------------------------- awkward, torch
+
+
+class Awkward(Container):
+    """Rows of equal length, of which the type does not say so."""
+
+    def __init__(self, has_missing, regular=False):
+        self.has_missing, self.regular = has_missing, regular
+
+    def make(self, x, missing):
+        made = ak.from_numpy(np.ma.array(x, mask=missing) if self.has_missing else x, regulararray=True)
+        return made if self.regular or x.ndim == 1 else ak.from_regular(made)
+
+    def take(self, result):
+        if result is None:
+            return np.float64(0), np.True_
+        values = ak.to_numpy(result) if isinstance(result, ak.Array) else result
+        return np.asarray(values), np.ma.getmaskarray(values)
+
+    def check(self, result, x, axis=None, keepdims=None):
+        if keepdims is None:
+            assert str(result.type).count("var") == str(x.type).count("var")
+            assert ("?" in str(result.type)) == ("?" in str(x.type))
+
+
+class Tensor(Container):
+    """Of PyTorch, on the CPU."""
+
+    has_missing = False
+
+    def make(self, x, missing):
+        return torch.from_numpy(x.copy())
+
+    def take(self, result):
+        return np.asarray(result), np.zeros(result.shape, bool)
+
+    def check(self, result, x, axis=None, keepdims=None):
+        assert type(result) is torch.Tensor
+
+
+CONTAINERS = {
+    "pandas Series": Series(OfNumPy),
+    "pandas Series, nullable": Series(Nullable),
+    "pandas Series, Arrow": Series(Arrow),
+    "pandas Series, Sparse": Sparse(),
+    "pandas Index": Index(OfNumPy),
+    "pandas array, nullable": Bare(Nullable),
+    "pandas array, Arrow": Bare(Arrow),
+    "pandas DataFrame": Frame(OfNumPy),
+    "pandas DataFrame, nullable": Frame(Nullable),
+    "pandas DataFrame, Arrow": Frame(Arrow),
+    "polars Series": PolarsSeries(),
+    "polars DataFrame": PolarsFrame(),
+    "polars Expr": PolarsExpression(),
+    "xarray DataArray": DataArray(),
+    "xarray DataArray of Dask": LazyDataArray(),
+    "xarray Variable": Variable(),
+    "Dask": Dask(-1, False),
+    "Dask, in chunks": Dask(3, False),
+    "Dask of masked arrays, in chunks": Dask(3, True),
+    "awkward, of type var": Awkward(False),
+    "awkward, regular": Awkward(False, regular=True),
+    "awkward with None": Awkward(True),
+    "PyTorch tensor": Tensor(),
+}
+each_container = pytest.mark.parametrize("name", CONTAINERS)
+
+
+@on_backends
+@each_container
+@pytest.mark.parametrize("dtype", DTYPES)
 @old_wrap
-@pytest.mark.parametrize("function", ELEMENTWISE + ROWS)
-def test_torch(function):
-    tensor = torch.from_numpy(X)
-    got = function(tensor)
-    assert type(got) is torch.Tensor and got.dtype == torch.float32
-    np.testing.assert_array_equal(got.numpy(), function(X))
-    np.testing.assert_array_equal(function(tensor.T).numpy(), function(X.T))
-
-
-def test_torch_rows():
-    tensor = torch.from_numpy(X)
-    for axis in (0, 1, None, (0, 1)):
-        got = fastsig.logsumexp(tensor, axis)
-        assert type(got) is torch.Tensor
-        np.testing.assert_array_equal(got.numpy(), fastsig.logsumexp(X, axis))
-        np.testing.assert_array_equal(fastsig.softmax(tensor, axis).numpy(), fastsig.softmax(X, axis))
-    torch.testing.assert_close(fastsig.logsumexp(tensor, 1), torch.logsumexp(tensor, 1))
-    torch.testing.assert_close(fastsig.softmax(tensor, 1), torch.softmax(tensor, 1))
-    for function in (fastsig.backward.softmax, fastsig.backward.log_softmax):
-        got = function(tensor, tensor, 1)
-        assert type(got) is torch.Tensor
-        np.testing.assert_array_equal(got.numpy(), function(X, X, 1))
-    np.testing.assert_array_equal(fastsig.backward.logsumexp(1.0, tensor).numpy(), fastsig.backward.logsumexp(1.0, X))
-
-
-def test_torch_without_a_copy():
-    """The recipe: tensor.numpy() and torch.from_numpy() share the tensor's memory, and so does out=."""
-    tensor = torch.from_numpy(X.copy())
-    fastsig.sigmoid(tensor.numpy(), out=tensor.numpy())
-    np.testing.assert_array_equal(tensor.numpy(), fastsig.sigmoid(X))
-    result = fastsig.softmax(X)
-    assert torch.from_numpy(result).data_ptr() == result.ctypes.data
-    # Nor is one made on the way in.
-    assert np.asarray(tensor).ctypes.data == tensor.data_ptr()
-
-
-@pytest.mark.parametrize("function", (*ELEMENTWISE, *ROWS, fastsig.logsumexp))
-def test_torch_requires_grad(function):
-    """No gradient gets lost without a word."""
-    with pytest.raises(RuntimeError, match=r"requires grad. Use tensor.detach\(\)"):
-        function(torch.ones(3, requires_grad=True))
+def test_all(fs, name, dtype):
+    for check in (check_elementwise, check_rows, check_reductions):
+        check(fs, CONTAINERS[name], dtype)
