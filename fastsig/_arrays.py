@@ -311,17 +311,12 @@ class Pandas(Library):
         return sparse(result, fill_value=ufunc(*fill, **options))
 
     def parts(self, x):
-        if x.ndim == 2:
-            columns = [self._column(x.iloc[:, i].array, x.columns[i]) for i in range(x.shape[1])]
-            if len({values.dtype for values, _ in columns}) == 1 and all(isinstance(d, np.dtype) for d in x.dtypes):
-                return x.to_numpy(), None
-            values = np.empty(x.shape, np.result_type(*(values for values, _ in columns)) if columns else float)
-            mask = np.zeros(x.shape, bool)
-            for i, (column, missing) in enumerate(columns):
-                values[:, i] = column
-                mask[:, i] = False if missing is None else missing
-            return values, mask if any(missing is not None for _, missing in columns) else None
-        return self._column(getattr(x, "array", x), getattr(x, "name", None))
+        if not isinstance(x, sys.modules["pandas"].DataFrame):
+            return self._column(getattr(x, "array", x), getattr(x, "name", None))
+        columns = [self._column(x.iloc[:, i].array, x.columns[i]) for i in range(x.shape[1])]
+        if len(set(x.dtypes)) == 1 and isinstance(x.dtypes.iloc[0], np.dtype):
+            return x.to_numpy(), None  # without a copy
+        return stacked(columns, x.shape)
 
     def _column(self, array, label):
         pd = sys.modules["pandas"]
@@ -529,6 +524,12 @@ class PolarsExpression(Library):
         call.without_out()
         if call.options.get("return_sign"):
             raise TypeError(f"{call.name}: an expression has one result, without return_sign")
+        if call.other_lacks_axis:
+            values, missing = (None, None) if self.owns(call.other) else parts(call.other)
+            if values is None or missing is not None or np.size(values) != 1:
+                raise TypeError(f"{call.name}: beside an expression grad_output must be a number")
+            if np.ndim(values):
+                call = call._replace(other=values.reshape(()), options=call.options | {"keepdims": False})
 
         def function(main, other, where):
             return call.of(main, other, where, **{"keepdims": True} if call.reduces else {})
@@ -660,32 +661,34 @@ class Awkward(Library):
         hidden = False
         if call.other_lacks_axis and self.owns(operands[1]):
             if one:
-                values, gone = self._flat(operands[1])
+                values = np.asarray(ak.flatten(self._filled(operands[1]), axis=None))
                 if len(values) != 1:
                     raise ValueError(f"{call.name}: grad_output has {len(values)} numbers, the result has one")
-                operands[1], hidden = values.reshape(()), gone is not None and gone[0]
+                operands[1], hidden = values.reshape(()), ak.any(ak.is_none(operands[1], axis=-1), axis=None)
             elif call.options.get("keepdims", False):
                 operands[1] = operands[1][..., 0]
         for x, less in zip(operands, (0, call.other_lacks_axis, 0)):
             if self.owns(x) and x.ndim not in {0, ndim - less}:  # to which of the others' axes would its own belong?
                 raise ValueError(f"{call.name}: an operand has {x.ndim} axes, another has {ndim}")
+        # Beside each operand, what of it is missing; both in the structure of all.
         places = [i for i, x in enumerate(operands) if self.owns(x)]
-        alike = ak.broadcast_arrays(*(ak.from_regular(operands[i], axis=None) for i in places))
-        like = operands[places[0]]
-        if ak.from_regular(like, axis=None).type != alike[0].type:
-            like = alike[0]
-        flat = [(x, None) for x in operands]
-        for i, x in zip(places, alike):
-            flat[i] = self._flat(x)
-        (main, _), (other, _), (where, unknown) = flat
-        if unknown is not None:
-            where = where & ~unknown
-        mask = mask_of(flat[0][1], flat[1][1])
-        if hidden:
-            mask = np.ones(len(main), bool)
+        filled = [self._filled(operands[i]) for i in places]
+        lacking = [ak.is_none(operands[i], axis=-1) for i in places]
+        like, *_ = alike = ak.broadcast_arrays(*(ak.from_regular(x, axis=None) for x in (*filled, *lacking)))
+        if ak.from_regular(filled[0], axis=None).type == like.type:
+            like = filled[0]
+        values, masks = list(operands), [None] * 3
+        for i, array, mask in zip(places, alike, alike[len(places) :]):
+            values[i] = np.asarray(ak.flatten(array, axis=None))
+            if filled[places.index(i)].type != operands[i].type:
+                masks[i] = np.asarray(ak.flatten(mask, axis=None))
+        main, other, where = values
+        if masks[2] is not None:
+            where = where & ~masks[2]
+        mask = np.ones(len(main), bool) if hidden else mask_of(*masks[:2])
         if mask is not None:
             where = np.logical_and(where, ~mask)
-        packed = ak.to_packed(self._filled(like))
+        packed = ak.to_packed(like)
         rows = None if one or ndim == 1 else ak.to_packed(ak.num(packed, axis=-1))
         size = next(len(x) for x in (main, other, where) if np.ndim(x))
         counts = np.array([size]) if rows is None else np.asarray(ak.flatten(rows, axis=None))
@@ -732,13 +735,6 @@ class Awkward(Library):
         ak = sys.modules["awkward"]
         values = np.asarray(ak.flatten(x, axis=None))
         return ak.fill_none(x, values.dtype.type(0), axis=-1) if values.dtype.kind in "biuf" else x
-
-    def _flat(self, x):
-        """All of its values one after the other, and which are missing, if some may be."""
-        ak = sys.modules["awkward"]
-        filled = self._filled(x)
-        mask = None if filled.type == x.type else np.asarray(ak.flatten(ak.is_none(x, axis=-1), axis=None))
-        return np.asarray(ak.flatten(filled, axis=None)), mask
 
     def _like(self, packed, values, mask):
         """An array of this structure and of these values."""

@@ -3,8 +3,6 @@
 `CONTAINERS` is also the table of the page docs/arrays.md: a test holds one against the other.
 """
 
-import pickle
-from fractions import Fraction
 from pathlib import Path
 
 import awkward as ak
@@ -18,7 +16,7 @@ import pytest
 import scipy.sparse
 import torch
 import xarray as xr
-from containers import DTYPES, Container, check_elementwise, check_reductions, check_rows
+from containers import DTYPES, Container, check_elementwise, check_reductions, check_rows, numbers
 
 import fastsig
 from fastsig._catalog import TABLE
@@ -134,7 +132,7 @@ class Sparse(Series):
 
 
 class Frame(Container):
-    ndims = (2,)
+    ndims, slow = (2,), True
     index, columns = list("abcdef"), ["x", "y", "y", "z", "u"]  # two of one name
 
     def __init__(self, kind, out=True):
@@ -215,7 +213,7 @@ class PolarsFrame(Container):
 class PolarsExpression(Container):
     """What it gives is known when it is evaluated."""
 
-    ndims, keeps_axes = (1,), True
+    ndims, keeps_axes, gives_numbers = (1,), True, False
 
     def make(self, x, missing):
         return pl.lit(column_of_polars("logits", x, missing))
@@ -259,7 +257,7 @@ class DataArray(Container):
 
 
 class LazyDataArray(DataArray):
-    tolerance = 1e-5
+    ndims, tolerance, slow = (2,), 1e-5, True
 
     def hold(self, x, missing):
         return da.from_array(x, 4)
@@ -275,6 +273,8 @@ class Variable(DataArray):
 
 
 class Dask(Container):
+    ndims, slow = (2,), True
+
     def __init__(self, chunks, has_missing):
         self.chunks, self.has_missing = chunks, has_missing
         self.tolerance = 0 if chunks == -1 else 1e-5
@@ -297,6 +297,8 @@ class Dask(Container):
 
 class Awkward(Container):
     """Rows of equal length, of which the type does not say so."""
+
+    slow = True
 
     def __init__(self, has_missing, regular=False):
         self.has_missing, self.regular = has_missing, regular
@@ -365,5 +367,275 @@ each_container = pytest.mark.parametrize("name", CONTAINERS)
 @pytest.mark.parametrize("dtype", DTYPES)
 @old_wrap
 def test_all(fs, name, dtype):
+    if DTYPES.index(dtype) >= 2 - CONTAINERS[name].slow + 2 * (fs._backend.threads is not None):
+        pytest.skip("much the same as with another dtype or on other kernels, and slow")
     for check in (check_elementwise, check_rows, check_reductions):
         check(fs, CONTAINERS[name], dtype)
+
+
+# -------------------------------------------------------------------------------- the page's table
+
+
+def kind(result):
+    """What a result is, in the page's words."""
+    if isinstance(result, (pd.Series, pd.Index, pl.Series, np.generic, np.ndarray)):
+        return f"{type(result).__name__}, {result.dtype}"
+    if isinstance(result, (pd.DataFrame, pl.DataFrame)):
+        dtypes = {str(dtype) for dtype in result.dtypes}
+        return f"{type(result).__name__}, {dtypes.pop()}" if len(dtypes) == 1 else type(result).__name__
+    if isinstance(result, pd.api.extensions.ExtensionArray):
+        return f"{type(result).__name__}, {result.dtype}"
+    if isinstance(result, (xr.DataArray, xr.Variable)):
+        return f"{type(result).__name__} of {'Dask' if isinstance(result.data, da.Array) else 'NumPy'}, {result.dtype}"
+    return f"{type(result).__name__}, {str(getattr(result, 'dtype', getattr(result, 'type', ''))).split(' * ', 1)[-1]}"
+
+
+def table():
+    """The lines of the page's table: what comes back for float32."""
+    for name, container in CONTAINERS.items():
+        values, missing = numbers(max(container.ndims), "float32", poison=False)
+        x = container.make(values, missing & container.has_missing)
+        results = fastsig.sigmoid(x), fastsig.softmax(x), fastsig.logsumexp(x, -1), fastsig.backward.silu(x, x)
+        missing = "stay, take no part" if container.has_missing else "has none"
+        yield f"| {' | '.join([name, *(f'`{kind(result)}`' for result in results), missing])} |"
+
+
+@old_wrap
+def test_the_table_of_the_page():
+    page = (Path(__file__).parents[2] / "docs" / "arrays.md").read_text(encoding="utf-8")
+    assert "\n".join(table()) in page
+
+
+# -------------------------------------------------------------------------------- pandas: labels, rows, groups
+
+
+def test_pandas_labels_are_aligned():
+    x = pd.Series([1.0, 2.0, 3.0], index=list("abc"))
+    turned = x[::-1]
+    b = pd.Series([1.0, 2.0, 4.0], index=list("abc"))
+    assert fastsig.logsumexp(x, b=b[::-1]) == fastsig.logsumexp(x, b=b) == fastsig.logsumexp(x.to_numpy(), b=b.to_numpy())
+    pd.testing.assert_series_equal(fastsig.backward.softmax(turned, x), fastsig.backward.softmax(x, x))
+    pd.testing.assert_series_equal(fastsig.softmax(x, where=(x > 1)[::-1]), fastsig.softmax(x, where=x > 1))
+    frame = pd.DataFrame({"x": x, "y": x + 1})
+    grad = fastsig.logsumexp(frame, axis=1)
+    pd.testing.assert_frame_equal(
+        fastsig.backward.logsumexp(grad[::-1], frame, axis=1), fastsig.backward.logsumexp(grad, frame, axis=1)
+    )
+    np.testing.assert_array_equal(fastsig.logsumexp(frame, 1, pd.Series([2, 1], ["y", "x"])), fastsig.logsumexp(frame, 1, [1, 2]))
+    for wrong in (pd.Series([1.0, 2.0, 3.0], index=list("abd")), b[:2], frame):
+        with pytest.raises(ValueError, match="labels|DataFrame"):
+            fastsig.logsumexp(x, b=wrong)
+
+
+def test_pandas_elementwise_beside_other_frames():
+    """As pandas does it for any ufunc of two operands, save that the dtype stays."""
+    x = pd.DataFrame({"x": [1.0, -2.0], "y": [3.0, -4.0]}, dtype="float32")
+    other = pd.DataFrame({"y": [1, 2], "z": [3, 4]}, index=[1, 2], dtype="float32")
+    got = fastsig.backward.relu(x, other)
+    pd.testing.assert_frame_equal(got.isna(), np.hypot(x, other).isna())
+    assert set(got.dtypes) == {np.dtype("float32")}
+    slopes = np.array([0.5, 0.25], "float32")
+    np.testing.assert_array_equal(fastsig.leaky_relu(x, slopes), fastsig.leaky_relu(x.to_numpy(), slopes))
+    assert set(fastsig.leaky_relu(x, 0.5).dtypes) == set(fastsig.leaky_relu(x, slopes).dtypes) == {np.dtype("float32")}
+
+
+@pytest.mark.parametrize("dtype", ["Float64", "Float32", "Int64", "double[pyarrow]", "float[pyarrow]", "int64[pyarrow]"])
+def test_pandas_apply_and_groups(dtype):
+    x = pd.Series([1.0, 5.0, -2.0, 0.0], dtype=dtype)
+    x[1] = pd.NA
+    frame = pd.DataFrame({"x": x, "y": x + 1, "z": 0})
+    rows = frame.apply(fastsig.softmax, axis=1)
+    whole = fastsig.softmax(frame, axis=1)
+    assert rows.isna().to_numpy().tolist() == whole.isna().to_numpy().tolist()
+    np.testing.assert_allclose(rows.to_numpy(float, na_value=np.nan), whole.to_numpy(float, na_value=np.nan), rtol=1e-6)
+    groups = x.groupby([0, 0, 1, 1]).transform(fastsig.softmax)
+    assert groups.isna().tolist() == [False, True, False, False] and groups[0] == 1
+    np.testing.assert_allclose(float(groups[2] + groups[3]), 1)
+
+
+def test_pandas_mixed_columns():
+    """A frame is one array: of its columns' common dtype along an axis; elementwise, each column is its own."""
+    frame = pd.DataFrame({"a": np.float32([1, 2]), "b": [3, 4], "c": pd.array([1.0, None], "Float64"), "d": [True, False]})
+    got = fastsig.softmax(frame)
+    expected = fastsig.softmax(np.array([[1, 3, 1, 1], [2, 4, np.nan, 0]]), where=[[True] * 4, [True, True, False, True]])
+    np.testing.assert_array_equal(got.drop(columns="c"), expected[:, [0, 1, 3]])
+    assert got.dtypes.astype(str).tolist() == ["float64", "float64", "Float64", "float64"]
+    assert fastsig.leaky_relu(frame, 0.5).dtypes.astype(str).tolist() == ["float32", "float64", "Float64", "float64"]
+    assert fastsig.logsumexp(frame, axis=1).dtype == "Float64"
+
+
+@pytest.mark.parametrize("column", [["a", "b"], pd.to_datetime(["2020", "2021"]), pd.Categorical([1.0, 2.0])], ids=str)
+def test_pandas_what_is_no_number(column):
+    frame = pd.DataFrame({"x": [1.0, 2.0], "wrong": column})
+    for call in (lambda: fastsig.softmax(frame), lambda: fastsig.softmax(frame["wrong"]), lambda: fastsig.sigmoid(frame)):
+        with pytest.raises(TypeError):
+            call()
+    with pytest.raises(TypeError, match="wrong"):
+        fastsig.softmax(frame)
+
+
+# -------------------------------------------------------------------------------- polars: dtypes, expressions
+
+
+@on_backends
+@pytest.mark.parametrize("dtype", [pl.Int8, pl.UInt16, pl.Int32, pl.UInt64, pl.Float32, pl.Float64, pl.Boolean])
+def test_polars_dtypes(fs, dtype):
+    x = pl.Series("x", [1, None, 0]).cast(dtype)
+    for row in TABLE:
+        got = getattr(fs, row.name)(x)
+        keeps = dtype.is_float() or (row.keeps_integers and dtype != pl.Boolean)
+        assert (got.dtype if isinstance(got, pl.Series) else pl.Series([got]).dtype) == (dtype if keeps else pl.Float64)
+
+
+def test_polars_expressions():
+    frame = pl.DataFrame({"g": ["a", "b", "a", "b", "a"], "x": [1.0, 2.0, None, 4.0, 3.0], "n": [1, 2, 3, 4, 5]})
+    x, softmax = pl.col("x"), fastsig.softmax
+    got = frame.lazy().select(fastsig.gelu(x), n=fastsig.relu(pl.col("n")), s=fastsig.leaky_relu(pl.col("n"), 0.1))
+    assert got.collect_schema() == {"x": pl.Float64, "n": pl.Int64, "s": pl.Float64}
+    assert got.collect()["x"].equals(fastsig.gelu(frame["x"]))
+    assert frame.select(softmax(x))["x"].equals(softmax(frame["x"]))
+    groups = frame.select(softmax(x).over("g"))["x"]
+    np.testing.assert_allclose(groups.to_numpy(), [1 / (1 + np.exp(2)), 1 / (1 + np.exp(2)), np.nan, 1 / (1 + np.exp(-2)), 1 / (1 + np.exp(-2))])
+    sums = frame.group_by("g", maintain_order=True).agg(fastsig.logsumexp(x))
+    np.testing.assert_allclose(sums["x"], [fastsig.logsumexp([1.0, 3.0]), fastsig.logsumexp([2.0, 4.0])])
+    both = frame.select(fastsig.backward.softmax(x, pl.col("n").cast(float)))
+    assert both.to_series().to_list() == fastsig.backward.softmax(frame["x"], frame["n"].cast(float)).to_list()
+    lazy = frame.lazy()
+    for call in (lambda: softmax(lazy), lambda: fastsig.sigmoid(lazy), lambda: softmax(x, 1), lambda: fastsig.logsumexp(x, return_sign=True)):
+        with pytest.raises((TypeError, pl.exceptions.PolarsError, np.exceptions.AxisError)):
+            result = call()
+            frame.select(result)
+
+
+# -------------------------------------------------------------------------------- awkward: rows of any length
+
+
+@on_backends
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32"])
+def test_awkward_ragged(fs, dtype):
+    rows = [[1, 2, 3], [], [4], None, [5, None, 6], [None]]
+    x = ak.values_astype(ak.Array([rows, [], rows[:2]]), dtype)
+    plain = [np.array([v for v in row if v is not None], dtype) for part in (rows, [], rows[:2]) for row in part if row is not None]
+    for row in TABLE:
+        if row.kind == "rows":
+            got = getattr(fs, row.name)(x)
+            assert str(got.type) == str(x.type).replace(dtype, str(plain[0].dtype) if dtype[0] == "f" else "float64")
+            expected = np.concatenate([getattr(fs, row.name)(one) for one in plain])
+            np.testing.assert_array_equal(ak.to_numpy(ak.flatten(got, axis=None)), expected)
+            assert ak.to_list(ak.is_none(x, axis=-1)) == ak.to_list(ak.is_none(got, axis=-1))
+            with pytest.raises(ValueError, match="rows of different lengths"):
+                getattr(fs, row.name)(x, axis=1)
+        if row.kind == "reduction":
+            got = getattr(fs, row.name)(x, axis=-1)
+            dtype_of_result = plain[0].dtype if dtype[0] == "f" else np.dtype(float)
+            expected = [float(getattr(fs, row.name)(one)) for one in plain]
+            flat = ak.to_list(ak.flatten(got, axis=1))
+            assert flat[3] is None and flat[5] is None
+            assert [value for i, value in enumerate(flat) if i not in {3, 5}] == expected[:4] + expected[5:]
+            assert getattr(fs, row.name)(x) == getattr(fs, row.name)(np.concatenate(plain))
+            back = getattr(fs.backward, row.name)(got, x, axis=-1)
+            gradient = getattr(fs.backward, row.name)
+            expected = np.concatenate([gradient(dtype_of_result.type(e), one, -1) for e, one in zip(expected, plain)])
+            np.testing.assert_array_equal(ak.to_numpy(ak.flatten(back, axis=None)), expected)
+
+
+def test_awkward_structures_of_two():
+    x, y = ak.Array([[1.0, 2.0], [3.0]]), ak.Array([[1.0], [2.0, 3.0]])
+    with pytest.raises(ValueError):
+        fastsig.backward.softmax(x, y)
+    with pytest.raises(ValueError, match="axes"):
+        fastsig.softmax(x, where=[True, False])
+    with pytest.raises(TypeError, match="records"):
+        fastsig.softmax(ak.Array([{"a": 1.0}]))
+
+
+# -------------------------------------------------------------------------------- xarray
+
+
+def labelled(x=None):
+    x = numbers(2, "float32", poison=False)[0] if x is None else x
+    return DataArray().make(x, None)
+
+
+def test_xarray_by_names():
+    """Operands are matched by their dimensions' names and labels."""
+    x = labelled()
+    xr.testing.assert_identical(fastsig.backward.softmax(x.T, x), fastsig.backward.softmax(x, x))
+    xr.testing.assert_identical(fastsig.softmax(x.T, 0), fastsig.softmax(x, 1).T)
+    weights = xr.DataArray([1.0, 2.0, 3.0, 4.0, 5.0], {"class": list("abcde")}, ["class"])
+    np.testing.assert_array_equal(fastsig.logsumexp(x, 1, weights), fastsig.logsumexp(x.values, 1, weights.values))
+    with pytest.raises(ValueError):
+        fastsig.logsumexp(x, 1, weights.assign_coords({"class": list("abcdx")}))
+    with pytest.raises(ValueError, match="dimensions"):
+        fastsig.logsumexp(x, 1, weights.rename({"class": "other"}))
+    grad = fastsig.logsumexp(x, 1)
+    np.testing.assert_array_equal(fastsig.backward.logsumexp(grad, x, 1), fastsig.backward.logsumexp(grad.values, x.values, 1))
+    with xr.set_options(keep_attrs=False):
+        assert fastsig.softmax(x).attrs == {}
+    with pytest.raises(TypeError, match="NumPy's arrays"):
+        fastsig.softmax(x, out=x)
+
+
+def test_xarray_datasets():
+    dataset = labelled().to_dataset()
+    xr.testing.assert_identical(fastsig.sigmoid(dataset)["logits"], fastsig.sigmoid(dataset["logits"]))
+    with pytest.raises(TypeError, match="each"):
+        fastsig.softmax(dataset)
+    xr.testing.assert_identical(dataset.map(fastsig.softmax)["logits"], fastsig.softmax(dataset["logits"]))
+
+
+def test_xarray_along_a_dimension():
+    """The recipe by name, whatever the dimension's place."""
+    x = labelled()
+    for each in (x, x.T, x.chunk({"sample": 2})):
+        got = xr.apply_ufunc(fastsig.softmax, each, input_core_dims=[["class"]], output_core_dims=[["class"]], dask="allowed")
+        np.testing.assert_array_equal(got, fastsig.softmax(x.values))
+
+
+# -------------------------------------------------------------------------------- what is refused
+
+
+@on_backends
+def test_units(fs):
+    """As of SciPy's expit; what is named as one of NumPy's own, tanh, pint takes for that."""
+    quantity = pint.Quantity(np.array([0.0, 1.0, 2.0]), "")
+    for row in TABLE:
+        gradient = getattr(fs.backward, row.name)
+        calls = [lambda: gradient(1.0 if row.kind != "rows" else np.ones(3), quantity)]  # noqa: B023
+        calls += [lambda: getattr(fs, row.name)(quantity)] if not hasattr(np, row.name) else []  # noqa: B023
+        for call in calls:
+            with pytest.raises(TypeError):
+                call()
+    np.testing.assert_allclose(fs.tanh(quantity).magnitude, np.tanh(quantity.magnitude), rtol=1e-15)
+
+
+@on_backends
+def test_scipy_sparse(fs):
+    for matrix in (scipy.sparse.csr_array(np.eye(3)), scipy.sparse.coo_matrix(np.eye(3))):
+        for row in TABLE:
+            with pytest.raises(TypeError, match=r"toarray\(\)"):
+                getattr(fs, row.name)(matrix)
+            with pytest.raises(TypeError, match=r"toarray\(\)"):
+                getattr(fs.backward, row.name)(1.0, matrix)
+
+
+# -------------------------------------------------------------------------------- PyTorch
+
+
+def test_torch_without_a_copy():
+    """The recipe: tensor.numpy() and torch.from_numpy() share the tensor's memory, and so does out=."""
+    x = numbers(2, "float32", poison=False)[0]
+    tensor = torch.from_numpy(x.copy())
+    fastsig.sigmoid(tensor.numpy(), out=tensor.numpy())
+    np.testing.assert_array_equal(tensor.numpy(), fastsig.sigmoid(x))
+    result = fastsig.softmax(x)
+    assert torch.from_numpy(result).data_ptr() == result.ctypes.data
+    # Nor is one made on the way in.
+    assert np.asarray(tensor).ctypes.data == tensor.data_ptr()
+
+
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
+def test_torch_requires_grad(row):
+    """No gradient gets lost without a word."""
+    with pytest.raises(RuntimeError, match=r"requires grad. Use tensor.detach\(\)"):
+        getattr(fastsig, row.name)(torch.ones(3, requires_grad=True))
