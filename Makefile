@@ -5,7 +5,7 @@ TAG = $(shell $(PYTHON) -c "import sys; print('cp%d%d' % sys.version_info[:2])")
 WHEELS = .venv-wheels-$(TAG)
 PIP = bin/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-integrations matrix aarch64 portable exhaustive bench docs lint generate sanitize fuzz bench-compare instructions sdist wheel test-wheel clean
+.PHONY: demo test test-integrations matrix portable exhaustive bench docs lint generate sanitize fuzz bench-compare instructions sdist wheel test-wheel clean
 
 demo: .venv/.installed
 	.venv/bin/python examples/logistic_regression.py
@@ -20,10 +20,6 @@ test-integrations: .venv/.installed .venv-integrations/.installed
 # Other Pythons, NumPys and compilers, those that are here: an hour; `make matrix ARGS="-s clang oldest"` is some of it.
 matrix: .venv-nox/.installed
 	PATH="$$PATH:$(subst $() ,:,$(wildcard $(HOME)/.pyenv/versions/*/bin))" .venv-nox/bin/nox $(ARGS)
-
-# 64-bit ARM, cross-built and emulated, with gcc and clang: hours. Needs root, and packages of Debian that it names.
-aarch64:
-	$(PYTHON) tests/aarch64/run.py $(ARGS)
 
 # All of our C compiled for musl, macOS and Windows by zig's clang, for lack of such machines: some minutes.
 portable: .venv-portable/.installed
@@ -47,6 +43,11 @@ sanitize: .venv/.installed .venv-address/.installed .venv-thread/.installed
 	FASTSIG_ISA=x86_64_v3 PYTHONMALLOC=malloc valgrind -q --error-exitcode=1 --suppressions=tests/valgrind.supp \
 		.venv/bin/python tests/calls.py
 	FASTSIG_LEAK_CALLS=1000000 .venv/bin/pytest -q tests/test_faults.py -k leaks
+
+# 64-bit ARM, cross-built and emulated, with gcc and clang: hours. Needs root, and packages of Debian that it names.
+.PHONY: aarch64
+aarch64:
+	$(PYTHON) tests/aarch64/run.py $(ARGS)
 
 # Calls at random, against what NumPy does with the same arguments and the table's truth: an hour, or MINUTES.
 MINUTES = 60
