@@ -5,7 +5,7 @@ TAG = $(shell $(PYTHON) -c "import sys; print('cp%d%d' % sys.version_info[:2])")
 WHEELS = .venv-wheels-$(TAG)
 PIP = bin/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-integrations matrix portable exhaustive bench docs lint generate sanitize fuzz bench-compare instructions sdist wheel test-wheel clean
+.PHONY: demo test test-integrations matrix aarch64 portable exhaustive bench docs lint generate sanitize fuzz bench-compare instructions sdist wheel test-wheel clean
 
 demo: .venv/.installed
 	.venv/bin/python examples/logistic_regression.py
@@ -45,7 +45,6 @@ sanitize: .venv/.installed .venv-address/.installed .venv-thread/.installed
 	FASTSIG_LEAK_CALLS=1000000 .venv/bin/pytest -q tests/test_faults.py -k leaks
 
 # 64-bit ARM, cross-built and emulated, with gcc and clang: hours. Needs root, and packages of Debian that it names.
-.PHONY: aarch64
 aarch64:
 	$(PYTHON) tests/aarch64/run.py $(ARGS)
 
