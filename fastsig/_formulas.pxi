@@ -869,17 +869,23 @@ cdef inline floating softplus_finish(floating x, floating z, floating p, floatin
     cdef floating linear = select(z <= softplus_small(z), <floating>0.0, x)
     if floating is float:
         k = scale * (<float>0.5545492768287659 / exp_unit(x))
-        u = k * p + (k - <float>0.44545072317123413)
+        # All fused as it says: some compilers put a product before the branch that they make of a select, and its sum
+        # behind.
+        u = multiply_add(k, p, k - <float>0.44545072317123413)
         u = select(e > <float>0.33, u, e)
         base = select(e > <float>0.33, <float>0.589599609375, <float>0.0)
-        q = <float>0.14659238 + u * (<float>-0.14130913 + u * <float>0.09566057)        # no u^2: it may be subnormal
-        q = <float>0.19980821 + u * (<float>-0.16586223 + u * q)
-        q = <float>-0.5 + u * (<float>0.33333606 + u * (<float>-0.2500125 + u * q))
-        u = multiply_add(u, u * q, u) * per_beta
+        q = multiply_add(u, <float>0.09566057, <float>-0.14130913)                      # no u^2: it may be subnormal
+        q = multiply_add(u, q, <float>0.14659238)
+        q = multiply_add(u, q, <float>-0.16586223)
+        q = multiply_add(u, q, <float>0.19980821)
+        q = multiply_add(u, q, <float>-0.2500125)
+        q = multiply_add(u, q, <float>0.33333606)
+        q = multiply_add(u, q, <float>-0.5)
+        u = multiply_add(u, u * q, u)
         high = multiply_add(base, per_beta, linear)
         low = linear - multiply_add(-base, per_beta, high)
         low = select(e > <float>0.33, low, <float>0.0)          # linear may be infinite
-        high = high + (low + u)
+        high = high + multiply_add(u, per_beta, low)
         return select(per_beta - per_beta == 0, high, z + per_beta)       # for beta = 0, not inf - inf
     else:
         u = (e + e) / (2.0 + e)
