@@ -1,11 +1,11 @@
-"""The elementwise functions for one Python float, like those of `math`: no array machinery.
+"""The elementwise functions for one number, like those of `math`: no array machinery.
 
 >>> from fastsig import scalar
 >>> scalar.sigmoid(0.0)
 0.5
 
-They take Python and NumPy integers and floats, raise TypeError for anything else, and give the same bits as the array
-functions in float64.
+They take what `math` takes, numbers and what has __float__ or __index__, raise TypeError for anything else, and give the
+same bits as the array functions in float64.
 """
 
 from ._backend import kernels

@@ -378,6 +378,10 @@ def test_all(fs, name, dtype):
 
 def kind(result):
     """What a result is, in the page's words."""
+    if isinstance(result, pl.Expr):
+        return "Expr"
+    if isinstance(getattr(result, "dtype", None), pd.SparseDtype):
+        return f"{type(result).__name__}, Sparse[{result.dtype.subtype}]"
     if isinstance(result, (pd.Series, pd.Index, pl.Series, np.generic, np.ndarray)):
         return f"{type(result).__name__}, {result.dtype}"
     if isinstance(result, (pd.DataFrame, pl.DataFrame)):

@@ -7,6 +7,7 @@ from dask.distributed import Client, LocalCluster
 
 import fastsig
 import fastsig.dask
+from fastsig._catalog import TABLE
 
 ROWS = ("softmax", "log_softmax")
 CHUNKS = [(6, 40), (2, 40), (6, 7), (4, 9), (3, 1), ((1, 5), (39, 1))]
@@ -51,19 +52,86 @@ def test_parameters():
     same(fastsig.leaky_relu(da.from_array(x, (2, 7)), da.from_array(slopes, 9)), fastsig.leaky_relu(x, slopes))
 
 
-@pytest.mark.parametrize("name", ROWS)
-def test_public_names(name):
-    """They take whole rows and the tuple and None of axes; of split rows they say so, and compute nothing wrong."""
-    function, x = getattr(fastsig, name), logits()
-    same(function(da.from_array(x, (2, 40))), function(x))
-    same(function(da.from_array(x, (6, 7)), axis=0), function(x, axis=0))
-    same(function(da.from_array(x, (6, 40)), axis=None), function(x, axis=None))
-    same(fastsig.logsumexp(da.from_array(x, (2, 40)), 1), fastsig.logsumexp(x, 1))
-    for axis in (-1, None, (0, 1)):
-        with pytest.raises(ValueError, match="multiple chunks"):
-            function(da.from_array(x, (6, 7)), axis=axis)
-        with pytest.raises(ValueError, match="multiple chunks"):
-            fastsig.logsumexp(da.from_array(x, (6, 7)), axis=axis)
+def test_names_of_its_own():
+    x = da.from_array(logits(), (4, 9))
+    for name in (*ROWS, "logsumexp"):
+        got, expected = getattr(fastsig.dask, name)(x, axis=1), getattr(fastsig, name)(x, axis=1)
+        np.testing.assert_array_equal(got.compute(scheduler="sync"), expected.compute(scheduler="sync"))
+
+
+def close(lazy, expected, tolerance):
+    """Computed, the declared shape and dtype hold, and what is masked."""
+    assert isinstance(lazy, da.Array)
+    got = lazy.compute(scheduler="sync")
+    assert got.dtype == lazy.dtype == expected.dtype
+    assert got.shape == lazy.shape == expected.shape
+    missing = np.ma.getmaskarray(expected)
+    np.testing.assert_array_equal(np.ma.getmaskarray(got), missing)
+    np.testing.assert_allclose(np.asarray(got)[~missing], np.asarray(expected)[~missing], tolerance, tolerance)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("axis", AXES)
+@pytest.mark.parametrize("chunks", [(6, 40), (4, 9)])
+def test_masks_weights_and_gradients(chunks, axis, masked):
+    """where= of NumPy and of Dask, in other chunks; an operand of NumPy beside one of Dask; dtype=."""
+    rng = np.random.default_rng(1)
+    x, grad, where = logits("float64"), logits("float64") / 3, rng.random((6, 40)) < 0.7
+    if masked:
+        x = np.ma.array(np.where(rng.random(x.shape) < 0.3, np.nan, x))
+        x.mask = np.isnan(x.data)
+        x[2] = np.ma.masked
+    lazy, lazy_grad = da.from_array(x, chunks), da.from_array(grad, chunks)
+    for mask in (True, where, da.from_array(where, 5)):
+        plain = {"where": mask if mask is True else where}
+        for row in TABLE:
+            if row.kind == "elementwise":
+                continue
+            function, gradient = getattr(fastsig, row.name), getattr(fastsig.backward, row.name)
+            if row.kind == "rows":
+                close(function(lazy, axis, where=mask), function(x, axis, **plain), 1e-12)
+                got = function(lazy, axis, where=mask, dtype="f4")
+                close(got, function(x, axis, dtype="f4", **plain), 1e-5)
+                for y in (lazy_grad, grad):
+                    close(gradient(y, lazy, axis, where=mask), gradient(grad, x, axis, **plain), 1e-9)
+                continue
+            for keepdims in (False, True):
+                kept = {"keepdims": keepdims}
+                close(function(lazy, axis, where=mask, **kept), np.ma.asanyarray(function(x, axis, **plain, **kept)), 1e-12)
+                for b, options in ((lazy_grad, {}), (grad, {"return_sign": True}), (2, {}), (None, {"return_sign": True})):
+                    weights = grad if b is lazy_grad else b
+                    got = function(lazy, axis, b, where=mask, **kept, **options)
+                    expected = function(x, axis, weights, **plain, **kept, **options)
+                    for one, other in zip(*((each if options else (each,)) for each in (got, expected))):
+                        close(one, np.ma.asanyarray(other), 1e-9)
+                given = np.asarray(function(grad, axis, **kept))
+                for each in (given, da.from_array(given)):
+                    got = gradient(each, lazy, axis, where=mask, **kept)
+                    close(got, gradient(given, x, axis, **plain, **kept), 1e-12)
+            close(gradient(2.0, lazy, axis, where=mask), gradient(2.0, x, axis, **plain), 1e-12)
+
+
+def test_what_is_refused():
+    x = da.from_array(logits(), (4, 9))
+    for call in (
+        lambda: fastsig.softmax(x, out=np.empty(x.shape)),
+        lambda: fastsig.softmax(x, out=x),
+        lambda: fastsig.softmax(x, order="F"),
+    ):
+        with pytest.raises(TypeError):
+            call()
+    with pytest.raises(ValueError):
+        fastsig.backward.softmax(x[:, :1], x)
+
+
+def test_unknown_chunks():
+    x = logits()
+    lazy = da.from_array(x, (4, 9))
+    some = lazy[lazy[:, 0] > 0]
+    for axis in (1, -1):
+        for function in (fastsig.softmax, fastsig.logsumexp, lambda x, axis: fastsig.backward.softmax(x, x, axis)):
+            got = function(some, axis).compute(scheduler="sync")
+            np.testing.assert_allclose(got, function(x[x[:, 0] > 0], axis), 1e-4, 1e-4)
 
 
 @pytest.mark.parametrize("axis", AXES)
@@ -72,7 +140,7 @@ def test_public_names(name):
 @pytest.mark.parametrize("name", [*ROWS, "logsumexp"])
 def test_split_rows(name, dtype, chunks, axis):
     x = logits(dtype)
-    lazy = getattr(fastsig.dask, name)(da.from_array(x, chunks), axis)
+    lazy = getattr(fastsig, name)(da.from_array(x, chunks), axis)
     got = lazy.compute(scheduler="sync")
     expected = getattr(fastsig, name)(x, axis)
     assert got.dtype == lazy.dtype == expected.dtype
@@ -123,7 +191,7 @@ def test_keepdims_errors_and_laziness():
         fastsig.logsumexp(x, keepdims=True).astype("float16"),
     )
     for name in (*ROWS, "logsumexp"):
-        function = getattr(fastsig.dask, name)
+        function = getattr(fastsig, name)
         with pytest.raises(TypeError, match="supports"):
             function(lazy.astype("complex64"))
         with pytest.raises(np.exceptions.AxisError):
