@@ -1,8 +1,8 @@
 """What other libraries' arrays are to fastsig: a library is one class here, and LIBRARIES the list of them.
 
-A class says which types are its library's, what is under them - values, and a mask of what is missing - and how a result
-is made like them. Nothing is imported for it: of a library that is not in `sys.modules` there can be no array. This
-module itself is imported when the first array comes that is not a plain one.
+A class says which types are its library's, what is under them - values, and a mask of what is missing - and how a
+result is made like them. Nothing is imported for it: of a library that is not in `sys.modules` there can be no array.
+This module itself is imported when the first array comes that is not a plain one.
 
 `elementwise` is asked by ufuncs, and leaves to NumPy's protocols what these do right; `along` by the functions along an
 axis, which hand nothing on: a library that does not know them could only guess what missing entries or labels mean.
@@ -11,6 +11,7 @@ axis, which hand nothing on: a library that does not know them could only guess 
 import contextlib
 import functools
 import sys
+import types
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,7 +46,7 @@ class Call(NamedTuple):
 
 
 def elementwise(ufunc, *args, out=None, **options):
-    """A ufunc's call with an array that is not plain; NotImplemented if it is NumPy's, and its protocols', to answer."""
+    """A ufunc's call with an array that is not plain; NotImplemented if NumPy's protocols are to answer it."""
     inputs = args[: ufunc.nin]
     if len(args) > ufunc.nin:
         out = args[ufunc.nin]
@@ -102,9 +103,9 @@ class Library:
 
     module: str
     names: tuple[str, ...] = ()
-    refused: dict[str, str] = {}  # a type's name: what to do instead, along an axis
+    refused = types.MappingProxyType({})  # a type's name: what to do instead, along an axis
 
-    def types(self, names):
+    def named(self, names):
         found = []
         for name in names:
             with contextlib.suppress(AttributeError):  # in another version, or while it is being imported
@@ -112,13 +113,13 @@ class Library:
         return tuple(found)
 
     def owns(self, x):
-        return self.module in sys.modules and isinstance(x, self.types((*self.names, *self.refused)))
+        return self.module in sys.modules and isinstance(x, self.named((*self.names, *self.refused)))
 
     def refuse(self, name, *operands):
         """A TypeError for what is refused."""
         for x in operands:
             for refused, instead in self.refused.items():
-                if isinstance(x, self.types([refused])):
+                if isinstance(x, self.named([refused])):
                     raise TypeError(f"{name} does not take {type(x).__module__}.{type(x).__qualname__}: {instead}")
 
     def elementwise(self, ufunc, inputs, out, options):
@@ -279,8 +280,8 @@ class Pandas(Library):
     module, names = "pandas", ("Series", "DataFrame", "Index", "api.extensions.ExtensionArray")
 
     def elementwise(self, ufunc, inputs, out, options):
-        """pandas does it by blocks and by columns. It does not know how to make one of its own columns of some kinds from
-        what a ufunc gives, and makes one array of a frame that is not the only operand."""
+        """pandas does it by blocks and columns. But it does not know how to make a column of some kinds of what a ufunc
+        gives, and makes one array of a frame that is not the only operand."""
         pd = sys.modules["pandas"]
         if not any(isinstance(x, (pd.Series, pd.DataFrame, pd.Index)) for x in (*inputs, out)):
             return self._of_columns(ufunc, inputs, out, options)
@@ -438,7 +439,7 @@ def stacked(columns, shape):
 
 class Polars(Library):
     module, names = "polars", ("Series", "DataFrame")
-    refused = {"LazyFrame": "give its columns, as polars.col(...), or collect() it"}
+    refused = types.MappingProxyType({"LazyFrame": "give its columns, as polars.col(...), or collect() it"})
 
     def elementwise(self, ufunc, inputs, out, options):
         """polars takes the first dtype of a ufunc's loops that the values can be cast to."""
@@ -557,7 +558,9 @@ class PolarsExpression(Library):
 
 class Xarray(Library):
     module, names = "xarray", ("DataArray", "Variable")
-    refused = {"Dataset": "its variables may have other axes; apply it to each, as by Dataset.map(...)"}
+    refused = types.MappingProxyType(
+        {"Dataset": "its variables may have other axes; apply it to each, as by Dataset.map(...)"}
+    )
 
     def along(self, call):
         """The same of the arrays inside, whatever they are, in the order of one's dimensions."""
@@ -621,7 +624,7 @@ class Dask(Library):
 
 class Awkward(Library):
     module, names = "awkward", ("Array",)
-    refused = {"Record": "give its fields, one by one"}
+    refused = types.MappingProxyType({"Record": "give its fields, one by one"})
 
     def along(self, call):
         """Each row is its own along the last axis, however long, and along all there is but one; other axes need rows

@@ -252,7 +252,10 @@ def _reduction(row):
                 kept = (1,) * x.ndim if axis is None else (*x.shape[:axis], 1, *x.shape[axis:][1:])
                 return result.reshape(kept) if keepdims else result
         if others := _others(out, x, b, where):
-            way, options = functools.partial(_of_reduction, function), {"keepdims": keepdims, "return_sign": return_sign}
+            way, options = (
+                functools.partial(_of_reduction, function),
+                {"keepdims": keepdims, "return_sign": return_sign},
+            )
             result = others.along(others.Call(row.name, way, x, b, axis, out, where, options | kwargs, reduces=True))
             if result is not NotImplemented:
                 return result

@@ -1,5 +1,5 @@
-"""Gradients: the vector-Jacobian product of every function of fastsig, under the function's own name; the ufuncs among them
-call themselves NAME_backward.
+"""Gradients: the vector-Jacobian product of every function of fastsig, under the function's own name. The ufuncs among
+them call themselves NAME_backward.
 
 ``fastsig.backward.NAME(grad_output, x, ...)`` is ``grad_output * f'(x)`` in one pass, for a backward pass in NumPy.
 Where every result depends on a whole row, as in softmax, the gradient takes the function's output instead of x.

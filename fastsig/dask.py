@@ -112,12 +112,10 @@ def along(call):
 
 
 def _alike(call):
-    """x, the other operand and the mask as arrays of the same shape and chunks, or as they are if they are numbers. What
-    has not the axis has it with length 1."""
+    """x, the other operand and the mask as arrays of the same shape and chunks, or as they are if they are numbers.
+    What has not the axis gets it, with length 1."""
     x, other, where = map(_lazy, (call.main, call.other, call.where))
-    if not isinstance(other, dask.array.Array):
-        pass
-    elif call.other_lacks_axis:
+    if call.other_lacks_axis and isinstance(other, dask.array.Array):
         axes = call.axes(x.ndim)
         chunks = tuple((1,) if i in axes else sizes for i, sizes in enumerate(x.chunks))
         if not call.options["keepdims"]:
@@ -125,15 +123,16 @@ def _alike(call):
             other = _broadcast(other, [x.shape[i] for i in kept], [x.chunks[i] for i in kept])
             other = other[tuple(slice(None) if i in kept else None for i in range(x.ndim))]
         other = _broadcast(other, list(map(sum, chunks)), chunks)
-    elif x.shape != other.shape and not _is_unknown(x.shape + other.shape):
-        shape = np.broadcast_shapes(x.shape, other.shape)
-        for array in () if call.reduces else (x, other):
-            own = (1,) * (len(shape) - array.ndim) + array.shape
-            if any(own[i] != shape[i] for i in call.axes(len(shape))):
-                raise ValueError(f"{call.name}: an operand has shape {array.shape}, which does not broadcast along an axis")
-        x = dask.array.broadcast_to(x, shape)
-        other = _broadcast(other, x.shape, x.chunks)
-    else:
+    elif isinstance(other, dask.array.Array):
+        if not _is_unknown(x.shape + other.shape):
+            shape = np.broadcast_shapes(x.shape, other.shape)
+            for array in () if call.reduces else (x, other):
+                own = (1,) * (len(shape) - array.ndim) + array.shape
+                if any(own[i] != shape[i] for i in call.axes(len(shape))):
+                    raise ValueError(
+                        f"{call.name}: an operand has shape {array.shape}: none may broadcast along an axis"
+                    )
+            x = dask.array.broadcast_to(x, shape)
         other = _broadcast(other, x.shape, x.chunks)
     return x, other, _broadcast(where, x.shape, x.chunks) if isinstance(where, dask.array.Array) else where
 
@@ -191,20 +190,16 @@ def _in_one_chunk(call, axes, options, dtype):
         options["keepdims"] = True
     how = {"dtype": dtype} | ({"chunks": _one_along(axes, call.main)} if call.reduces else {})
     axis = _plain(axes) if call.main.ndim else None
-    if not call.options.get("return_sign"):
-        picks = [options]
-    else:
-        picks = [options | {"return_sign": pick} for pick in (1, 2)]
+    signed = call.options.get("return_sign")
+    picks = [options | {"return_sign": pick} for pick in (1, 2)] if signed else [options]
     operands = call.main, call.other, call.where
     return [_by_chunk(functools.partial(_called, call.function, axis, pick), operands, **how) for pick in picks]
 
 
 def _called(function, axis, options, x, other, where):
-    pick = options.get("return_sign")
-    result = function(x, other, axis, where=where, **options)
-    return np.ma.asanyarray(result[pick - 1] if pick else result) if isinstance(x, np.ma.MaskedArray) else (
-        np.asanyarray(result[pick - 1] if pick else result)
-    )
+    result, pick = function(x, other, axis, where=where, **options), options.get("return_sign")
+    result = result[pick - 1] if pick else result
+    return np.ma.asanyarray(result) if isinstance(x, np.ma.MaskedArray) else np.asanyarray(result)
 
 
 def _seen(x, other, where):
@@ -223,8 +218,8 @@ def _like(result, x, mask):
 
 def _sums(call, axes, dtype):
     """What exponentials add up to in each chunk, and in all chunks along axes: arrays of (top, excess), the maximum and
-    by how much the logarithm of the sum exceeds it, which neither overflow nor lose what 1 + tiny would; and whether all
-    was masked."""
+    by how much the logarithm of the sum exceeds it, which neither overflow nor lose what 1 + tiny would; and whether
+    all was masked."""
     x, wide = call.main, np.result_type(dtype, np.float32)
     kind = np.dtype([("top", wide), ("excess", wide), ("hidden", bool)])
     sums = functools.partial(_sum, axes, kind)

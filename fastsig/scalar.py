@@ -4,8 +4,8 @@
 >>> scalar.sigmoid(0.0)
 0.5
 
-They take what `math` takes, numbers and what has __float__ or __index__, raise TypeError for anything else, and give the
-same bits as the array functions in float64.
+They take what `math` takes, numbers and what has __float__ or __index__, raise TypeError for anything else, and give
+the same bits as the array functions in float64.
 """
 
 from ._backend import kernels

@@ -43,7 +43,9 @@ class Container:
 def numbers(ndim, dtype, seed=0, poison=True):
     """(x, which of them are missing), with a row of nothing else among them; or with none missing."""
     rng, shape = np.random.default_rng(seed), SHAPES[ndim]
-    x = (rng.normal(0, 3, shape) if dtype[0] == "f" else rng.integers(0 if dtype == "bool" else -5, 2, shape)).astype(dtype)
+    x = (rng.normal(0, 3, shape) if dtype[0] == "f" else rng.integers(0 if dtype == "bool" else -5, 2, shape)).astype(
+        dtype
+    )
     missing = rng.random(shape) < 0.3
     missing[0], missing[-1] = True, False
     if poison and dtype[0] == "f":
@@ -96,7 +98,9 @@ def variants(container, ndim, dtype, seed):
 
 def check_elementwise(fs, container, dtype):
     for ndim in container.ndims:
-        for (x, missing), (y, missing_y) in zip(variants(container, ndim, dtype, 0), variants(container, ndim, dtype, 1)):
+        for (x, missing), (y, missing_y) in zip(
+            variants(container, ndim, dtype, 0), variants(container, ndim, dtype, 1)
+        ):
             for name, nin, function in elementwise_calls(fs):
                 lost = missing | missing_y if nin == 2 else missing
                 first, second = (np.where(lost, x.dtype.type(0), each) for each in (x, y))
@@ -114,7 +118,9 @@ def axes_of(ndim):
 
 def check_rows(fs, container, dtype):
     for ndim in container.ndims:
-        for (x, missing), (g, out_of_g) in zip(variants(container, ndim, dtype, 0), variants(container, ndim, dtype, 1)):
+        for (x, missing), (g, out_of_g) in zip(
+            variants(container, ndim, dtype, 0), variants(container, ndim, dtype, 1)
+        ):
             made, seen = container.make(x, missing), ~missing
             where = np.random.default_rng(2).random(x.shape) < 0.8
             for row in TABLE:
@@ -127,7 +133,13 @@ def check_rows(fs, container, dtype):
                     got = function(made, axis)
                     same(container, name, got, function(x, axis, where=seen), missing)
                     container.check(got, made)
-                    same(container, name, function(made, axis, where=where), function(x, axis, where=seen & where), missing)
+                    same(
+                        container,
+                        name,
+                        function(made, axis, where=where),
+                        function(x, axis, where=seen & where),
+                        missing,
+                    )
                     got = function(made, axis, dtype="float32")
                     same(container, name, got, function(x, axis, where=seen, dtype="float32"), missing)
                     y = np.where(missing, 0, x).astype(x.dtype)
@@ -143,7 +155,9 @@ def check_rows(fs, container, dtype):
 
 def check_reductions(fs, container, dtype):
     for ndim in container.ndims:
-        for (x, missing), (b, missing_b) in zip(variants(container, ndim, dtype, 0), variants(container, ndim, dtype, 1)):
+        for (x, missing), (b, missing_b) in zip(
+            variants(container, ndim, dtype, 0), variants(container, ndim, dtype, 1)
+        ):
             made, seen = container.make(x, missing), ~missing
             for row in TABLE:
                 if row.kind != "reduction":
@@ -176,4 +190,3 @@ def check_reductions(fs, container, dtype):
                             container.check(got, made)
                     got = gradient(1.0, made, axis)
                     same(container, f"{name} backward of 1.0", got, gradient(1.0, x, axis, where=seen), missing)
-

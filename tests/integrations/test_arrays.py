@@ -152,7 +152,9 @@ class Frame(Container):
 
     def check(self, result, x, axis=None, keepdims=None):
         if keepdims is None or keepdims:
-            gone = () if keepdims is None else (0, 1) if axis is None else axis if isinstance(axis, tuple) else (axis % 2,)
+            gone = (
+                () if keepdims is None else (0, 1) if axis is None else axis if isinstance(axis, tuple) else (axis % 2,)
+            )
             assert type(result) is pd.DataFrame and all(map(self.kind.is_kind, result.dtypes))
             assert 0 in gone or list(result.index) == self.index
             assert 1 in gone or list(result.columns) == self.columns
@@ -239,7 +241,9 @@ class DataArray(Container):
         return x
 
     def make(self, x, missing):
-        coords = {"class": list("abcdefg")[: x.shape[-1]]} | ({"of": ("sample", np.arange(len(x)))} if x.ndim == 2 else {})
+        coords = {"class": list("abcdefg")[: x.shape[-1]]} | (
+            {"of": ("sample", np.arange(len(x)))} if x.ndim == 2 else {}
+        )
         return xr.DataArray(self.hold(x, missing), coords, self.dims[-x.ndim :], "logits", {"unit": "logit"})
 
     def take(self, result):
@@ -253,7 +257,9 @@ class DataArray(Container):
         if keepdims is None:
             assert result.dims == x.dims and result.coords.identical(x.coords)
         elif not keepdims:
-            assert result.coords.identical(x.sum(x.dims if axis is None else [x.dims[i] for i in np.ravel(axis)]).coords)
+            assert result.coords.identical(
+                x.sum(x.dims if axis is None else [x.dims[i] for i in np.ravel(axis)]).coords
+            )
 
 
 class LazyDataArray(DataArray):
@@ -417,7 +423,9 @@ def test_pandas_labels_are_aligned():
     x = pd.Series([1.0, 2.0, 3.0], index=list("abc"))
     turned = x[::-1]
     b = pd.Series([1.0, 2.0, 4.0], index=list("abc"))
-    assert fastsig.logsumexp(x, b=b[::-1]) == fastsig.logsumexp(x, b=b) == fastsig.logsumexp(x.to_numpy(), b=b.to_numpy())
+    assert (
+        fastsig.logsumexp(x, b=b[::-1]) == fastsig.logsumexp(x, b=b) == fastsig.logsumexp(x.to_numpy(), b=b.to_numpy())
+    )
     pd.testing.assert_series_equal(fastsig.backward.softmax(turned, x), fastsig.backward.softmax(x, x))
     pd.testing.assert_series_equal(fastsig.softmax(x, where=(x > 1)[::-1]), fastsig.softmax(x, where=x > 1))
     frame = pd.DataFrame({"x": x, "y": x + 1})
@@ -425,9 +433,11 @@ def test_pandas_labels_are_aligned():
     pd.testing.assert_frame_equal(
         fastsig.backward.logsumexp(grad[::-1], frame, axis=1), fastsig.backward.logsumexp(grad, frame, axis=1)
     )
-    np.testing.assert_array_equal(fastsig.logsumexp(frame, 1, pd.Series([2, 1], ["y", "x"])), fastsig.logsumexp(frame, 1, [1, 2]))
+    np.testing.assert_array_equal(
+        fastsig.logsumexp(frame, 1, pd.Series([2, 1], ["y", "x"])), fastsig.logsumexp(frame, 1, [1, 2])
+    )
     for wrong in (pd.Series([1.0, 2.0, 3.0], index=list("abd")), b[:2], frame):
-        with pytest.raises(ValueError, match="labels|DataFrame"):
+        with pytest.raises(ValueError, match=r"labels|DataFrame"):
             fastsig.logsumexp(x, b=wrong)
 
 
@@ -443,7 +453,9 @@ def test_pandas_elementwise_beside_other_frames():
     assert set(fastsig.leaky_relu(x, 0.5).dtypes) == set(fastsig.leaky_relu(x, slopes).dtypes) == {np.dtype("float32")}
 
 
-@pytest.mark.parametrize("dtype", ["Float64", "Float32", "Int64", "double[pyarrow]", "float[pyarrow]", "int64[pyarrow]"])
+@pytest.mark.parametrize(
+    "dtype", ["Float64", "Float32", "Int64", "double[pyarrow]", "float[pyarrow]", "int64[pyarrow]"]
+)
 def test_pandas_apply_and_groups(dtype):
     x = pd.Series([1.0, 5.0, -2.0, 0.0], dtype=dtype)
     x[1] = pd.NA
@@ -459,9 +471,13 @@ def test_pandas_apply_and_groups(dtype):
 
 def test_pandas_mixed_columns():
     """A frame is one array: of its columns' common dtype along an axis; elementwise, each column is its own."""
-    frame = pd.DataFrame({"a": np.float32([1, 2]), "b": [3, 4], "c": pd.array([1.0, None], "Float64"), "d": [True, False]})
+    frame = pd.DataFrame(
+        {"a": np.float32([1, 2]), "b": [3, 4], "c": pd.array([1.0, None], "Float64"), "d": [True, False]}
+    )
     got = fastsig.softmax(frame)
-    expected = fastsig.softmax(np.array([[1, 3, 1, 1], [2, 4, np.nan, 0]]), where=[[True] * 4, [True, True, False, True]])
+    expected = fastsig.softmax(
+        np.array([[1, 3, 1, 1], [2, 4, np.nan, 0]]), where=[[True] * 4, [True, True, False, True]]
+    )
     np.testing.assert_array_equal(got.drop(columns="c"), expected[:, [0, 1, 3]])
     assert got.dtypes.astype(str).tolist() == ["float64", "float64", "Float64", "float64"]
     assert fastsig.leaky_relu(frame, 0.5).dtypes.astype(str).tolist() == ["float32", "float64", "Float64", "float64"]
@@ -471,7 +487,11 @@ def test_pandas_mixed_columns():
 @pytest.mark.parametrize("column", [["a", "b"], pd.to_datetime(["2020", "2021"]), pd.Categorical([1.0, 2.0])], ids=str)
 def test_pandas_what_is_no_number(column):
     frame = pd.DataFrame({"x": [1.0, 2.0], "wrong": column})
-    for call in (lambda: fastsig.softmax(frame), lambda: fastsig.softmax(frame["wrong"]), lambda: fastsig.sigmoid(frame)):
+    for call in (
+        lambda: fastsig.softmax(frame),
+        lambda: fastsig.softmax(frame["wrong"]),
+        lambda: fastsig.sigmoid(frame),
+    ):
         with pytest.raises(TypeError):
             call()
     with pytest.raises(TypeError, match="wrong"):
@@ -499,13 +519,21 @@ def test_polars_expressions():
     assert got.collect()["x"].equals(fastsig.gelu(frame["x"]))
     assert frame.select(softmax(x))["x"].equals(softmax(frame["x"]))
     groups = frame.select(softmax(x).over("g"))["x"]
-    np.testing.assert_allclose(groups.to_numpy(), [1 / (1 + np.exp(2)), 1 / (1 + np.exp(2)), np.nan, 1 / (1 + np.exp(-2)), 1 / (1 + np.exp(-2))])
+    np.testing.assert_allclose(
+        groups.to_numpy(),
+        [1 / (1 + np.exp(2)), 1 / (1 + np.exp(2)), np.nan, 1 / (1 + np.exp(-2)), 1 / (1 + np.exp(-2))],
+    )
     sums = frame.group_by("g", maintain_order=True).agg(fastsig.logsumexp(x))
     np.testing.assert_allclose(sums["x"], [fastsig.logsumexp([1.0, 3.0]), fastsig.logsumexp([2.0, 4.0])])
     both = frame.select(fastsig.backward.softmax(x, pl.col("n").cast(float)))
     assert both.to_series().to_list() == fastsig.backward.softmax(frame["x"], frame["n"].cast(float)).to_list()
     lazy = frame.lazy()
-    for call in (lambda: softmax(lazy), lambda: fastsig.sigmoid(lazy), lambda: softmax(x, 1), lambda: fastsig.logsumexp(x, return_sign=True)):
+    for call in (
+        lambda: softmax(lazy),
+        lambda: fastsig.sigmoid(lazy),
+        lambda: softmax(x, 1),
+        lambda: fastsig.logsumexp(x, return_sign=True),
+    ):
         with pytest.raises((TypeError, pl.exceptions.PolarsError, np.exceptions.AxisError)):
             result = call()
             frame.select(result)
@@ -519,7 +547,12 @@ def test_polars_expressions():
 def test_awkward_ragged(fs, dtype):
     rows = [[1, 2, 3], [], [4], None, [5, None, 6], [None]]
     x = ak.values_astype(ak.Array([rows, [], rows[:2]]), dtype)
-    plain = [np.array([v for v in row if v is not None], dtype) for part in (rows, [], rows[:2]) for row in part if row is not None]
+    plain = [
+        np.array([v for v in row if v is not None], dtype)
+        for part in (rows, [], rows[:2])
+        for row in part
+        if row is not None
+    ]
     for row in TABLE:
         if row.kind == "rows":
             got = getattr(fs, row.name)(x)
@@ -573,7 +606,9 @@ def test_xarray_by_names():
     with pytest.raises(ValueError, match="dimensions"):
         fastsig.logsumexp(x, 1, weights.rename({"class": "other"}))
     grad = fastsig.logsumexp(x, 1)
-    np.testing.assert_array_equal(fastsig.backward.logsumexp(grad, x, 1), fastsig.backward.logsumexp(grad.values, x.values, 1))
+    np.testing.assert_array_equal(
+        fastsig.backward.logsumexp(grad, x, 1), fastsig.backward.logsumexp(grad.values, x.values, 1)
+    )
     with xr.set_options(keep_attrs=False):
         assert fastsig.softmax(x).attrs == {}
     with pytest.raises(TypeError, match="NumPy's arrays"):
@@ -592,7 +627,9 @@ def test_xarray_along_a_dimension():
     """The recipe by name, whatever the dimension's place."""
     x = labelled()
     for each in (x, x.T, x.chunk({"sample": 2})):
-        got = xr.apply_ufunc(fastsig.softmax, each, input_core_dims=[["class"]], output_core_dims=[["class"]], dask="allowed")
+        got = xr.apply_ufunc(
+            fastsig.softmax, each, input_core_dims=[["class"]], output_core_dims=[["class"]], dask="allowed"
+        )
         np.testing.assert_array_equal(got, fastsig.softmax(x.values))
 
 

@@ -97,8 +97,17 @@ def test_masks_weights_and_gradients(chunks, axis, masked):
                 continue
             for keepdims in (False, True):
                 kept = {"keepdims": keepdims}
-                close(function(lazy, axis, where=mask, **kept), np.ma.asanyarray(function(x, axis, **plain, **kept)), 1e-12)
-                for b, options in ((lazy_grad, {}), (grad, {"return_sign": True}), (2, {}), (None, {"return_sign": True})):
+                close(
+                    function(lazy, axis, where=mask, **kept),
+                    np.ma.asanyarray(function(x, axis, **plain, **kept)),
+                    1e-12,
+                )
+                for b, options in (
+                    (lazy_grad, {}),
+                    (grad, {"return_sign": True}),
+                    (2, {}),
+                    (None, {"return_sign": True}),
+                ):
                     weights = grad if b is lazy_grad else b
                     got = function(lazy, axis, b, where=mask, **kept, **options)
                     expected = function(x, axis, weights, **plain, **kept, **options)
