@@ -145,7 +145,8 @@ class Library:
             if mask.any():
                 where = np.logical_and(where, ~mask)
             if call.reduces:
-                mask = np.asarray(mask.all(call.axes(mask.ndim), keepdims=call.options.get("keepdims", False)))
+                over = {"axis": call.axes(mask.ndim), "keepdims": call.options.get("keepdims", False)}
+                mask = np.asarray(mask.all(**over) & mask.any(**over))  # of nothing, nothing is missing
         return self.written(call, like, mask, main, other, where)
 
     def written(self, call, like, mask, *operands):
@@ -511,6 +512,29 @@ class Polars(Library):
         return series.to_frame().select(pl.when(pl.Series(~mask)).then(pl.first())).to_series()
 
 
+class Pyarrow(Library):
+    module, names = "pyarrow", ("Array", "ChunkedArray")
+    refused = types.MappingProxyType(dict.fromkeys(("Table", "RecordBatch"), "give its columns, one by one"))
+
+    def elementwise(self, ufunc, inputs, out, options):
+        self.refuse(ufunc.__name__, *inputs, out)
+        return self.of_values(ufunc, inputs, out, options)
+
+    def parts(self, x):
+        is_number = [getattr(sys.modules["pyarrow"].types, f"is_{kind}") for kind in ("floating", "integer", "boolean")]
+        if not any(check(x.type) for check in is_number):
+            raise TypeError(f"fastsig takes columns of numbers, not of {x.type}")
+        values = x.fill_null(False if x.type == sys.modules["pyarrow"].bool_() else 0) if x.null_count else x
+        return np.asarray(values), np.asarray(x.is_null()) if x.null_count else None
+
+    def dressed(self, result, like, mask, call=None):
+        pa = sys.modules["pyarrow"]
+        if np.ndim(result) == 0:
+            return None if mask is not None and mask else result
+        made = pa.array(np.ascontiguousarray(result), mask=None if mask is None else np.array(mask))
+        return pa.chunked_array([made]) if isinstance(like, pa.ChunkedArray) else made
+
+
 class PolarsExpression(Library):
     """What is to be done with columns that are not there yet: the same, when they are."""
 
@@ -604,7 +628,7 @@ class Xarray(Library):
             dressed = like.copy(deep=False, data=result)
             return dressed if _keeps_attrs() else dressed.drop_attrs(deep=False)
         keepdims, axes = call.options.get("keepdims", False), call.axes(like.ndim)
-        bare = result.squeeze(axes) if keepdims and axes else result
+        bare = np.squeeze(result, axes if like.ndim else None) if keepdims else result
         return like.reduce(lambda data, axis=None: bare, [like.dims[i] for i in axes], keepdims=keepdims)
 
 
@@ -759,6 +783,7 @@ LIBRARIES = [
     PolarsExpression(),
     Pandas(),
     Polars(),
+    Pyarrow(),
     Awkward(),
     ScipySparse(),
     Masked(),

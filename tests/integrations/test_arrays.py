@@ -230,6 +230,30 @@ class PolarsExpression(Container):
         assert type(result) is pl.Expr
 
 
+class ArrowArray(Container):
+    ndims, out = (1,), True
+
+    def make(self, x, missing):
+        return pa.array(x, mask=missing)
+
+    def take(self, result):
+        if result is None:
+            return np.float64(0), np.True_
+        if not isinstance(result, (pa.Array, pa.ChunkedArray)):
+            return np.asarray(result), np.False_
+        filled = result.fill_null(False if result.type == pa.bool_() else 0)
+        return np.asarray(filled), np.asarray(result.is_null())
+
+    def check(self, result, x, axis=None, keepdims=None):
+        if keepdims is not False:
+            assert isinstance(result, pa.ChunkedArray if isinstance(x, pa.ChunkedArray) else pa.Array)
+
+
+class ChunkedArrowArray(ArrowArray):
+    def make(self, x, missing):
+        return pa.chunked_array([pa.array(x[:2], mask=missing[:2]), pa.array(x[2:], mask=missing[2:])])
+
+
 # -------------------------------------------------------------------------------- xarray, dask
 
 
@@ -354,6 +378,8 @@ CONTAINERS = {
     "polars Series": PolarsSeries(),
     "polars DataFrame": PolarsFrame(),
     "polars Expr": PolarsExpression(),
+    "pyarrow Array": ArrowArray(),
+    "pyarrow ChunkedArray": ChunkedArrowArray(),
     "xarray DataArray": DataArray(),
     "xarray DataArray of Dask": LazyDataArray(),
     "xarray Variable": Variable(),
@@ -680,3 +706,21 @@ def test_torch_requires_grad(row):
     """No gradient gets lost without a word."""
     with pytest.raises(RuntimeError, match=r"requires grad. Use tensor.detach\(\)"):
         getattr(fastsig, row.name)(torch.ones(3, requires_grad=True))
+
+
+# -------------------------------------------------------------------------------- nothing, and single numbers
+
+
+@pytest.mark.parametrize("keepdims", [False, True])
+def test_nothing_and_single_numbers(keepdims):
+    """The logarithm of an empty sum is -inf, and not missing."""
+    nothing = np.zeros(0), np.zeros(0, bool)
+    for name, container in CONTAINERS.items():
+        if 1 in container.ndims:
+            got = container.take(fastsig.logsumexp(container.make(*nothing), keepdims=keepdims))
+            assert got[0] == -np.inf and not got[1], name
+            assert container.take(fastsig.softmax(container.make(*nothing)))[0].shape == (0,), name
+    for number in (xr.DataArray(3.0), da.from_array(np.float64(3.0)), np.ma.array(3.0)):
+        assert np.asarray(fastsig.softmax(number)) == 1
+        got = fastsig.logsumexp(number, keepdims=keepdims)
+        assert np.asarray(got) == 3 and (got.shape == () or isinstance(number, np.ma.MaskedArray))
