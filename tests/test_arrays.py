@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from containers import DTYPES, Container, check_elementwise, check_reductions, check_rows
 
+from fastsig._catalog import TABLE
+
 CHECKS = (check_elementwise, check_rows, check_reductions)
 pytestmark = pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
 
@@ -77,3 +79,78 @@ CONTAINERS = (Masked(), OfMaskedSubclass(), Matrix(), OfSubclass())
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_all(fs, check, container, dtype):
     check(fs, container, dtype)
+
+
+def results_of(fs, x):
+    """One of each function and gradient, of an array of two axes."""
+    for row in TABLE:
+        function, gradient = getattr(fs, row.name), getattr(fs.backward, row.name)
+        yield function(x, axis=1) if row.kind == "reduction" else function(x)
+        yield gradient(1.0, x) if row.kind != "rows" else gradient(x, x)
+
+
+@pytest.mark.parametrize("hard", [False, True])
+def test_a_masked_result_is_its_own(fs, hard):
+    """NumPy's np.tanh(x) shares mask and fill value with x, so that writing to it masks x."""
+    x = np.ma.array(np.arange(6.0).reshape(2, 3), mask=[[0, 1, 0], [0, 0, 0]], hard_mask=hard, fill_value=7)
+    before = x.mask.copy()
+    for got in results_of(fs, x):
+        assert got.hardmask == hard and got.fill_value == 7
+        got.soften_mask()
+        got[got < np.inf] = np.ma.masked
+        got.fill_value = 3
+        got.sort()
+        got.mask = False
+        got[..., 0] = np.ma.masked
+        assert x.fill_value == 7
+        np.testing.assert_array_equal(x.mask, before)
+
+
+def test_into_masked_arrays(fs):
+    """What is written to has a mask of its own, too; where nothing is written, its mask stays."""
+    x = np.ma.array([1.0, 2.0, 3.0, 4.0], mask=[0, 1, 0, 0])
+    base = np.ma.array(np.full(4, 9.0), mask=[0, 0, 1, 1])
+    for function in (fs.sigmoid, fs.gelu, fs.leaky_relu):
+        out = base[:]
+        assert function(x, out=out, where=[True, True, True, False]) is out
+        assert out.mask.tolist() == [False, True, False, True] and base.mask.tolist() == [False, False, True, True]
+        assert out.data[1] == 9
+    out = base[:]
+    assert fs.softmax(x, out=(out,)) is out
+    assert out.mask.tolist() == [False, True, False, False] and base.mask.tolist() == [False, False, True, True]
+
+
+def test_masked_grad_output(fs):
+    """Of what reduces: it is a row's, and so is what is missing of it."""
+    x, grad = np.arange(6.0).reshape(2, 3), np.ma.array([1.0, 2.0], mask=[False, True])
+    for row in TABLE:
+        if row.kind == "reduction":
+            gradient = getattr(fs.backward, row.name)
+            for given, options in ((grad, {}), (grad[:, None], {"keepdims": True})):
+                got = gradient(given, x, 1, **options)
+                assert got.mask.tolist() == [[False] * 3, [True] * 3]
+                np.testing.assert_array_equal(got[0], gradient(1.0, x[0], 0))
+                assert gradient(given, np.ma.array(x, mask=x == 1), 1, **options).mask.tolist() == [
+                    [False, True, False],
+                    [True] * 3,
+                ]
+
+
+def test_private_names_stay_out_of_messages(fs):
+    x, mask = np.ones((2, 3), "f"), np.ones(3, bool)
+    for row in TABLE:
+        function = getattr(fs, row.name)
+        wrong = [{"out": np.ones(1 if row.kind == "reduction" else (2, 3), "i")}, {"dtype": "i"}, {"dtype": "g"}]
+        for options in wrong:
+            calls = [lambda: function(x, **options)]  # noqa: B023
+            if row.kind != "elementwise":
+                calls.append(lambda: function(x, where=mask, axis=None if row.kind == "reduction" else 0, **options))  # noqa: B023
+            for call in calls:
+                if row.keeps_integers and "out" in options:
+                    continue
+                with pytest.raises((TypeError, ValueError)) as error:
+                    call()
+                assert "_default" not in str(error.value) and "_where" not in str(error.value)
+        with pytest.raises(TypeError) as error:
+            function(x.astype("g"))
+        assert row.name in str(error.value) and "_default" not in str(error.value)
