@@ -13,7 +13,7 @@ from numpy cimport npy_intp, PyUFuncGenericFunction
 from fastsig._threads cimport KEEPS_GIL
 
 import sys
-import threading
+from _thread import allocate_lock     # threading would take a while to import
 
 import numpy as np
 
@@ -84,7 +84,7 @@ cdef class Loops:
         return ufunc
 
 
-cdef object registering = threading.Lock()
+cdef object registering = allocate_lock()
 
 
 cdef register_bfloat16(object ufunc, Loops loops, DType *bfloat16):
