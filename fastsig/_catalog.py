@@ -18,6 +18,9 @@ class Record:
             wrong = (self._required - vars(self).keys()) | (vars(self).keys() - set(self._fields))
             raise TypeError(f"{type(self).__name__}: missing or unknown: {', '.join(sorted(wrong))}")
 
+    def __iter__(self):
+        return (getattr(self, name) for name in self._fields)
+
     def _replace(self, **changes):
         return type(self)(**vars(self) | changes)
 
