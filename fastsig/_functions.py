@@ -172,13 +172,14 @@ def _flattened(call, ufunc, operands, axes, out, where, kwargs):
     return out
 
 
-_PLAIN = frozenset([np.ndarray, np.memmap, float, int, bool, list, tuple, type(None), type(...)])
+_PLAIN = frozenset([np.ndarray, np.memmap, *np.ScalarType, list, tuple, type(None), type(...)])
 
 
 def _others(out, *operands):
     """The module for arrays that are not plain, if one of these is not."""
-    (out,) = out if type(out) is tuple and len(out) == 1 else (out,)
-    if all(type(x) in _PLAIN or isinstance(x, np.generic) for x in (out, *operands)):
+    if type(out) is tuple and len(out) == 1:
+        (out,) = out
+    if _PLAIN.issuperset(map(type, (out, *operands))):
         return None
     from . import _arrays  # when the first of them comes
 
