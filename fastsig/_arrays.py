@@ -268,7 +268,9 @@ class Wrapped(Library):
 
 class ScipySparse(Library):
     module = "scipy.sparse"
-    refused = dict.fromkeys(("sparray", "spmatrix"), "what is not stored would not be 0 any more; call its toarray()")
+    refused = types.MappingProxyType(
+        dict.fromkeys(("sparray", "spmatrix"), "what is not stored would not be 0 any more; call its toarray()")
+    )
 
     def elementwise(self, ufunc, inputs, out, options):
         self.refuse(ufunc.__name__, *inputs, out)

@@ -43,9 +43,10 @@ def elementwise(row, functions, doc, inputs="x", arrays=True, module="fastsig"):
         ]
 
     code = [f"def {row.name}({', '.join(given)}{', **kwargs' if arrays else ''}):"]
-    if shortcut:  # a small call takes half the time; what is wrong with it the function says, under its own name
+    if shortcut:  # a small call takes half the time; an error that names it is said by the function, under its own name
         code += [f"    if {' and '.join(f'{name} is default_{name}' for name in names)}:", "        try:"]
-        code += [*calls("shortcut", inputs, " " * 12), "        except TypeError:", "            pass"]
+        code += [*calls("shortcut", inputs, " " * 12), "        except TypeError as error:"]
+        code += ["            if '_default' not in str(error):", "                raise"]
     if row.choice:
         code += [f"    if {row.choice.name} not in chosen:", f"        raise ValueError({message!r})"]
     code += calls(function, arguments, " " * 4)

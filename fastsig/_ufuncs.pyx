@@ -165,7 +165,7 @@ cdef int promote(object ufunc, DType **given, DType **signature, DType **wanted)
         if kind is theirs is not None:
             bfloat16 = given[i]
         elif i < nin and loops.bfloat16_types[i] == "E" and kind not in supported:
-            raise TypeError(f"ufunc '{ufunc.__name__}' supports bool, integer, float16, "
+            raise TypeError(f"ufunc '{ufunc.__name__.removesuffix('_default')}' supports bool, integer, float16, "
                             f"float32 and float64 input, and bfloat16 of ml_dtypes, not {kind.__name__}")
     if bfloat16 != NULL:
         register_bfloat16(ufunc, loops, bfloat16)
