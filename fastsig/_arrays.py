@@ -12,6 +12,7 @@ import contextlib
 import functools
 import sys
 import types
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -103,7 +104,7 @@ class Library:
 
     module: str
     names: tuple[str, ...] = ()
-    refused = types.MappingProxyType({})  # a type's name: what to do instead, along an axis
+    refused: Mapping[str, str] = types.MappingProxyType({})  # a type's name: what to do instead, along an axis
 
     def named(self, names):
         found = []
