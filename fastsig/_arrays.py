@@ -93,6 +93,16 @@ def parts(x):
     return library.parts(x) if library else (np.asarray(x), None)
 
 
+def where_of(where):
+    """where= for NumPy: what is missing in it takes no part."""
+    from ._functions import _bools
+
+    if where is True:
+        return where
+    values, unknown = parts(_bools(where) if isinstance(where, (list, tuple)) else where)
+    return _bools(values) if unknown is None else _bools(values) & ~unknown
+
+
 def mask_of(*masks):
     """What is missing in one of them, or None."""
     given = [mask for mask in masks if mask is not None]
@@ -130,11 +140,10 @@ class Library:
         """The call for the values, of which none that is missing takes part; the result is like the array it is for."""
         self.refuse(call.name, call.main, call.other, call.where, call.out)
         call = self.aligned(call)
-        (main, missing), (other, other_missing), (where, unknown) = map(parts, (call.main, call.other, call.where))
+        (main, missing), (other, other_missing) = map(parts, (call.main, call.other))
+        where = where_of(call.where)
         candidates = (call.main, None if call.other_lacks_axis else call.other)
         like = next((x for x in candidates if self.owns(x) and np.shape(x) == np.shape(main)), None)
-        if unknown is not None:
-            where = where & ~unknown
         if other_missing is not None and call.other_lacks_axis:
             kept = call.options.get("keepdims", False)
             missing_rows = other_missing if kept else np.expand_dims(other_missing, call.axes(np.ndim(main)))
@@ -163,6 +172,8 @@ class Library:
             if like is None and mask is None:
                 return result
             dressed = self.dressed if like is not None else Masked().dressed
+            if mask is not None:
+                mask = np.broadcast_to(mask, np.shape(result[0] if isinstance(result, tuple) else result))
             if isinstance(result, tuple):
                 return tuple(dressed(each, like, mask, call) for each in result)
             return dressed(result, like, mask, call)
@@ -185,13 +196,15 @@ class Library:
         """An elementwise function of values. What is missing in an operand is in the result, and not written to out."""
         pairs = list(map(parts, inputs))
         operands, mask = [values for values, _ in pairs], mask_of(*(mask for _, mask in pairs))
+        where = where_of(options.pop("where", True))
         if out is None:
+            if where is not True:
+                options["where"] = where
             result = ufunc(*operands, **options)
             if not options.get("subok", True):
                 return result
             like = next(x for x in inputs if self.owns(x))
             return self.dressed(result, like, mask if mask is None else np.broadcast_to(mask, np.shape(result)))
-        where = options.pop("where", True)
         computed = where if mask is None else np.logical_and(where, ~mask)
         if computed is not True:
             options["where"] = computed
@@ -203,10 +216,15 @@ class Library:
         return out
 
 
+def masked(values, mask):
+    """Values with what is missing of them, if something may be."""
+    return values if mask is None else np.ma.array(values, mask=mask)
+
+
 def set_mask(array, mask):
-    """A mask of the array's own: others may have the one it has."""
+    """A mask of the array's own: others may have the one it has. NumPy would repeat one of another shape."""
     array.unshare_mask()
-    array.mask = mask
+    array.mask = np.broadcast_to(mask, array.shape)
 
 
 # ------------------------------------------------------------------------------------------------ NumPy's own
@@ -224,7 +242,7 @@ class Masked(Library):
 
     def dressed(self, result, like, mask, call=None):
         """NumPy would have the result share the operand's mask and fill value."""
-        if like is None:
+        if not isinstance(like, np.ma.MaskedArray):
             like = np.ma.array(0)
         dressed = like.__array_wrap__(np.asarray(result))
         dressed._fill_value = None
@@ -233,7 +251,7 @@ class Masked(Library):
             with contextlib.suppress(TypeError, FloatingPointError), np.errstate(all="raise"):
                 dressed.fill_value = like.fill_value
         if mask is not None:
-            dressed.mask = mask.copy()
+            dressed.mask = np.broadcast_to(mask, dressed.shape)  # NumPy would repeat one of another shape
         return dressed[()] if dressed.ndim == 0 else dressed
 
 
@@ -251,10 +269,11 @@ class Subclass(Library):
             keeps = call.other_lacks_axis and isinstance(call.other, np.matrix)
         if keeps and call.axis is not None:
             call = call._replace(options=call.options | {"keepdims": True})
-        return super().along(call) if keeps or call.other_lacks_axis else NotImplemented
+        return super().along(call) if call.reduces or call.other_lacks_axis else NotImplemented
 
     def dressed(self, result, like, mask, call=None):
-        return like.__array_wrap__(result) if np.ndim(result) else result
+        is_number = np.ndim(result) == 0 and isinstance(like, np.matrix)
+        return result if is_number else like.__array_wrap__(np.asarray(result))
 
 
 class Wrapped(Library):
@@ -289,8 +308,18 @@ class Pandas(Library):
         pd = sys.modules["pandas"]
         if not any(isinstance(x, (pd.Series, pd.DataFrame, pd.Index)) for x in (*inputs, out)):
             return self._of_columns(ufunc, inputs, out, options)
+        where = options.get("where", True)
+        if isinstance(out, np.ndarray) or isinstance(where, (pd.Series, pd.DataFrame)):  # pandas takes it by position
+            like = self._labelled(*inputs)
+            *inputs, where = (
+                x if like is None else self._in_order(ufunc.__name__, x, like, like.axes) for x in (*inputs, where)
+            )
+            options = options | {"where": where_of(where)}
+            if isinstance(out, np.ndarray):
+                return self.of_values(ufunc, inputs, out, options)
+            return ufunc(*inputs, **options) if out is None else ufunc(*inputs, out=out, **options)
         frames = [x for x in inputs if isinstance(x, pd.DataFrame)]
-        if not frames or len(inputs) == 1 or out is not None or options.get("where", True) is not True:
+        if not frames or (len(inputs) == 1 and not options) or out is not None or where is not True:
             return NotImplemented
         if any(isinstance(x, pd.Series) for x in inputs):  # pandas says that they do not go together
             return NotImplemented
@@ -337,26 +366,9 @@ class Pandas(Library):
 
     def aligned(self, call):
         pd = sys.modules["pandas"]
-        labelled = pd.Series, pd.DataFrame
-        candidates = (call.main, None if call.other_lacks_axis else call.other)
-        like = next((x for x in candidates if isinstance(x, labelled)), None)
+        like = self._labelled(call.main, None if call.other_lacks_axis else call.other)
         if like is None:
             return call
-
-        def in_order(x, labels):
-            if not isinstance(x, labelled) or x is like:
-                return x
-            if x.ndim > len(labels):
-                raise ValueError(f"{call.name}: a DataFrame beside a Series")
-            for i, wanted in enumerate(labels[-x.ndim :]):  # as in arithmetic, a Series lies along a frame's rows
-                have = x.axes[i]
-                if have.equals(wanted):
-                    continue
-                if not (have.is_unique and wanted.is_unique and len(have) == len(wanted) and have.isin(wanted).all()):
-                    raise ValueError(f"{call.name}: operands have different labels; align them first")
-                x = x.reindex(wanted, axis=i)
-            return x
-
         of_other = list(like.axes)
         if call.other_lacks_axis:
             axes, keepdims = call.axes(like.ndim), call.options.get("keepdims", False)
@@ -365,7 +377,25 @@ class Pandas(Library):
                 for i, labels in enumerate(of_other)
                 if i not in axes or keepdims
             ]
-        return call._replace(other=in_order(call.other, of_other), where=in_order(call.where, list(like.axes)))
+        other = self._in_order(call.name, call.other, like, of_other)
+        return call._replace(other=other, where=self._in_order(call.name, call.where, like, like.axes))
+
+    def _labelled(self, *operands):
+        return next((x for x in operands if isinstance(x, self.named(("Series", "DataFrame")))), None)
+
+    def _in_order(self, name, x, like, labels):
+        if self._labelled(x) is None or x is like:
+            return x
+        if x.ndim > len(labels):
+            raise ValueError(f"{name}: a DataFrame beside a Series")
+        for i, wanted in enumerate(labels[-x.ndim :]):  # as in arithmetic, a Series lies along a frame's rows
+            have = x.axes[i]
+            if have.equals(wanted):
+                continue
+            if not (have.is_unique and wanted.is_unique and len(have) == len(wanted) and have.isin(wanted).all()):
+                raise ValueError(f"{name}: operands have different labels; align them first")
+            x = x.reindex(wanted, axis=i)
+        return x
 
     def dressed(self, result, like, mask, call=None):
         pd = sys.modules["pandas"]
@@ -393,7 +423,9 @@ class Pandas(Library):
             return pd.Index(array, name=like.name)
         if isinstance(like, pd.Series):
             return like._constructor(array, index=labels[0], name=like.name).__finalize__(like)
-        return like._constructor_sliced(array, index=labels[0]) if isinstance(like, pd.DataFrame) else array
+        if isinstance(like, pd.DataFrame):
+            return like._constructor_sliced(array, index=labels[0]).__finalize__(like)
+        return array
 
     def _dtype(self, like):
         """Of a frame's columns the first that is not NumPy's."""
@@ -405,7 +437,7 @@ class Pandas(Library):
         """A column of the kind that a dtype is of."""
         pd = sys.modules["pandas"]
         if dtype is None or isinstance(dtype, (np.dtype, pd.SparseDtype)):
-            return values
+            return values if mask is None or not mask.any() else np.where(mask, values.dtype.type(np.nan), values)
         values, mask = np.ascontiguousarray(values), np.zeros(values.shape, bool) if mask is None else np.array(mask)
         if isinstance(dtype, pd.ArrowDtype):
             return pd.arrays.ArrowExtensionArray(sys.modules["pyarrow"].array(values, mask=mask))
@@ -426,9 +458,15 @@ def union(a, b):
 
 def by_column(inputs, shape, column, frame):
     """Of each column of frames, what an elementwise function is given; arrays broadcast against the frames."""
-    inputs = [x if isinstance(x, frame) or np.ndim(x) == 0 else np.broadcast_to(x, shape) for x in inputs]
+    inputs = [x if isinstance(x, frame) or np.ndim(x) == 0 else stretched(x, shape) for x in inputs]
     for i in range(shape[1]):
         yield [column(x, i) if isinstance(x, frame) else x if np.ndim(x) == 0 else x[:, i] for x in inputs]
+
+
+def stretched(x, shape):
+    """An array of this shape, with what is missing of it."""
+    values, mask = parts(x)
+    return masked(np.broadcast_to(values, shape), mask if mask is None else np.broadcast_to(mask, shape))
 
 
 def stacked(columns, shape):
@@ -452,11 +490,13 @@ class Polars(Library):
         if self.owns(out):
             raise TypeError(f"{ufunc.__name__}: out= is for NumPy's arrays, not for those of polars")
         frames = [x for x in inputs if isinstance(x, pl.DataFrame)]
-        if not frames or out is not None or options.get("where", True) is not True:
-            return self.of_values(ufunc, inputs, out, options)
+        where = options.get("where", True)
+        if frames:
+            *inputs, where = (self._in_order(ufunc.__name__, x, frames[0]) for x in (*inputs, where))
+        if not frames or out is not None or where is not True:
+            return self.of_values(ufunc, inputs, out, options | {"where": where})
         if any(isinstance(x, pl.Series) for x in inputs):
             raise TypeError(f"{ufunc.__name__}: a polars DataFrame beside a Series")
-        inputs = [self._in_order(ufunc.__name__, x, frames[0]) for x in inputs]
         columns = by_column(inputs, frames[0].shape, lambda frame, i: frame.to_series(i), pl.DataFrame)
         return pl.DataFrame([ufunc(*column, **options) for column in columns])
 
@@ -546,6 +586,8 @@ class PolarsExpression(Library):
     def elementwise(self, ufunc, inputs, out, options):
         if out is not None:
             raise TypeError(f"{ufunc.__name__}: out= is for NumPy's arrays, not beside expressions")
+        if options.get("where", True) is not True:
+            raise TypeError(f"{ufunc.__name__}: where= needs out=, which there cannot be beside expressions")
         return self._mapped(functools.partial(ufunc, **options), inputs, is_elementwise=True)
 
     def along(self, call):
@@ -568,7 +610,9 @@ class PolarsExpression(Library):
     def _mapped(self, function, operands, **how):
         pl = sys.modules["polars"]
         # A column, too, as polars asks for the result's dtype with some of each.
-        operands = [pl.lit(pl.Series(x)) if isinstance(x, (np.ndarray, pl.Series)) and x.ndim else x for x in operands]
+        operands = [
+            pl.lit(pl.Series(x)) if isinstance(x, (np.ndarray, pl.Series)) and np.ndim(x) else x for x in operands
+        ]
         places = [i for i, x in enumerate(operands) if isinstance(x, pl.Expr)]
 
         def of_columns(columns):
@@ -588,6 +632,25 @@ class Xarray(Library):
     refused = types.MappingProxyType(
         {"Dataset": "its variables may have other axes; apply it to each, as by Dataset.map(...)"}
     )
+
+    def elementwise(self, ufunc, inputs, out, options):
+        """xarray takes where= by position."""
+        where = options.get("where", True)
+        if not self.owns(where):
+            return NotImplemented
+        xr, own = sys.modules["xarray"], list(filter(self.owns, inputs))
+        xr.align(*(x for x in (*own, where) if isinstance(x, xr.DataArray)), join="exact", copy=False)
+        dims = list(dict.fromkeys(dim for x in own for dim in x.dims))
+        options = options | {"where": self._placed(ufunc.__name__, where, dims)}
+        return ufunc(*inputs, **options) if out is None else ufunc(*inputs, out=out, **options)
+
+    def _placed(self, name, x, dims, stretched=True):
+        """The array inside, with its axes in the order of dims."""
+        x = getattr(x, "variable", x)
+        if not set(x.dims) <= set(dims):
+            raise ValueError(f"{name}: dimensions {x.dims} are not all among {tuple(dims)}")
+        data = x.transpose(*(dim for dim in dims if dim in x.dims)).data
+        return data[tuple(slice(None) if dim in x.dims else None for dim in dims)] if stretched else data
 
     def along(self, call):
         """The same of the arrays inside, whatever they are, in the order of one's dimensions."""
@@ -611,16 +674,10 @@ class Xarray(Library):
         operands |= dict(zip(labelled, aligned))
         for name, x in operands.items():
             if self.owns(x):
-                x = getattr(x, "variable", x)
-                if not set(x.dims) <= set(dims):
-                    raise ValueError(f"{call.name}: dimensions {x.dims} are not all among {dims}")
-                own = [dim for dim in dims if dim in x.dims]
-                data = x.transpose(*own).data
-                if not (name == "other" and call.other_lacks_axis):
-                    data = data[tuple(slice(None) if dim in own else None for dim in dims)]
-                elif set(own) != set(dims) - {dims[i] for i in call.axes(len(dims))}:
+                lacks_axis = name == "other" and call.other_lacks_axis
+                operands[name] = self._placed(call.name, x, dims, not lacks_axis)
+                if lacks_axis and set(x.dims) != set(dims) - {dims[i] for i in call.axes(len(dims))}:
                     raise ValueError(f"{call.name}: grad_output has dimensions {x.dims}, which the result has not")
-                operands[name] = data
         result = call.of(*operands.values(), out=None)
         if isinstance(result, tuple):
             return tuple(self._like(each, like, call) for each in result)
@@ -653,6 +710,14 @@ class Awkward(Library):
     module, names = "awkward", ("Array",)
     refused = types.MappingProxyType({"Record": "give its fields, one by one"})
 
+    def parts(self, x):
+        return Masked().parts(sys.modules["awkward"].to_numpy(x))
+
+    def elementwise(self, ufunc, inputs, out, options):
+        if self.owns(options.get("where", True)):
+            raise TypeError(f"{ufunc.__name__}: where= cannot be of awkward; use awkward.mask or awkward.where")
+        return NotImplemented
+
     def along(self, call):
         """Each row is its own along the last axis, however long, and along all there is but one; other axes need rows
         of equal length."""
@@ -660,13 +725,15 @@ class Awkward(Library):
         self.refuse(call.name, call.main, call.other, call.where)
         call.without_out()
         operands = [
-            x if self.owns(x) or x is None or np.ndim(x) == 0 else ak.from_numpy(np.asarray(x), regulararray=True)
+            x if self.owns(x) or x is None or np.ndim(x) == 0 else self._regular(masked(*parts(x)), ragged=False)
             for x in (call.main, call.other, call.where)
         ]
         arrays = [x for x in operands if self.owns(x)]
         if any(map(ak.fields, arrays)):
             raise TypeError(f"{call.name} does not take records: give their fields, one by one")
         ndim = max(x.ndim for x in arrays)
+        if any("union[" in str(ak.type(x)) for x in arrays):
+            raise TypeError(f"{call.name} does not take unions")
         axes = call.axes(ndim)
         if axes == (ndim - 1,) or len(axes) == ndim:
             return self._by_rows(call, operands, ndim, one=len(axes) == ndim)

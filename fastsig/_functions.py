@@ -83,7 +83,7 @@ def _over_axes(name):
             operands = _broadcast(name, operands, axis)
         shape = operands[0].shape
         if where is not True:
-            where = _mask(where, shape)
+            where = np.broadcast_to(_bools(where), shape)
             dtype = kwargs.pop("dtype", None)
             if dtype is not None:  # a gufunc would ask it of the mask, too
                 kwargs["signature"] = (*[None] * len(operands), bool, dtype)
@@ -120,9 +120,9 @@ def _empty_like(operands, axis, ufunc, kwargs):
     return np.empty_like(operands[-1], dtype, order)
 
 
-def _mask(where, shape):
-    """where= of this shape. A list may be of numbers, as in NumPy's ufuncs, and as an empty one is."""
-    where = np.broadcast_to(np.array(where, bool) if isinstance(where, (list, tuple)) else where, shape)
+def _bools(where):
+    """where= as an array. A list may be of numbers, as in NumPy's ufuncs, and as an empty one is."""
+    where = np.array(where, bool) if isinstance(where, (list, tuple)) else np.asarray(where)
     if where.dtype != bool:
         raise TypeError(f"where must be of bools, not of {where.dtype}")
     return where
@@ -278,7 +278,7 @@ def _reduction(row):
                 raise ValueError(f"{row.name}: out has shape {out.shape}, the result has {shape}")
             target = out.squeeze(axes) if keepdims else out
         if b is not None:
-            result, sign = _weighted(x, b, axes, _mask(where, x.shape), dtype)
+            result, sign = _weighted(x, b, axes, np.broadcast_to(_bools(where), x.shape), dtype)
             result = result if return_sign else np.where(sign < 0, np.asarray(np.nan, dtype), result)
         else:
             result = call((x,), axes[0] if len(axes) == 1 else axes, None if return_sign else target, where, kwargs)

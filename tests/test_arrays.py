@@ -136,6 +136,46 @@ def test_masked_grad_output(fs):
                 ]
 
 
+def test_a_mask_is_stretched_as_its_values_are(fs):
+    """NumPy fills a mask of another shape with the same one over and over."""
+    x = np.ma.array(np.arange(6.0).reshape(2, 1, 3), mask=[[[0, 1, 0]], [[1, 0, 0]]])
+    grad, out = np.ones((2, 2, 3)), np.ma.zeros((2, 2, 3))
+    wanted = np.broadcast_to(x.mask, grad.shape)
+    for row in TABLE:
+        if row.kind == "rows":
+            gradient = getattr(fs.backward, row.name)
+            np.testing.assert_array_equal(gradient(grad, x).mask, wanted)
+            gradient(grad, x, out=out)
+            np.testing.assert_array_equal(out.mask, wanted)
+
+
+def test_where_that_is_masked(fs):
+    """What is masked of it takes no part; numbers are refused as beside plain arrays."""
+    x, where = np.ma.array([1.0, 5.0, 2.0, 3.0], mask=[0, 1, 0, 0]), np.ma.array([True] * 4, mask=[0, 0, 1, 0])
+    part = [True, True, False, True]
+    for row in TABLE:
+        function = getattr(fs, row.name)
+        if row.kind == "elementwise":
+            got, wanted = (function(x, where=each, out=np.zeros(4)) for each in (where, part))
+        else:
+            got, wanted = function(x, where=where), function(x, where=part)
+            with pytest.raises(TypeError, match="where must be of bools, not of int64"):
+                function(x, where=np.ones(4, "int64"))
+        np.testing.assert_array_equal(got, wanted)
+        assert got[2] == (-np.inf if row.name == "log_softmax" else 0) if row.kind != "reduction" else True
+
+
+def test_a_subclass_stays_whatever_the_options(fs):
+    x = np.arange(6.0).reshape(2, 3).view(Subclass)
+    x.note = "kept"
+    for row in TABLE:
+        if row.kind == "reduction":
+            function = getattr(fs, row.name)
+            for each in (function(x, 1), function(x, 1, x), *function(x, 1, x, return_sign=True)):
+                assert type(each) is Subclass and each.note == "kept"
+            np.testing.assert_array_equal(function(x, 1, x), function(np.asarray(x), 1, np.asarray(x)))
+
+
 def test_private_names_stay_out_of_messages(fs):
     x, mask = np.ones((2, 3), "f"), np.ones(3, bool)
     for row in TABLE:

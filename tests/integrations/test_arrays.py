@@ -510,6 +510,69 @@ def test_pandas_mixed_columns():
     assert fastsig.logsumexp(frame, axis=1).dtype == "Float64"
 
 
+@on_backends
+def test_pandas_where_and_out(fs):
+    """Elementwise, too, where= is matched by labels; into NumPy's arrays nothing is written where one is missing."""
+    x, where = pd.Series([1.0, 2.0, 3.0], list("abc")), pd.Series([True, False, False], list("cab"))
+    frame = pd.DataFrame({"x": x, "y": -x}).astype("Float64")
+    frame.iloc[1, 0] = pd.NA
+    values, seen = np.array([[1, 0, 3], [-1.0, -2, -3]]).T, ~frame.isna().to_numpy()
+    for row in TABLE:
+        if row.kind != "elementwise":
+            continue
+        function = getattr(fs, row.name)
+        wanted = function(x.to_numpy(), where=[False, False, True], out=np.full(3, 9.0))
+        for each in (x, x.astype("Float64")):
+            for part in (where, where.astype("boolean"), where.astype("boolean").replace(False, pd.NA)):
+                np.testing.assert_array_equal(function(each, where=part, out=np.full(3, 9.0)), wanted)
+        with pytest.raises(ValueError, match="labels"):
+            function(x, where=where[:2], out=np.zeros(3))
+        out = np.full((3, 2), 9.0)
+        assert function(frame, out=out) is out
+        np.testing.assert_array_equal(out, function(values, where=seen, out=np.full((3, 2), 9.0)))
+        part = pd.DataFrame({"y": [False, True, True], "x": [True] * 3}, list("cab"))
+        got, wanted = np.full((3, 2), 9.0), np.full((3, 2), 9.0)
+        function(frame, where=part, out=got)
+        function(values, where=seen & [[True, True], [True, True], [True, False]], out=wanted)
+        np.testing.assert_array_equal(got, wanted)
+        got = function(frame, dtype="float32")
+        assert set(map(str, got.dtypes)) == {"Float32"} and got.isna().to_numpy().sum() == 1
+
+
+def test_pandas_subclasses_and_attrs():
+    frame = pd.DataFrame({"x": [1.0, 2.0], "y": [3.0, 4.0]})
+    frame.attrs["unit"] = "logit"
+    for axis in (0, 1):
+        for got in (fastsig.logsumexp(frame, axis), fastsig.logsumexp(frame, axis, keepdims=True)):
+            assert got.attrs == frame.attrs
+
+
+def test_masks_beside_others():
+    """What is masked in an operand is missing, whatever the other operand is: NaN where a dtype has no other."""
+    grad, mask = np.ma.array([[1.0, 2.0], [3.0, 4.0]], mask=[[0, 1], [0, 0]]), np.array([[0, 1], [0, 0]], bool)
+    y = np.array([[0.25, 0.75], [0.5, 0.5]])
+    frames = pd.DataFrame(y), pd.DataFrame(y).astype("Float64"), pl.DataFrame(y), ak.Array(y.tolist()), ak.Array(y)
+    for x in frames:
+        for gradient in (fastsig.backward.softmax, fastsig.backward.log_softmax, fastsig.backward.silu):
+            if isinstance(x, ak.Array) and gradient is fastsig.backward.silu:
+                continue
+            got, wanted = gradient(grad, x), gradient(grad, y)
+            if isinstance(x, ak.Array):
+                got = ak.to_numpy(got)
+            elif isinstance(x, pd.DataFrame):
+                got = np.ma.masked_invalid(got.to_numpy(float, na_value=np.nan))
+            else:
+                got = np.ma.array(got.fill_null(0).to_numpy(), mask=got.select(pl.all().is_null()).to_numpy())
+            np.testing.assert_array_equal(got.mask, mask)
+            np.testing.assert_array_equal(got.compressed(), wanted.compressed())
+    row = np.ma.array([0.1, 0.2], mask=[False, True])
+    assert fastsig.leaky_relu(pd.DataFrame(-y), row).isna().to_numpy().tolist() == [[False, True]] * 2
+    series = fastsig.backward.softmax(pl.Series([1.0, None]), pd.Series([0.5, 0.5]))
+    assert series.isna().tolist() == [False, True]
+    series = fastsig.backward.softmax(ak.Array([1.0, None]), pl.Series([0.5, 0.5]))
+    assert series.is_null().to_list() == [False, True]
+
+
 @pytest.mark.parametrize("column", [["a", "b"], pd.to_datetime(["2020", "2021"]), pd.Categorical([1.0, 2.0])], ids=str)
 def test_pandas_what_is_no_number(column):
     frame = pd.DataFrame({"x": [1.0, 2.0], "wrong": column})
@@ -565,6 +628,24 @@ def test_polars_expressions():
             frame.select(result)
 
 
+def test_polars_where():
+    x, where = pl.Series([1.0, 2.0, 3.0]), pl.Series([True, None, False])
+    wanted = fastsig.sigmoid(x.to_numpy(), where=[True, False, False], out=np.zeros(3))
+    np.testing.assert_array_equal(fastsig.sigmoid(x, where=where, out=np.zeros(3)), wanted)
+    frame = pl.DataFrame({"x": x, "y": x + 1})
+    turned = pl.DataFrame({"y": [True, False, True], "x": [True] * 3})
+    got, wanted = np.zeros((3, 2)), np.zeros((3, 2))
+    fastsig.sigmoid(frame, where=turned, out=got)
+    fastsig.sigmoid(frame.to_numpy(), where=turned.select("x", "y").to_numpy(), out=wanted)
+    np.testing.assert_array_equal(got, wanted)
+    fastsig.backward.relu(frame, frame.select("y", "x"), out=got)
+    np.testing.assert_array_equal(got, frame.to_numpy())
+    with pytest.raises(TypeError, match="where="):
+        fastsig.sigmoid(pl.col("x"), where=pl.col("y") > 1)
+    both = frame.select(fastsig.backward.silu(pl.Series([1.0, 2.0, 3.0]), pl.col("x"))).to_series()
+    assert both.to_list() == fastsig.backward.silu(x, x).to_list()
+
+
 # -------------------------------------------------------------------------------- awkward: rows of any length
 
 
@@ -610,6 +691,11 @@ def test_awkward_structures_of_two():
         fastsig.softmax(x, where=[True, False])
     with pytest.raises(TypeError, match="records"):
         fastsig.softmax(ak.Array([{"a": 1.0}]))
+    for union in (ak.Array([1.0, [2.0, 3.0]]), ak.Array([1.0, "a"])):
+        with pytest.raises(TypeError, match="unions"):
+            fastsig.softmax(union)
+    with pytest.raises(TypeError, match="where="):
+        fastsig.sigmoid(x, where=x > 1)
 
 
 # -------------------------------------------------------------------------------- xarray
@@ -639,6 +725,22 @@ def test_xarray_by_names():
         assert fastsig.softmax(x).attrs == {}
     with pytest.raises(TypeError, match="NumPy's arrays"):
         fastsig.softmax(x, out=x)
+
+
+def test_xarray_where_elementwise():
+    x = labelled()
+    wanted = fastsig.sigmoid(x.values, where=x.values > 0, out=np.zeros_like(x.values))
+    for each in (x, x.variable):
+        for where in ((x > 0).T, (x > 0).variable.T, x.values > 0):
+            got = fastsig.sigmoid(each, where=where, out=np.zeros_like(x.values))
+            np.testing.assert_array_equal(got.values, wanted)
+    square = x[:5]
+    got = fastsig.relu(square - 9, where=(square > 0).T, out=np.full((5, 5), 7, "float32"))
+    np.testing.assert_array_equal(got.values == 0, square.values > 0)
+    with pytest.raises(ValueError):
+        fastsig.sigmoid(x, where=(x > 0)[1:], out=np.zeros(x.shape))
+    with pytest.raises(ValueError, match="dimensions"):
+        fastsig.sigmoid(x[0], where=x > 0, out=np.zeros(x.shape))
 
 
 def test_xarray_datasets():
