@@ -17,7 +17,7 @@ import dask.array
 import numpy as np
 
 from . import _arrays
-from ._functions import functions
+from ._functions import _bools, functions
 
 __all__ = ["log_softmax", "logsumexp", "softmax"]
 
@@ -114,7 +114,12 @@ def along(call):
 def _alike(call):
     """x, the other operand and the mask as arrays of the same shape and chunks, or as they are if they are numbers.
     What has not the axis gets it, with length 1."""
-    x, other, where = map(_lazy, (call.main, call.other, call.where))
+    where = call.where
+    if isinstance(where, dask.array.Array):
+        _bools(np.empty(0, where.dtype))  # refuses others
+    else:
+        where = _arrays.where_of(where)
+    x, other, where = map(_lazy, (call.main, call.other, where))
     if call.other_lacks_axis and isinstance(other, dask.array.Array):
         axes = call.axes(x.ndim)
         chunks = tuple((1,) if i in axes else sizes for i, sizes in enumerate(x.chunks))
@@ -140,14 +145,23 @@ def _alike(call):
 def _lazy(x):
     if x is None or type(x) in {bool, int, float} or isinstance(x, dask.array.Array):
         return x
-    values, mask = _arrays.parts(x)
-    return dask.array.from_array(values if mask is None else np.ma.array(values, mask=mask), -1, asarray=False)
+    return dask.array.from_array(_arrays.masked(*_arrays.parts(x)), -1, asarray=False)
 
 
 def _broadcast(array, shape, chunks):
-    if array.chunks == tuple(chunks) or _is_unknown(shape):
+    if array.chunks == tuple(chunks):
         return array
-    return dask.array.broadcast_to(array, shape).rechunk(tuple(chunks))
+    if not _is_unknown((*shape, *array.shape)):
+        return dask.array.broadcast_to(array, shape).rechunk(tuple(chunks))
+    wanted = {}
+    for i, n in enumerate(array.shape, len(chunks) - array.ndim):
+        if i < 0 or (
+            n != 1 and n != shape[i] and (n == n or shape[i] == shape[i] or array.numblocks[i] != len(chunks[i]))
+        ):
+            raise ValueError("operands' chunks of unknown sizes do not match: call compute_chunk_sizes()")
+        if n == shape[i]:
+            wanted[i - len(chunks)] = chunks[i]
+    return array.rechunk(wanted)
 
 
 def _is_unknown(shape):
@@ -207,6 +221,7 @@ def _seen(x, other, where):
     """Values, a mask of those that take part, and what is masked, or None."""
     (x, mask), (other, other_mask) = _arrays.parts(x), _arrays.parts(other)
     mask = _arrays.mask_of(mask, other_mask)
+    where = _arrays.where_of(where)
     return x, other, where if mask is None else np.logical_and(where, ~mask), mask
 
 
@@ -283,7 +298,8 @@ _FINISH = {"softmax": _softmax, "log_softmax": _log_softmax}
 
 
 def _reduction(call, axes, dtype):
-    is_masked, signed = isinstance(call.main._meta, np.ma.MaskedArray), call.options["return_sign"]
+    metas = [getattr(x, "_meta", None) for x in (call.main, call.other)]
+    is_masked, signed = any(isinstance(meta, np.ma.MaskedArray) for meta in metas), call.options["return_sign"]
     if call.other is None and not signed:
         _, whole = _sums(call, axes, dtype)
         return [whole.map_blocks(_logsumexp, dtype, is_masked, dtype=dtype)]
@@ -301,7 +317,7 @@ def _reduction(call, axes, dtype):
 def _logsumexp(whole, dtype, is_masked):
     top, excess = whole["top"], whole["excess"]
     result = np.where(top == np.inf, top, top + excess).astype(dtype, copy=False)
-    return np.ma.array(result, mask=whole["hidden"]) if is_masked else result
+    return np.ma.array(result, mask=whole["hidden"]) if is_masked or whole["hidden"].any() else result
 
 
 def _signed(axes, kind, x, b, where):
@@ -320,7 +336,7 @@ def _field(whole, field, dtype, is_masked):
     """The logarithm, the sign, or what is NaN where the sum is below 0."""
     result = np.where(whole["sign"] < 0, np.nan, whole["log"]) if field == "real" else whole[field]
     result = result.astype(dtype, copy=False)
-    return np.ma.array(result, mask=whole["hidden"]) if is_masked else result
+    return np.ma.array(result, mask=whole["hidden"]) if is_masked or whole["hidden"].any() else result
 
 
 # ------------------------------------------------------------------------------------------------ gradients

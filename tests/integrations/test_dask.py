@@ -245,3 +245,68 @@ def test_cluster(client):
 def test_cluster_does_not_oversubscribe(client):
     """Dask gives its workers OMP_NUM_THREADS=1, which is what fastsig takes."""
     assert set(client.run(fastsig.get_num_threads).values()) == {1}
+
+
+@pytest.mark.parametrize("chunks", [(6, 8), (2, 8), (2, 3)])
+def test_masks_beside_plain(chunks):
+    """Of another operand or of where=, in arrays in memory or in chunks: as beside NumPy's arrays."""
+    rng, x = np.random.default_rng(3), logits("float64", (6, 8))
+    lazy, backward = da.from_array(x, chunks), fastsig.backward
+
+    def masked(values):
+        mask = rng.random(values.shape) < 0.4
+        mask[0] = True
+        return np.ma.array(values, mask=mask)
+
+    other, row, where = masked(rng.random(x.shape)), masked(rng.random(6)), masked(rng.random(x.shape) < 0.7)
+    y = fastsig.softmax(x)
+    calls = {
+        "weights": (other, lambda x, b: fastsig.logsumexp(x, 1, b)),
+        "weights, kept": (other, lambda x, b: fastsig.logsumexp(x, 1, b, keepdims=True)),
+        "rows": (other, lambda x, g: backward.softmax(g, y if x is not lazy else da.from_array(y, chunks), 1)),
+        "sums": (row, lambda x, g: backward.logsumexp(g, x, 1)),
+        "where": (where, lambda x, where: fastsig.softmax(x, 1, where=where)),
+        "where of logarithms": (where, lambda x, where: fastsig.log_softmax(x, 1, where=where)),
+        "where of sums": (where, lambda x, where: fastsig.logsumexp(x, 1, where=where)),
+        "where of rows": (where, lambda x, where: backward.log_softmax(x, x, 1, where=where)),
+        "where of gradients": (where, lambda x, where: backward.logsumexp(2.0, x, 1, where=where)),
+    }
+    for name, (given, call) in calls.items():
+        expected = call(x, given)
+        for each in (given, da.from_array(given, chunks[: given.ndim]), da.from_array(given, 5)):
+            got = call(lazy, each)
+            assert isinstance(got, da.Array)
+            got = got.compute(scheduler="sync")
+            np.testing.assert_array_equal(np.ma.getmaskarray(got), np.ma.getmaskarray(expected), err_msg=name)
+            kept = ~np.ma.getmaskarray(expected)
+            np.testing.assert_allclose(np.asarray(got)[kept], np.asarray(expected)[kept], 1e-12, 1e-14, err_msg=name)
+    np.testing.assert_allclose(fastsig.softmax(lazy, where=[1, 0] * 4), fastsig.softmax(x, where=[1, 0] * 4), 1e-12)
+    with pytest.raises(TypeError, match="where must be of bools"):
+        fastsig.softmax(lazy, where=lazy)
+
+
+@pytest.mark.parametrize("chunks", [(2, 8), (2, 3)])
+def test_chunks_of_unknown_sizes(chunks):
+    x = logits("float64", (6, 8))
+    lazy = da.from_array(x, chunks)
+    unknown = lazy[lazy[:, 0] < np.inf]
+    part, weights = np.arange(8) % 3 > 0, np.arange(8.0)
+    for got, expected in (
+        (fastsig.softmax(unknown, 1, where=part), fastsig.softmax(x, 1, where=part)),
+        (fastsig.softmax(unknown, 0), fastsig.softmax(x, 0)),
+        (fastsig.logsumexp(unknown, 1, weights), fastsig.logsumexp(x, 1, weights)),
+        (fastsig.backward.softmax(unknown, unknown, 1), fastsig.backward.softmax(x, x, 1)),
+        (
+            fastsig.backward.logsumexp(fastsig.logsumexp(unknown, 1), unknown, 1),
+            fastsig.softmax(x) * fastsig.logsumexp(x, 1)[:, None],
+        ),
+        (fastsig.backward.logsumexp(weights, unknown, 0), fastsig.backward.logsumexp(weights, x, 0)),
+    ):
+        np.testing.assert_allclose(got.compute(scheduler="sync"), expected, 1e-11, 1e-11)
+    for call in (
+        lambda: fastsig.softmax(unknown, 1, where=x > 0),
+        lambda: fastsig.softmax(unknown, 1, where=part[: chunks[1] - 1]),
+        lambda: fastsig.backward.softmax(x, unknown, 1),
+    ):
+        with pytest.raises(ValueError, match="compute_chunk_sizes"):
+            call()
