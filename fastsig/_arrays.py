@@ -358,7 +358,7 @@ class Pandas(Library):
         plain = dtype.subtype if isinstance(dtype, pd.SparseDtype) else getattr(dtype, "numpy_dtype", dtype)
         if not isinstance(plain, np.dtype) or plain.kind not in "biuf":
             raise TypeError(f"fastsig takes columns of numbers, not of {dtype}" + (f" ({label!r})" if label else ""))
-        if isinstance(dtype, (np.dtype, pd.SparseDtype)) or plain is dtype:
+        if isinstance(array, (np.ndarray, pd.arrays.SparseArray, pd.arrays.NumpyExtensionArray)):  # NaN is a number
             return np.asarray(array), None
         missing = np.asarray(array.isna())
         fill = {"na_value": plain.type(0)} if missing.any() else {}
@@ -408,10 +408,10 @@ class Pandas(Library):
             labels = [
                 pd.RangeIndex(1) if i in axes else label for i, label in enumerate(labels) if i not in axes or keepdims
             ]
-        if not labels:
-            return pd.NA if mask is not None and mask else result
         if call is not None and np.shape(result) != (like.shape if not call.reduces else tuple(map(len, labels))):
             raise ValueError(f"{call.name}: the result has shape {np.shape(result)}, which the labels do not fit")
+        if not labels:
+            return pd.NA if mask is not None and mask else result
         if len(labels) == 2:
             dtypes = list(like.dtypes) if len(labels[1]) == like.shape[1] else [self._dtype(like)] * len(labels[1])
             columns = [
@@ -436,13 +436,16 @@ class Pandas(Library):
     def _array(self, dtype, values, mask):
         """A column of the kind that a dtype is of."""
         pd = sys.modules["pandas"]
-        if dtype is None or isinstance(dtype, (np.dtype, pd.SparseDtype)):
-            return values if mask is None or not mask.any() else np.where(mask, values.dtype.type(np.nan), values)
+        bare = isinstance(dtype, pd.api.extensions.ExtensionDtype) and (
+            dtype.construct_array_type() is pd.arrays.NumpyExtensionArray
+        )
+        if bare or dtype is None or isinstance(dtype, (np.dtype, pd.SparseDtype)):
+            if mask is not None and mask.any():
+                values = np.where(mask, values.dtype.type(np.nan), values)
+            return pd.arrays.NumpyExtensionArray(values) if bare else values
         values, mask = np.ascontiguousarray(values), np.zeros(values.shape, bool) if mask is None else np.array(mask)
         if isinstance(dtype, pd.ArrowDtype):
             return pd.arrays.ArrowExtensionArray(sys.modules["pyarrow"].array(values, mask=mask))
-        if not hasattr(dtype, "numpy_dtype") or dtype.numpy_dtype is dtype:
-            return pd.array(values)
         return (pd.arrays.FloatingArray if values.dtype.kind == "f" else pd.arrays.IntegerArray)(values, mask)
 
     def _frame(self, like, columns, index=None, names=None):

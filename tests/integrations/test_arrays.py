@@ -539,7 +539,27 @@ def test_pandas_where_and_out(fs):
         assert set(map(str, got.dtypes)) == {"Float32"} and got.isna().to_numpy().sum() == 1
 
 
-def test_pandas_subclasses_and_attrs():
+@on_backends
+def test_pandas_nan_is_a_number(fs):
+    """In columns of NumPy's dtypes, alone and beside others; it is not missing."""
+    x = pd.Series([1.0, np.nan, 2.0])
+    mixed = pd.DataFrame({"x": x, "y": x.fillna(0).astype("float32"), "z": x.fillna(0).astype("Float64")})
+    out = np.zeros(3)
+    for function in (fs.softmax, fs.log_softmax):
+        for each in (x, x.array, pd.Index(x), x.astype("Sparse[float]")):
+            assert np.isnan(np.asarray(function(each), float)).all()
+        rows = function(mixed).to_numpy(float)
+        np.testing.assert_array_equal(rows, function(mixed.to_numpy(float)))
+    assert np.isnan(fs.logsumexp(x)) and np.isnan(fs.logsumexp(np.ones(3), b=x)) and np.isnan(fs.logsumexp(x.array))
+    fs.sigmoid(x, out=out)
+    np.testing.assert_array_equal(out, fs.sigmoid(x.to_numpy()))
+    for bare in (x.array, pd.Series([1, 2]).array):
+        assert type(fs.relu(bare)) is pd.arrays.NumpyExtensionArray and fs.relu(bare).dtype == bare.dtype
+    with pytest.raises(ValueError, match="labels"):
+        fs.logsumexp(x, 0, b=np.ones((2, 3)))
+
+
+def test_pandas_attrs():
     frame = pd.DataFrame({"x": [1.0, 2.0], "y": [3.0, 4.0]})
     frame.attrs["unit"] = "logit"
     for axis in (0, 1):
