@@ -46,6 +46,7 @@ def passes(python):
 
 LIMITS = """
 import os, resource, time
+held = []
 def limit(spare):  # how much more address space there may be
     pages = int(open("/proc/self/statm").read().split()[0])
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + spare, resource.RLIM_INFINITY))
@@ -53,6 +54,13 @@ def no_limit():
     resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
 def reserve(n):
     [bytearray(70_000) for _ in range(n)]
+def fill_holes():  # malloc would take an array from where small things were, if there is a large gap
+    limit(0)
+    try:
+        while True:
+            held.append(bytearray(400_000))
+    except MemoryError:
+        no_limit()
 def threads(expected):  # one that has ended is there for another moment
     for _ in range(100):
         if len(os.listdir("/proc/self/task")) == expected:
@@ -76,6 +84,7 @@ def test_out_of_memory(passes, fs):
     code = """
 work = calls(fastsig, (600, 500))
 expected = results(work)
+fill_holes()
 for name, call in work.items():
     for attempt in range(1000):
         reserve(10)
