@@ -326,6 +326,9 @@ class Pandas(Library):
         labels = functools.reduce(lambda a, b: list(map(union, a, b)), (x.axes for x in frames))
         inputs = [x.reindex(index=labels[0], columns=labels[1]) if isinstance(x, pd.DataFrame) else x for x in inputs]
         like = next(x for x in inputs if isinstance(x, pd.DataFrame))
+        wholes = [self._whole(x) if isinstance(x, pd.DataFrame) else x if np.ndim(x) == 0 else None for x in inputs]
+        if not any(x is None for x in wholes):
+            return self._frame(like, ufunc(*wholes, **options))
         columns = [
             ufunc(*column, **options).array
             for column in by_column(inputs, like.shape, lambda frame, i: frame.iloc[:, i], pd.DataFrame)
@@ -347,10 +350,16 @@ class Pandas(Library):
     def parts(self, x):
         if not isinstance(x, sys.modules["pandas"].DataFrame):
             return self._column(getattr(x, "array", x), getattr(x, "name", None))
-        columns = [self._column(x.iloc[:, i].array, x.columns[i]) for i in range(x.shape[1])]
-        if len(set(x.dtypes)) == 1 and isinstance(x.dtypes.iloc[0], np.dtype):
-            return x.to_numpy(), None  # without a copy
-        return stacked(columns, x.shape)
+        whole = self._whole(x)
+        if whole is not None:
+            return whole, None
+        return stacked([self._column(x.iloc[:, i].array, x.columns[i]) for i in range(x.shape[1])], x.shape)
+
+    def _whole(self, frame):
+        """The array of a frame whose columns are all of one dtype of NumPy's, or None: one by one they take long."""
+        dtypes = set(frame.dtypes)
+        dtype = dtypes.pop() if len(dtypes) == 1 else None
+        return frame.to_numpy() if isinstance(dtype, np.dtype) and dtype.kind in "biuf" else None
 
     def _column(self, array, label):
         pd = sys.modules["pandas"]
@@ -412,6 +421,8 @@ class Pandas(Library):
             raise ValueError(f"{call.name}: the result has shape {np.shape(result)}, which the labels do not fit")
         if not labels:
             return pd.NA if mask is not None and mask else result
+        if len(labels) == 2 and all(isinstance(dtype, np.dtype) for dtype in like.dtypes):
+            return self._frame(like, self._array(None, result, mask), *labels)
         if len(labels) == 2:
             dtypes = list(like.dtypes) if len(labels[1]) == like.shape[1] else [self._dtype(like)] * len(labels[1])
             columns = [
@@ -449,8 +460,9 @@ class Pandas(Library):
         return (pd.arrays.FloatingArray if values.dtype.kind == "f" else pd.arrays.IntegerArray)(values, mask)
 
     def _frame(self, like, columns, index=None, names=None):
+        """A frame of an array, or of one for each column."""
         index, names = like.index if index is None else index, like.columns if names is None else names
-        frame = like._constructor(dict(enumerate(columns)), index=index)
+        frame = like._constructor(dict(enumerate(columns)) if isinstance(columns, list) else columns, index=index)
         frame.columns = names
         return frame.__finalize__(like)
 
