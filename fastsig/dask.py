@@ -12,12 +12,15 @@ array([0.001, 0.001])
 """
 
 import functools
+import importlib
 
-import dask.array
 import numpy as np
 
 from . import _arrays
 from ._functions import _bools, functions
+
+# PyInstaller and its like would otherwise put Dask, and all that it uses, into every program that has fastsig.
+da = importlib.import_module("dask.array")
 
 __all__ = ["log_softmax", "logsumexp", "softmax"]
 
@@ -115,12 +118,12 @@ def _alike(call):
     """x, the other operand and the mask as arrays of the same shape and chunks, or as they are if they are numbers.
     What has not the axis gets it, with length 1."""
     where = call.where
-    if isinstance(where, dask.array.Array):
+    if isinstance(where, da.Array):
         _bools(np.empty(0, where.dtype))  # refuses others
     else:
         where = _arrays.where_of(where)
     x, other, where = map(_lazy, (call.main, call.other, where))
-    if call.other_lacks_axis and isinstance(other, dask.array.Array):
+    if call.other_lacks_axis and isinstance(other, da.Array):
         axes = call.axes(x.ndim)
         chunks = tuple((1,) if i in axes else sizes for i, sizes in enumerate(x.chunks))
         if not call.options["keepdims"]:
@@ -128,7 +131,7 @@ def _alike(call):
             other = _broadcast(other, [x.shape[i] for i in kept], [x.chunks[i] for i in kept])
             other = other[tuple(slice(None) if i in kept else None for i in range(x.ndim))]
         other = _broadcast(other, list(map(sum, chunks)), chunks)
-    elif isinstance(other, dask.array.Array):
+    elif isinstance(other, da.Array):
         if not _is_unknown(x.shape + other.shape):
             shape = np.broadcast_shapes(x.shape, other.shape)
             for array in () if call.reduces else (x, other):
@@ -137,22 +140,22 @@ def _alike(call):
                     raise ValueError(
                         f"{call.name}: an operand has shape {array.shape}: none may broadcast along an axis"
                     )
-            x = dask.array.broadcast_to(x, shape)
+            x = da.broadcast_to(x, shape)
         other = _broadcast(other, x.shape, x.chunks)
-    return x, other, _broadcast(where, x.shape, x.chunks) if isinstance(where, dask.array.Array) else where
+    return x, other, _broadcast(where, x.shape, x.chunks) if isinstance(where, da.Array) else where
 
 
 def _lazy(x):
-    if x is None or type(x) in {bool, int, float} or isinstance(x, dask.array.Array):
+    if x is None or type(x) in {bool, int, float} or isinstance(x, da.Array):
         return x
-    return dask.array.from_array(_arrays.masked(*_arrays.parts(x)), -1, asarray=False)
+    return da.from_array(_arrays.masked(*_arrays.parts(x)), -1, asarray=False)
 
 
 def _broadcast(array, shape, chunks):
     if array.chunks == tuple(chunks):
         return array
     if not _is_unknown((*shape, *array.shape)):
-        return dask.array.broadcast_to(array, shape).rechunk(tuple(chunks))
+        return da.broadcast_to(array, shape).rechunk(tuple(chunks))
     wanted = {}
     for i, n in enumerate(array.shape, len(chunks) - array.ndim):
         if i < 0 or (
@@ -170,7 +173,7 @@ def _is_unknown(shape):
 
 def _dtype(call, x, other):
     """The result's, by a call for nothing, which refuses what is not supported."""
-    if isinstance(other, dask.array.Array):
+    if isinstance(other, da.Array):
         other = np.empty(() if call.other_lacks_axis else 0, other.dtype)
     options = {"dtype": call.options["dtype"]} if "dtype" in call.options else {}
     return call.function(np.empty(0, x.dtype), other, -1, **options).dtype
@@ -178,10 +181,10 @@ def _dtype(call, x, other):
 
 def _by_chunk(function, operands, **how):
     """function, by chunks of those operands that have some."""
-    lazy = [isinstance(x, dask.array.Array) for x in operands]
+    lazy = [isinstance(x, da.Array) for x in operands]
     given = [None if is_lazy else x for x, is_lazy in zip(operands, lazy)]
     chunks = [x for x, is_lazy in zip(operands, lazy) if is_lazy]
-    return dask.array.map_blocks(functools.partial(_of_chunks, function, lazy, given), *chunks, **how)
+    return da.map_blocks(functools.partial(_of_chunks, function, lazy, given), *chunks, **how)
 
 
 def _of_chunks(function, lazy, given, *chunks):

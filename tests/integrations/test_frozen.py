@@ -24,6 +24,8 @@ def program(tmp_path_factory):
     command = [sys.executable, "-m", "PyInstaller", "--noconfirm", "program.py"]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+    collected = (folder / "build" / "program" / "Analysis-00.toc").read_text()
+    assert "'fastsig.dask'" in collected and "'dask" not in collected and "'pandas" not in collected
     return folder / "dist" / "program" / "program"
 
 
