@@ -247,6 +247,13 @@ assert not wrong
 # -------------------------------------------------------------------------------- threads of Python
 
 
+def run_to_the_end(workers):
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+
+
 def at_once(threads, works, expected):
     """All calls in many Python threads, of other data in each, four of them at the same one at the same time."""
     start, failures, interval = threading.Barrier(threads), [], sys.getswitchinterval()
@@ -265,10 +272,7 @@ def at_once(threads, works, expected):
     workers = [threading.Thread(target=run, args=[i]) for i in range(threads)]
     sys.setswitchinterval(1e-5)
     try:
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
+        run_to_the_end(workers)
     finally:
         sys.setswitchinterval(interval)
     assert not failures
@@ -307,10 +311,7 @@ def test_eight_threads_for_a_while(fs):
 
     workers = [threading.Thread(target=run, args=[seed]) for seed in range(8)]
     try:
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
+        run_to_the_end(workers)
     finally:
         fs.set_num_threads(before)
     assert not failures
