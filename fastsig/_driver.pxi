@@ -238,8 +238,10 @@ cdef void run_shares(char **args, npy_intp head, npy_intp chunk, const npy_intp 
                      Share *shares, int count, int thread, npy_intp far, word *_) noexcept nogil:
     """What one thread of a team does; the first piece begins with the head."""
     cdef Share piece
+    cdef Fenv before = default_fenv()
     while take(shares, count, thread, chunk, &piece):
         run(args, piece.next if piece.next > head else 0, piece.end, steps, loop, far, _)
+    restore_fenv(before)
 
 cdef inline bint chained(char **args, const npy_intp *steps, const Loop *loop) noexcept nogil:
     """Whether an element's result is the next one's operand, as in a ufunc's reduce() and accumulate()."""
@@ -263,30 +265,34 @@ cdef inline bint needs_order(char **args, npy_intp n, const npy_intp *steps, con
             return True
     return False
 
-cdef void drive(word **args, const npy_intp *dims, const npy_intp *steps, void *data) noexcept nogil:
-    """A ufunc's inner loop, on several threads when they pay."""
-    cdef const Loop *loop = <const Loop *>data
-    cdef char **operands = <char **>args
-    cdef npy_intp n = dims[0], chunk, head
+cdef inline void share_elements(char **args, npy_intp n, const npy_intp *steps, const Loop *loop,
+                                word *_) noexcept nogil:
+    """All elements, on several threads when they pay."""
+    cdef npy_intp chunk, head, i
     cdef Share[MAX_SHARES] shares
     cdef void *team = NULL
     cdef int count, threads = 0
-    cdef npy_intp far = n if n * <npy_intp>sizeof(word) > CACHED else 0, i
-    if chained(operands, steps, loop):
+    cdef npy_intp far = n if n * <npy_intp>sizeof(word) > CACHED else 0
+    if chained(args, steps, loop):
         for i in range(n):
-            run(operands, i, i + 1, steps, loop, far, args[0])
-        clear_fp_flags()
+            run(args, i, i + 1, steps, loop, far, _)
         return
-    if n * loop.cost > PARALLEL_NS and not needs_order(operands, n, steps, loop, args[0]):
+    if n * loop.cost > PARALLEL_NS and not needs_order(args, n, steps, loop, _):
         threads = acquire_threads(n * loop.cost, &team)
     if threads > 1:
-        head = head_of(operands[loop.operands], n, steps[loop.operands], loop, args[0])
+        head = head_of(args[loop.operands], n, steps[loop.operands], loop, _)
         chunk = chunk_of(n, threads, loop.cost, 4 * BLOCK)
         count = share_out(shares, threads, head, n, BLOCK)
         with parallel(num_threads=threads):         # prange begins with a barrier: nobody works before all are awake
             join_team(team)
-            run_shares(operands, head, chunk, steps, loop, shares, count, threadid(), far, args[0])
+            run_shares(args, head, chunk, steps, loop, shares, count, threadid(), far, _)
     else:
-        run(operands, 0, n, steps, loop, far, args[0])
+        run(args, 0, n, steps, loop, far, _)
     release_threads(threads)
+
+cdef void drive(word **args, const npy_intp *dims, const npy_intp *steps, void *data) noexcept nogil:
+    """A ufunc's inner loop."""
+    cdef Fenv before = default_fenv()
+    share_elements(<char **>args, dims[0], steps, <const Loop *>data, args[0])
+    restore_fenv(before)
     clear_fp_flags()

@@ -11,29 +11,12 @@ from libc.string cimport memcpy
 cimport numpy as cnp
 from numpy cimport npy_intp, PyUFuncGenericFunction
 
+from fastsig._fenv cimport Fenv, clear_fp_flags, default_fenv, restore_fenv
 from fastsig._threads cimport (
     KEEPS_GIL, MAX_SHARES, PARALLEL_NS, Share, acquire_threads, join_team, release_gil, release_threads, share_out,
     take, take_gil,
 )
 from fastsig._ufuncs cimport Loops, MAX_IN, allocated, overlap, warns_when_written
-
-cdef extern from *:
-    """
-    /* Vector code raises spurious flags (a select computes both sides), and NumPy, which clears all flags before it
-       calls a loop, would warn of them. On x86-64 they are all in MXCSR, and touching that alone takes a tenth of
-       <fenv.h>'s time, which would show in a call for one number. */
-    #if defined(__x86_64__) || defined(_M_X64)
-    #include <xmmintrin.h>
-    static inline void clear_fp_flags(void) {
-        unsigned flags = _mm_getcsr();
-        if (flags & 0x1du) _mm_setcsr(flags & ~0x1du);      /* invalid, divide by zero, overflow, underflow */
-    }
-    #else
-    #include <fenv.h>
-    static inline void clear_fp_flags(void) { feclearexcept(FE_INVALID | FE_DIVBYZERO | FE_OVERFLOW | FE_UNDERFLOW); }
-    #endif
-    """
-    void clear_fp_flags() noexcept nogil
 
 cdef extern from *:
     """
@@ -188,13 +171,25 @@ def build_scalar(str name, int parameters):
     cdef Scalar3 three = <Scalar3>kernel.scalar64
 
     def scalar1(x, /):
-        return one(real(x, name))
+        cdef double number = real(x, name)
+        cdef Fenv before = default_fenv()
+        number = one(number)
+        restore_fenv(before)
+        return number
 
     def scalar2(x, a, /):
-        return two(real(x, name), real(a, name))
+        cdef double number = real(x, name), first = real(a, name)
+        cdef Fenv before = default_fenv()
+        number = two(number, first)
+        restore_fenv(before)
+        return number
 
     def scalar3(x, a, b, /):
-        return three(real(x, name), real(a, name), real(b, name))
+        cdef double number = real(x, name), first = real(a, name), second = real(b, name)
+        cdef Fenv before = default_fenv()
+        number = three(number, first, second)
+        restore_fenv(before)
+        return number
 
     return (scalar1, scalar2, scalar3)[parameters]
 

@@ -1235,9 +1235,11 @@ cdef void run_row_shares(const Layout *at, npy_intp chunk, const RowLoop *loop, 
     """What one thread of a team does."""
     cdef Share piece
     cdef Known known
+    cdef Fenv before = default_fenv()
     known.row = -1
     while take(shares, count, thread, chunk, &piece):
         run_rows(at, piece.next, piece.end, loop, &known, _)
+    restore_fenv(before)
 
 cdef void share_rows(Layout *at, npy_intp rows, const RowLoop *loop, floating *_) noexcept nogil:
     """All rows, on several threads when they pay."""
@@ -1246,6 +1248,7 @@ cdef void share_rows(Layout *at, npy_intp rows, const RowLoop *loop, floating *_
     cdef Known known
     cdef void *team = NULL
     cdef int count, threads = 0
+    cdef Fenv before = default_fenv()
     at.rows = rows
     at.far = rows * at.n * <npy_intp>sizeof(floating) > CACHED
     if rows > 1 and rows * at.n * loop.cost > PARALLEL_NS:
@@ -1261,6 +1264,7 @@ cdef void share_rows(Layout *at, npy_intp rows, const RowLoop *loop, floating *_
         known.row = -1
         run_rows(at, 0, rows, loop, &known, _)
     release_threads(threads)
+    restore_fenv(before)
     clear_fp_flags()
 
 cdef void drive_rows(floating **args, const npy_intp *dims, const npy_intp *steps, void *data) noexcept nogil:

@@ -107,3 +107,13 @@ def python():
         )
 
     return run
+
+
+LIBGOMP = "import fastsig; print(*{line.split()[-1] for line in open('/proc/self/maps') if 'libgomp' in line})"
+
+
+@pytest.fixture(scope="session")
+def libgomp(default, python):
+    """The libgomp that fastsig runs on: the system's, or a wheel's copy of it."""
+    path = python(LIBGOMP).stdout.strip() if sys.platform == "linux" and default.get_config()["openmp"] else ""
+    return path if "libgomp" in path else pytest.skip("about libgomp")

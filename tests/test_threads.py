@@ -33,16 +33,6 @@ def threaded(compiled):
     return compiled
 
 
-LIBGOMP = "import fastsig; print(*{line.split()[-1] for line in open('/proc/self/maps') if 'libgomp' in line})"
-
-
-@pytest.fixture(scope="module")
-def libgomp(default, python):
-    """The libgomp that fastsig runs on: the system's, or a wheel's copy of it."""
-    path = python(LIBGOMP).stdout.strip() if sys.platform == "linux" and default.get_config()["openmp"] else ""
-    return path if "libgomp" in path else pytest.skip("about libgomp")
-
-
 def test_set_and_get(threaded):
     for n in (1, 2, 7, np.int64(3)):
         assert threaded.set_num_threads(n) is None
