@@ -27,7 +27,7 @@ NEEDED = {
     f"{TRIPLE}-gcc": f"gcc-{TRIPLE} libc6-dev-arm64-cross",
 }
 COMPILERS = {"gcc": f"{TRIPLE}-gcc", "clang": f"clang --target={TRIPLE} -isystem /usr/{TRIPLE}/include"}
-EMULATED = [f"tests/test_{name}.py" for name in ("scalar", "threads", "logsumexp", "backward", "rows", "ufunc")]
+EMULATED = [f"tests/test_{name}.py" for name in ("scalar", "fenv", "threads", "logsumexp", "backward", "rows", "ufunc")]
 # Tests of other kernels and of what is not ours to emulate: mpmath, a CPU that is slower than a timeout allows.
 SELECTED = "not pure and not x86_64"
 
