@@ -150,14 +150,15 @@ cdef class Kernel:
     cdef void *f64
     cdef void *scalar32         # the stages composed directly, for one number; NULL if nothing calls that
     cdef void *scalar64
-    cdef dict integers          # dtype kind and size ("i4") -> block kernel's address, if integers stay integers
+    cdef dict as_stored         # "i4" (dtype kind and size), "e" or "E" -> block kernel's address, if such numbers need
+                                # no conversion
 
 cdef dict kernels = {}
 
 cdef Kernel elementwise(str name, int nin, double cost, void *f32, void *f64, void *scalar32, void *scalar64):
     """Hand a function to the driver. cost: one float32's time on one core, ns, about."""
     cdef Kernel kernel = Kernel()
-    kernel.nin, kernel.cost, kernel.integers = nin, cost, {}
+    kernel.nin, kernel.cost, kernel.as_stored = nin, cost, {}
     kernel.f32, kernel.f64, kernel.scalar32, kernel.scalar64 = f32, f64, scalar32, scalar64
     kernels[name] = kernel
     return kernel
@@ -474,8 +475,34 @@ cdef void relu_block(const number **x, number *y, npy_intp n) noexcept nogil:
     for i in range(whole(n, y)):
         y[i] = relu(a[i])
 
+cdef inline int16_t clip16(int16_t x, int16_t most, int16_t inf, int16_t payload, int16_t quiet) noexcept nogil:
+    """x of 16 bits, sign and magnitude, from -0.0 to `most`: no need to make floats of it. A NaN becomes quiet."""
+    cdef int16_t positive = x if x > 0 else <int16_t>0
+    cdef int16_t clipped = positive if positive < most else most
+    cdef int16_t minus_zero = x if x == <int16_t>-0x8000 else <int16_t>0
+    return (x & payload) | quiet if <int16_t>(x & 0x7fff) > inf else clipped | minus_zero
+
+cdef inline int16_t clip_half(int16_t x, int16_t most) noexcept nogil:
+    return clip16(x, most, 0x7c00, -1, 0x7e00)
+
+cdef inline int16_t clip_bfloat16(int16_t x, int16_t most) noexcept nogil:
+    return clip16(x, most, 0x7f80, -0x8000, 0x7fc0)
+
+cdef void relu_half_block(const int16_t **x, int16_t *y, npy_intp n) noexcept nogil:
+    cdef const int16_t *a = x[0]
+    cdef npy_intp i
+    for i in range(whole(n, y)):
+        y[i] = clip_half(a[i], 0x7c00)
+
+cdef void relu_bfloat16_block(const int16_t **x, int16_t *y, npy_intp n) noexcept nogil:
+    cdef const int16_t *a = x[0]
+    cdef npy_intp i
+    for i in range(whole(n, y)):
+        y[i] = clip_bfloat16(a[i], 0x7f80)
+
 elementwise("relu", 1, 0.2, <void *>relu_block[float], <void *>relu_block[double],
-            <void *>relu[float], <void *>relu[double]).integers = {
+            <void *>relu[float], <void *>relu[double]).as_stored = {
+    "e": <size_t>relu_half_block, "E": <size_t>relu_bfloat16_block,
     "i1": <size_t>relu_block[int8_t], "i2": <size_t>relu_block[int16_t],
     "i4": <size_t>relu_block[int32_t], "i8": <size_t>relu_block[int64_t],
     "u1": <size_t>relu_block[uint8_t], "u2": <size_t>relu_block[uint16_t],
@@ -571,8 +598,22 @@ cdef void relu6_block(const floating **x, floating *y, npy_intp n) noexcept nogi
     for i in range(whole(n, y)):
         y[i] = clamp(a[i], zero, six)
 
+cdef void relu6_half_block(const int16_t **x, int16_t *y, npy_intp n) noexcept nogil:
+    cdef const int16_t *a = x[0]
+    cdef npy_intp i
+    for i in range(whole(n, y)):
+        y[i] = clip_half(a[i], 0x4600)
+
+cdef void relu6_bfloat16_block(const int16_t **x, int16_t *y, npy_intp n) noexcept nogil:
+    cdef const int16_t *a = x[0]
+    cdef npy_intp i
+    for i in range(whole(n, y)):
+        y[i] = clip_bfloat16(a[i], 0x40c0)
+
 elementwise("relu6", 1, 0.2, <void *>relu6_block[float], <void *>relu6_block[double],
-            <void *>relu6[float], <void *>relu6[double])
+            <void *>relu6[float], <void *>relu6[double]).as_stored = {
+    "e": <size_t>relu6_half_block, "E": <size_t>relu6_bfloat16_block,
+}
 
 
 cdef inline floating hard_tanh(floating x, floating min_val, floating max_val) noexcept nogil:

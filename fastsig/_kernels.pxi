@@ -90,13 +90,16 @@ cdef add_floats(Loops loops, Kernel kernel, defaults=()):
     for char in "dfeE" if kernel.nin == len(defaults) + 1 else "Eefd":
         loop = new_loop(kernel, char, defaults)
         loop.kernel = <BlockKernel>(kernel.f64 if char == "d" else kernel.f32)
-        loop.cost = kernel.cost * {"f": 1, "d": 2, "E": 1.5, "e": 3}[char]
+        driver = <size_t>drive[uint64_t] if char == "d" else <size_t>drive[uint32_t]
+        loop.cost = kernel.cost * {"f": 1, "d": 2, "E": 1.5, "e": 3 if HALVES == 1 else 1.3}[char]
         loop.load_all = char in "eE"
-        if char == "e":
+        if char in kernel.as_stored:
+            loop.kernel, loop.cost = <BlockKernel><size_t>kernel.as_stored[char], kernel.cost / 2
+            driver = <size_t>drive[uint16_t]
+        elif char == "e":
             loop.load, loop.store = load_half, store_half
         elif char == "E":
             loop.load, loop.store = load_bfloat16, store_bfloat16
-        driver = <size_t>drive[uint64_t] if char == "d" else <size_t>drive[uint32_t]
         loops.add(char * (loop.operands + 1), <PyUFuncGenericFunction>driver, &loop, sizeof(Loop))
 
 
@@ -124,8 +127,8 @@ cdef elementwise_ufunc(str name, str ufunc_name, str doc, tuple defaults):
     for char in "?bBhHiIlLqQ":
         key = np.dtype(char).str[1:].replace("b1", "u1")
         load, driver = integers[key]
-        if char != "?" and key in kernel.integers:
-            loop.kernel, loop.load = <BlockKernel><size_t>kernel.integers[key], NULL
+        if char != "?" and key in kernel.as_stored:
+            loop.kernel, loop.load = <BlockKernel><size_t>kernel.as_stored[key], NULL
             loops.add(char * (loop.operands + 1), <PyUFuncGenericFunction>driver, &loop, sizeof(Loop))
         else:
             loop.kernel, loop.load = <BlockKernel>kernel.f64, <Load>load
