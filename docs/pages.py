@@ -39,7 +39,8 @@ def error(row):
     kernels = fastsig.get_config()["kernels"]
     return (
         f"![Errors of {row.name} in ULP](../{MADE}/{row.name}-error.svg)\n\nThe largest error found {where}, with the "
-        f"kernels {kernels}; dotted, the bounds that the tests enforce. [How errors are measured](../accuracy.md)"
+        f"kernels {kernels}; dotted, the bounds that the tests enforce"
+        f"{'; thin, the same rows by others' * (row.kind == 'rows')}. [How errors are measured](../accuracy.md)"
     )
 
 
@@ -83,7 +84,7 @@ def bound(row):
     """The table's largest errors, float32 / float64."""
     if not any(row.max_ulp):
         return "exact"
-    return "{} / {}".format(*row.max_ulp) + {"rows": " + (max - x)", "reduction": " of max(x)"}.get(row.kind, "")
+    return "{} / {}".format(*row.max_ulp) + (" of max(x)" if row.kind == "reduction" else "")
 
 
 def index():

@@ -4,12 +4,14 @@ Every function of the table gets one of itself and its slope, and one of its err
 the reference of the tests. The others are those of choosing.md.
 """
 
+import importlib.util
 import itertools
 
 import matplotlib as mpl
 import numpy as np
 import oracle
 import pages
+import scipy.special
 from matplotlib.figure import Figure
 
 import fastsig
@@ -107,11 +109,23 @@ def elementwise_errors(row, dtype, edges, each=2000):
     return oracle.ulp_error(got, oracle.reference(row, x, **parameters)).max(axis=1)
 
 
-def row_errors(row, dtype, edges):
+def peers_of(row):
+    """(Name, function) of others that do the same along the last axis, of those that are installed."""
+    if row.kind != "rows":
+        return
+    yield "SciPy", lambda x: getattr(scipy.special, row.name)(x, axis=-1)
+    if importlib.util.find_spec("torch"):
+        import torch
+
+        yield "torch", lambda x: eval(row.torch, {"torch": torch, "x": torch.from_numpy(x), "axis": -1}).numpy()
+
+
+def row_errors(row, dtype, edges, function=None):
     """The largest error of the entries whose distance to their row's maximum lies in every interval."""
+    function = function or getattr(fastsig, row.name)
     rng = np.random.default_rng(0)
     x = (rng.normal(0, 1, (4000, 100)) * rng.uniform(0.1, 30, (4000, 1))).astype(dtype)
-    errors = oracle.ulp_error(getattr(fastsig, row.name)(x), oracle.along(row, x))
+    errors = oracle.ulp_error(function(x), oracle.along(row, x))
     below = np.digitize(x.max(axis=1, keepdims=True) - x, edges) - 1
     return np.array([errors[below == i].max(initial=0) for i in range(len(edges) - 1)])
 
@@ -130,9 +144,13 @@ def draw_error(row):
     dtypes = ["float32", "float64"][: 1 + oracle.HAS_LONG_DOUBLE]  # float64 needs a wider type to compare with
     for dtype, bound, colour in zip(dtypes, row.max_ulp, COLOURS):
         axes.plot(middle, measure(row, dtype, edges), color=colour, linestyle="-", linewidth=1.2, label=dtype)
-        allowed = bound + (middle if row.kind == "rows" else np.zeros_like(middle))
-        axes.plot(middle, allowed, color=colour, linestyle=":", linewidth=1.5)
+        axes.plot(middle, np.full_like(middle, bound), color=colour, linestyle=":", linewidth=1.5)
+        for (name, peer), dashes in zip(peers_of(row), DASHES[1:]):
+            errors = row_errors(row, dtype, edges, peer)
+            axes.plot(middle, errors, color=colour, linestyle=dashes, linewidth=0.8, label=f"{name}, {dtype}")
     axes.set(xlabel="max(x) - x" if row.kind == "rows" else "x", ylabel="largest error, ULP", ylim=(0, None))
+    if row.kind == "rows":  # theirs grow
+        axes.set_yscale("symlog", linthresh=4)
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
     return figure
 

@@ -484,8 +484,8 @@ TABLE = (
         "rows",
         "Softmax along an axis: positive numbers that add up to 1.",
         "exp(x_i) / sum_j exp(x_j)",
-        (16, 16),
-        "Computed from x - max(x), so nothing overflows. A row that is all -inf, or holds inf or NaN, gives NaN, as in torch. "
+        (4, 4),
+        "Nothing overflows, and no x - max(x) is rounded before its exponential is taken. A row that is all -inf, or holds inf or NaN, gives NaN, as in torch. "
         "Masked-out entries are 0; a row with nothing left is all 0.",
         truth="[exp(v - max(x)) / fsum(exp(w - max(x)) for w in x) for v in x]",
         numpy="(lambda e: e / e.sum(axis, keepdims=True))(np.exp(x - x.max(axis, keepdims=True)))",
@@ -494,7 +494,7 @@ TABLE = (
         example=">>> fastsig.softmax([1.0, 2.0, 3.0])\narray([0.09003057, 0.24472847, 0.66524096])",
         gradient=Gradient(
             "y_i * (grad_i - sum_j grad_j y_j)",
-            (8, 8),
+            (4, 4),
             "A row in which grad_output or y holds NaN gives NaN, as do inf * 0 and inf - inf. Masked-out entries are 0.",
             "[v * (g - fsum(h * w for h, w in zip(grad, y))) for g, v in zip(grad, y)]",
             operand="y",
@@ -506,7 +506,7 @@ TABLE = (
         "rows",
         "Logarithm of softmax along an axis, without the underflow of log(softmax(x)).",
         "x_i - log(sum_j exp(x_j))",
-        (16, 16),
+        (4, 4),
         "Accurate also where the result is close to 0: log_softmax([0, -20])[0] is -2.06e-09. A row that is all -inf, or holds inf "
         "or NaN, gives NaN, as in torch. Masked-out entries are -inf.",
         truth="[v - max(x) - log(fsum(exp(w - max(x)) for w in x)) for v in x]",
@@ -516,7 +516,7 @@ TABLE = (
         example=">>> fastsig.log_softmax([1.0, 2.0, 3.0])\narray([-2.40760596, -1.40760596, -0.40760596])",
         gradient=Gradient(
             "grad_i - exp(y_i) * sum_j grad_j",
-            (12, 12),
+            (4, 4),
             "A row in which grad_output holds NaN gives NaN, as do inf * 0 and inf - inf; NaN in y stays where it is. Masked-out "
             "entries are 0. Where y is above 0, which no log-probability is, it counts as 0.",
             "[g - exp(v) * fsum(grad) for g, v in zip(grad, y)]",
@@ -529,8 +529,8 @@ TABLE = (
         "reduction",
         "Logarithm of the sum of exponentials over an axis, without overflow or underflow.",
         "log(sum_i b_i exp(x_i))",
-        (16, 16),
-        "Computed as max(x) + log1p(rest), so also where one entry outweighs the others nothing is lost: "
+        (4, 4),
+        "Computed as max(x) + log1p(rest), so where one entry outweighs the others nothing is lost: "
         "logsumexp([0, -20]) is 2.06e-09. Of nothing, and where all is -inf, -inf; inf where inf is among them. "
         "Unlike in SciPy, entries with weight 0 take no part in any case, and the sign of an empty sum is 0.",
         truth="[log(fsum(exp(v) for v in x))]",
@@ -540,7 +540,7 @@ TABLE = (
         example=">>> fastsig.logsumexp([[1.0, 2.0, 3.0], [1000.0, 1000.0, 1000.0]], axis=1)\narray([   3.40760596, 1001.09861229])",
         gradient=Gradient(
             "grad_output * softmax(x)",
-            (16.5, 16.5),
+            (4.5, 4.5),
             "A row that is all -inf, or holds inf or NaN, gives NaN, as in softmax. Masked-out entries are 0.",
             "[grad[0] * exp(v - max(x)) / fsum(exp(w - max(x)) for w in x) for v in x]",
             slope="softmax",

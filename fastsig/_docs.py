@@ -112,11 +112,8 @@ def docstring(row):
         parameters += [*_parameters(row), CALLING.format(where=where, itself="; may be `x` itself")]
     integers = "integers are kept, bool becomes float64" if row.keeps_integers else "bool and integers become float64"
     error = _errors([(variant, variant.max_ulp) for variant in variants])
-    if rows:  # half a unit of rounding in x - max changes exp(x - max) by half as many units as x - max counts
-        error += ", and one more for every unit of max(x) - x"
     if reduction:  # near 0, max(x) and the logarithm of the sum cancel
-        error += " (units of the larger of abs(max(x)) and abs(result)), and one more for every unit between the two "
-        error += "largest entries"
+        error += " (units of the larger of abs(max(x)) and the logarithm of the sum of exp(x - max(x)))"
     shape = "of the shape of `x`" if rows or not row.parameters else "of the shape that the inputs broadcast to"
     return _numpydoc(
         row,
@@ -155,9 +152,7 @@ def gradient_docstring(row):
     else:
         against, itself = f"the result of `fastsig.{row.name}`", "`x` itself"
         parameters = [AXIS_REDUCTION, KEEPDIMS_GRADIENT]
-        error += (
-            f", and one more for every unit of max(x) - x; where ``{gradient.slope}(x)`` is subnormal, in its units"
-        )
+        error += f"; where ``{gradient.slope}(x)`` is subnormal, in its units"
     operand = "input" if gradient.operand == "x" else "output"
     return _numpydoc(
         row,

@@ -251,7 +251,7 @@ cdef void run(char **args, npy_intp begin, npy_intp end, const npy_intp *steps, 
     cdef char *out = args[loop.operands]
     cdef const char *source
     cdef npy_intp i = begin, n, padded, j, out_step = steps[loop.operands], lanes = VECTOR // sizeof(word)
-    cdef npy_intp most, ahead = 0, strip = BLOCK
+    cdef npy_intp most, ahead = 0, strip = BLOCK, held = sizeof(Block) // sizeof(word)
     cdef int k
     # While a kernel computes, the next block can come from memory, and in small ones one stage's divisions overlap with
     # the next block's first stage. A kernel that does little waits for memory anyway, and the longer (Zen 4) the more
@@ -260,6 +260,13 @@ cdef void run(char **args, npy_intp begin, npy_intp end, const npy_intp *steps, 
         strip, ahead = min(<npy_intp>BLOCK, <npy_intp>(STRIP // sizeof(word))), far
     elif sizeof(word) >= 4 and steps[0] == sizeof(word) and far * <npy_intp>sizeof(word) > UNCACHED:
         strip = PACE // sizeof(word)
+    # What is gathered or scattered, to or from a Block.
+    if sizeof(word) > 4:
+        if out_step != sizeof(word) or loop.store != NULL:
+            strip = min(strip, held)
+        for k in range(loop.operands):
+            if steps[k] != sizeof(word) or args[k] == out or loop.load != NULL:
+                strip = min(strip, held)
     most = head_of(out + begin * out_step, end - begin, out_step, loop, _) or strip
     for k in range(loop.nin):
         load[k] = loop.load if k == 0 or loop.load_all else NULL
@@ -268,7 +275,7 @@ cdef void run(char **args, npy_intp begin, npy_intp end, const npy_intp *steps, 
         if k < loop.operands and steps[k] == 0:             # broadcast: one value fills the block, once
             block = <word *>&blocks[k]
             gather(args[k], 0, block, 1, load[k])
-            spread(block, min(<npy_intp>BLOCK, (end - begin + lanes - 1) & ~(lanes - 1)))
+            spread(block, min(strip, (end - begin + lanes - 1) & ~(lanes - 1)))
     while i < end:
         n = min(most, end - i)
         most = strip

@@ -26,9 +26,28 @@ __all__ = [
 ]
 
 
+def _sum(terms: np.ndarray) -> np.ndarray:
+    """Sum over the last axis, with the leading digits apart: those of all terms are multiples of one number, and are
+    added up without rounding."""
+    most = np.abs(terms).max(-1, keepdims=True, initial=0)
+    most = np.ldexp(terms.dtype.type(1), np.frexp(most)[1] + terms.shape[-1].bit_length())
+    high = (terms + most) - most
+    total = high.sum(-1, keepdims=True) + (terms - high).sum(-1, keepdims=True)
+    return np.where(np.isfinite(total), total, terms.sum(-1, keepdims=True))
+
+
+def _exp_below(x: np.ndarray, m: np.ndarray) -> np.ndarray:
+    """exp(x - m), with what rounding takes from x - m put right."""
+    z = x - m
+    added = z - x
+    lost = (x - (z - added)) - (m + added)
+    e = np.exp(z)
+    return e + e * np.where(np.isfinite(lost), lost, 0)
+
+
 def _softmax(x: np.ndarray) -> np.ndarray:
-    e = np.exp(x - x.max(-1, keepdims=True, initial=-np.inf))
-    return e / e.sum(-1, keepdims=True)
+    e = _exp_below(x, x.max(-1, keepdims=True, initial=-np.inf))
+    return e / _sum(e)
 
 
 def _parts(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -36,8 +55,8 @@ def _parts(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     top = x.argmax(-1, keepdims=True)
     m = np.take_along_axis(x, top, -1)
     # log(sum) is log1p(sum - 1). The maximum's exp(0) is subtracted, not skipped: were it NaN, all has to be.
-    rest = np.exp(x - m) - (np.arange(x.shape[-1]) == top)
-    return m, np.log1p(rest.sum(-1, keepdims=True))
+    rest = _exp_below(x, m) - (np.arange(x.shape[-1]) == top)
+    return m, np.log1p(_sum(rest))
 
 
 def _log_softmax(x: np.ndarray) -> np.ndarray:
@@ -55,11 +74,11 @@ def _logsumexp(x: np.ndarray) -> np.ndarray:
 
 
 def _softmax_backward(grad: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return y * (grad - (grad * y).sum(-1, keepdims=True))
+    return y * (grad - _sum(grad * y))
 
 
 def _log_softmax_backward(grad: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return grad - np.exp(np.minimum(y, 0)) * grad.sum(-1, keepdims=True)
+    return grad - np.exp(np.minimum(y, 0)) * _sum(grad)
 
 
 def _lost(a: np.ndarray, b: np.ndarray, product: np.ndarray) -> np.ndarray:

@@ -99,11 +99,11 @@ cdef extern from *:
     static inline double sixth_double(double x) { return x / 6.0; }
     #endif
 
-    /* Memory for a block of any type, laid out for whole vectors. */
+    /* Memory for a block, or half of one of 8-byte elements, laid out for whole vectors. */
     #if defined(_MSC_VER)
-    typedef struct { __declspec(align(64)) char bytes[1024 * 8]; } Block;
+    typedef struct { __declspec(align(64)) char bytes[1024 * 4]; } Block;
     #else
-    typedef struct { char bytes[1024 * 8] __attribute__((aligned(64))); } Block;
+    typedef struct { char bytes[1024 * 4] __attribute__((aligned(64))); } Block;
     #endif
     """
     ctypedef struct Block:
@@ -238,25 +238,21 @@ cdef inline floating nearest(floating z, floating factor, int shift, floating *s
         scale[0] = bits_double(double_bits(n) << 52)
         return n - <double>(6755399441055744.0 + 1023 + shift)
 
-cdef inline floating exp_reduce(floating z, int shift, floating *scale) noexcept nogil:
-    """z = n ln2 + t: returns t and sets scale = 2^(n + shift)."""
-    cdef floating n
+cdef inline floating without_ln2(floating z, floating n) noexcept nogil:
+    """z - n ln2, in two parts: n times the first is exact."""
     if floating is float:
-        n = nearest(z, <float>1.44269504, shift, scale)
-        z = multiply_add(n, <float>-0.693359375, z)         # ln2 in two parts: n times the first is exact
+        z = multiply_add(n, <float>-0.693359375, z)
         return z + n * <float>2.12194440e-4
     else:
-        n = nearest(z, <double>1.4426950408889634074, shift, scale)
         z = multiply_add(n, <double>-6.93147180369123816490e-01, z)
         return z - n * 1.90821492927058770002e-10
 
-cdef inline floating exp_reduce_rounded(floating z, int shift, floating *scale) noexcept nogil:
-    """exp_reduce for a z that is itself rounded: next to that error, of up to 6e-8 |z|, the 3e-9 |z| by which float32's
-    ln2 in one part is off do not show."""
+cdef inline floating exp_reduce(floating z, int shift, floating *scale) noexcept nogil:
+    """z = n ln2 + t: returns t and sets scale = 2^(n + shift)."""
     if floating is float:
-        return fused_float(nearest(z, <float>1.44269504, shift, scale), <float>-0.69314718056, z)
+        return without_ln2(z, nearest(z, <float>1.44269504, shift, scale))
     else:
-        return exp_reduce(z, shift, scale)
+        return without_ln2(z, nearest(z, <double>1.4426950408889634074, shift, scale))
 
 cdef inline floating expm1_poly(floating t) noexcept nogil:
     """exp(t) - 1 for |t| <= ln2/2: minimax, degree 6 (float32) and 11 (float64)."""
@@ -308,8 +304,8 @@ cdef inline floating exp_finish(floating t, floating scale) noexcept nogil:
     """Also of a multiple of exp: a factor of its scale costs no rounding."""
     return multiply_add(scale, expm1_poly(t), scale)
 
-cdef inline floating log1p_ratio(floating s, floating v) noexcept nogil:
-    """log1p(e) for s = 2e / (2 + e), |s| <= 2/3, v = s^2: the odd series of 2 atanh(s/2), minimax."""
+cdef inline floating log1p_series(floating v) noexcept nogil:
+    """(log1p(e) / s - 1) / v for s = 2e / (2 + e), |s| <= 2/3, v = s^2: 2 atanh(s/2) is odd in s; minimax."""
     cdef floating v2, v4, w, a, b, c, d
     if floating is float:
         w = <float>4.1885659447944148586e-4 + v * <float>1.1835357145173476295e-4
@@ -327,7 +323,10 @@ cdef inline floating log1p_ratio(floating s, floating v) noexcept nogil:
         c = c + v2 * d
         c = c + v4 * (1.5915509778874054273e-7 + v * 8.1114323629799239328e-8)
         w = a + v4 * c
-    return s + s * (v * w)
+    return w
+
+cdef inline floating log1p_ratio(floating s, floating v) noexcept nogil:
+    return s + s * (v * log1p_series(v))
 
 
 # ---------------------------------------------------------------------------------------------- sigmoid
@@ -532,24 +531,46 @@ elementwise("leaky_relu", 2, 0.25, <void *>leaky_relu_block[float], <void *>leak
 
 
 # ---------------------------------------------------------------------------------------------- for rows: exp, log1p
-# exp(z) for z <= 0, times exp_unit: sums of the scaled values cannot underflow, and the one multiplication by
-# 1 / (exp_unit * sum) at the end rounds into the subnormals.
+# The exponentials of a row, times a factor that all of them share: exp_unit over a power of two next to that of the
+# maximum m, which so has an exponential of about one unit, 0.7 to 1.42. Sums cannot underflow, and what is computed
+# from them rounds into the subnormals once. x - m would be rounded, so m goes into the exponents: with k ln2 next to m,
+# exp(x - k ln2) = 2^(n - k) exp(t) for x = n ln2 + t. Of a large m, an origin is subtracted first: m itself, as then
+# all x whose exponentials count are so near to it that x - m is exact.
 
-cdef inline floating scaled_exp(floating z, floating lowest) noexcept nogil:
-    cdef floating t, scale = 0
-    z = lowest if lowest > z else z
+cdef inline floating exp_origin(floating m) noexcept nogil:
+    """What is subtracted from a row with the maximum m. Infinities and NaN give NaN."""
     if floating is float:
-        t = exp_reduce_rounded(z, 64, &scale)
+        return <float>0.0 if magnitude(m) <= <float>256.0 else m
     else:
-        t = exp_reduce_rounded(z, 512, &scale)
-    return scale + scale * expm1_poly(t)
+        return 0.0 if magnitude(m) <= 2048.0 else m
 
-cdef void scaled_exp_block(const floating *x, floating m, floating *y, npy_intp n) noexcept nogil:
-    """exp(x - m), m >= x."""
-    cdef floating lowest = lowest_exponent(x)
+cdef inline void exp_frame(floating m, floating *lowest, floating *bias) noexcept nogil:
+    """What scaled_exp() takes for a row with the maximum m, less exp_origin()."""
+    cdef floating k
+    if floating is float:
+        k = (m * <float>1.44269504 + <float>12582912.0) - <float>12582912.0
+        lowest[0] = (k - <float>(127 + 64)) * <float>0.69314718056
+        bias[0] = <float>(12582912 + 127 + 64) - k
+    else:
+        k = (m * <double>1.4426950408889634074 + 6755399441055744.0) - 6755399441055744.0
+        lowest[0] = (k - <double>(1023 + 512)) * 6.93147180559945309417e-01
+        bias[0] = <double>(6755399441055744.0 + 1023 + 512) - k
+
+cdef inline floating scaled_exp(floating x, floating lowest, floating bias) noexcept nogil:
+    """`lowest`: its scale, and so its exponential, is 0, as those of all smaller numbers are taken to be."""
+    cdef floating z = lowest if lowest > x else x, n, scale
+    if floating is float:
+        n = z * <float>1.44269504 + bias
+        scale = bits_float(float_bits(n) << 23)
+    else:
+        n = z * <double>1.4426950408889634074 + bias
+        scale = bits_double(double_bits(n) << 52)
+    return exp_finish(without_ln2(z, n - bias), scale)
+
+cdef void scaled_exp_block(const floating *x, floating lowest, floating bias, floating *y, npy_intp n) noexcept nogil:
     cdef npy_intp i
     for i in range(whole(n, y)):
-        y[i] = scaled_exp(x[i] - m, lowest)
+        y[i] = scaled_exp(x[i], lowest, bias)
 
 # log1p(u) for u >= 0: 1 + u = 2^k (1 + f) with 1 + f in [sqrt(1/2), sqrt(2)); f = u 2^-k + (2^-k - 1) is exact or
 # rounded once, and f = u while k = 0, so that small u lose nothing.
@@ -575,14 +596,22 @@ cdef inline floating log_finish(floating s, floating exponent) noexcept nogil:
     else:
         return exponent * 6.93147180369123816490e-01 + (log1p_ratio(s, s * s) + exponent * 1.90821492927058770002e-10)
 
+cdef inline floating log1p_finish(floating f, floating exponent) noexcept nogil:
+    """exponent * ln2 + log1p(f), more exactly: of s as in log1p_series(), f - s f/2, roundings hardly count."""
+    cdef floating half = <floating>0.5 * f, s = f / (<floating>1.0 + half), v = s * s
+    cdef floating low = s * multiply_add(-v, log1p_series(v), half)
+    if floating is float:
+        return exponent * <float>0.693359375 + (f - multiply_add(exponent, <float>2.12194440e-4, low))
+    else:
+        return exponent * 6.93147180369123816490e-01 + (f - multiply_add(exponent, -1.90821492927058770002e-10, low))
+
 cdef void log1p_block(const floating *u, floating *y, npy_intp n) noexcept nogil:
-    cdef floating[BLOCK] f
-    cdef floating[BLOCK] exponent
+    """Few numbers, one a row: two stages would gain nothing, and need memory for what passes between them."""
+    cdef floating f, exponent = 0
     cdef npy_intp i
     for i in range(whole(n, y)):
-        f[i] = log1p_reduce(u[i], &exponent[i])
-    for i in range(whole(n, y)):
-        y[i] = log_finish((f[i] + f[i]) / (<floating>2.0 + f[i]), exponent[i])
+        f = log1p_reduce(u[i], &exponent)
+        y[i] = log1p_finish(f, exponent)
 
 
 # ---------------------------------------------------------------------------------------------- piecewise linear

@@ -10,18 +10,20 @@ A row is one vector along the axis; it may lie anywhere, with any stride. Six wa
 - short_quads:  likewise, but four elements of a row stay together; for rows that lie in one piece
 - long_lanes:   many rows side by side in memory (axis 0 of a C-ordered matrix): lanes are rows again, streamed
 
-All six add a row's terms in the same order (`total` and `fold`: element i goes to lane i mod LANES, lanes are folded
-in halves, blocks of SEGMENT elements are added in double), so a row's bits depend neither on where it lies nor on its
-neighbours. The gradients, gradient_rows and gradient_lanes, keep that order, too. While exponentials are computed, the
-next rows come from memory, strip by strip.
+No x_i - max x is rounded before its exponential is taken: see exp_frame(). All six add a row's terms in the same order:
+element i goes to lane i mod LANES, FOUR terms of a lane at a time, lanes are folded in halves, and blocks of SEGMENT
+elements follow one after the other. A row's bits thus depend neither on where it lies nor on its neighbours. Beyond one
+term a lane, what rounding takes from a sum is added up, too, so that a million small terms beside a large one count,
+and the logarithm of 1 + tiny loses nothing until it is dominated(). The gradients, gradient_rows and gradient_lanes,
+keep that order. While exponentials are computed, the next rows come from memory, strip by strip.
 The pointer `_` at the end of a signature only tells Cython the type.
 """
 from libc.math cimport INFINITY
 
 cdef extern from *:
     """
-    /* Whether exponentials are added up as they are computed: with registers enough that the sums stay in some, and
-       LANES floats in one. Where there are fewer, a second loop is faster. */
+    /* Whether the next row's maximum is found in the loop of this one's exponentials: with registers enough, and LANES
+       floats in one. Where there are fewer, a second loop is faster. */
     #if defined(__AVX512F__)
     #define FUSED 1
     #else
@@ -35,10 +37,11 @@ cdef enum:
     LANES = 16          # partial sums of a row
     WIDE = 64           # rows side by side in the lane variants
     STEPS = 8           # elements of each that pass through exp together: WIDE * STEPS == SEGMENT
-    SPAN = 4            # blocks of short rows that pass through exp together, at the most
     NEAR = 6144         # bytes of a row that stays in the nearest cache, beside the next ones
     FURTHER = 2048      # bytes from what a loop reads to what is fetched for it
+    SHORTS = 128        # short rows that pass through exp together, at the most: two Blocks, LANES floats each
     SHORT = 16          # rows of up to so many elements are always put side by side, if there are enough of them
+    FOUR = 4            # terms of a lane that are added up at once
     QUAD = 4            # elements of a row that stay together in quads
     GROUP = 4           # quads of a row that move one after the other, in which a row moves together
 
@@ -63,6 +66,10 @@ cdef struct Layout:         # one call's operands; strides in bytes, [row, eleme
     npy_intp[2] grad_step
     npy_intp[2] mask_step
     npy_intp[2] y_step      # the second is not used if a row has one result
+
+cdef struct Sum:            # high + low: twice a double's digits
+    double high
+    double low
 
 cdef struct Known:          # of a row that a thread may take next
     npy_intp row            # -1: none
@@ -176,50 +183,234 @@ cdef inline floating fold(floating *lanes) noexcept nogil:
     add_halves(lanes, 1)
     return lanes[0]
 
-cdef inline floating without_units(floating e) noexcept nogil:
-    return <floating>0 if e == exp_unit(e) else e
+cdef inline floating without(floating e, floating top) noexcept nogil:
+    return <floating>0 if e == top else e
 
-cdef floating total_with(const floating *e, npy_intp whole, const floating *tail, bint rest) noexcept nogil:
-    """The sum of up to a block of terms: `whole`, a multiple of LANES, and LANES more. `rest`: without the maxima,
-    exactly one unit each; log_softmax needs it, as it still knows what a sum of 1 + tiny has lost."""
-    cdef floating[LANES] lanes
-    cdef npy_intp i, j
-    for j in range(LANES):
-        lanes[j] = 0
-    for i from 0 <= i < whole by LANES:
+cdef inline void add_to(Sum *sum, double term, double low) noexcept nogil:
+    """Of the sum of high and term nothing is lost (Knuth's), and what is in low goes to high as soon as it can: else
+    that would be a plain sum of thousands. `low` is small beside `term`."""
+    cdef double high = sum.high + term, added = high - sum.high
+    if sum.high != 0:                       # a short row need not wait for what 0 + term loses
+        low += sum.low + ((sum.high - (high - added)) + (term - added))
+    low = low if low - low == 0 else 0      # what infinity has lost says nothing
+    sum.high = high + low
+    sum.low = low - (sum.high - high)
+
+# A lane's sum and what it lost. A sum begins with so much that no term exceeds it: what a term lost is then known in
+# two subtractions (Fast2Sum, Dekker's). In float64 it begins with more than a block's sum: sums, less their beginnings,
+# are multiples of one number, which fold() adds up exactly. float32's lanes are folded in double.
+
+cdef inline floating beginning(const floating *_) noexcept nogil:
+    if floating is float:
+        return 2 * exp_unit(<float>0)
+    else:
+        return SEGMENT * 2 * exp_unit(<double>0)
+
+cdef inline void plus(floating e, floating *sum, floating *lost) noexcept nogil:
+    cdef floating more = sum[0] + e
+    lost[0] += e - (more - sum[0])
+    sum[0] = more
+
+cdef inline void clear_sums(floating *sums, floating *lost, npy_intp n) noexcept nogil:
+    cdef npy_intp j
+    for j in range(n):
+        sums[j] = beginning(sums)
+        lost[j] = 0
+
+cdef inline double lane_sum(floating sum, floating lost) noexcept nogil:
+    """In float32, all that plus() added up; the double has digits enough."""
+    return <double>(sum - beginning(&sum)) + <double>lost
+
+cdef inline void fold_to(floating *sums, floating *lost, Sum *sum) noexcept nogil:
+    """LANES sums to a row's."""
+    cdef double[LANES] lanes
+    cdef npy_intp j
+    if floating is float:
         for j in range(LANES):
-            lanes[j] += without_units(e[i + j]) if rest else e[i + j]
-    for j in range(LANES):
-        lanes[j] += without_units(tail[j]) if rest else tail[j]
-    return fold(lanes)
-
-cdef inline floating total(const floating *e, npy_intp n, bint rest) noexcept nogil:
-    """Likewise of n, a multiple of LANES."""
-    return total_with(e, n - LANES, e + n - LANES, rest)
-
-cdef inline bint needs_rest(double sum, floating unit) noexcept nogil:
-    """Whether log_softmax takes the rest, of a row with one maximum that outweighs it, to log1p and not the sum."""
-    return sum < 2 * <double>unit
-
-cdef floating rest_of(const floating *e, npy_intp whole, const floating *tail, floating total,
-                      double sum) noexcept nogil:
-    """Of a block with this total, the sum without the maxima, if a row with this sum may need it. Not inline: gcc would
-    branch on the sum first, which nobody can predict, in softmax, too."""
-    cdef floating unit = exp_unit(total)
-    if not needs_rest(sum, unit):
-        return 0
-    return total if total < unit else total_with(e, whole, tail, True)      # of less than a unit none is a maximum
-
-cdef inline floating normaliser(double sum, double rest, floating unit, bint logarithm) noexcept nogil:
-    """1/sum for softmax; for log_softmax what log1p takes: the sum less one unit, in units."""
-    if logarithm:
-        return <floating>((rest if needs_rest(sum, unit) else sum - unit) * <double>exp_unit_inverse(unit))
-    return <floating>1 / <floating>sum
+            lanes[j] = lane_sum(sums[j], lost[j])
+        add_to(sum, fold(lanes), 0)
+    else:
+        for j in range(LANES):
+            sums[j] -= beginning(sums)
+        add_to(sum, fold(sums), fold(lost))
 
 cdef inline void pad(floating *block, npy_intp n, npy_intp padded) noexcept nogil:
     cdef npy_intp i
     for i in range(n, padded):
         block[i] = 0
+
+cdef inline floating two_pairs(const floating **e, int count, npy_intp k) noexcept nogil:
+    cdef floating a = e[0][k], b = 0
+    if count > 1:
+        a = a + e[1][k]
+    if count > 2:
+        b = e[2][k]
+    if count > 3:
+        b = b + e[3][k]
+    return a + b
+
+cdef inline void plus_vectors(const floating **e, int count, npy_intp n, bint logarithm, floating *sums,
+                              floating *lost) noexcept nogil:
+    """Terms of so many vectors of n lanes, up to four, to their sums. Softmax can bear two roundings; a logarithm is to
+    know what little there is beside one large term."""
+    cdef floating sum, more, first, second
+    cdef npy_intp k
+    if not logarithm:
+        for k in range(n):
+            plus(two_pairs(e, count, k), &sums[k], &lost[k])
+        return
+    for k in range(n):
+        sum = sums[k]
+        more = sum + e[0][k]
+        first, second, sum = e[0][k] - (more - sum), 0, more
+        if count > 1:
+            more = sum + e[1][k]
+            first, sum = first + (e[1][k] - (more - sum)), more
+        if count > 2:
+            more = sum + e[2][k]
+            second, sum = e[2][k] - (more - sum), more
+        if count > 3:
+            more = sum + e[3][k]
+            second, sum = second + (e[3][k] - (more - sum)), more
+        lost[k] += first + second
+        sums[k] = sum
+
+cdef inline void plus_last(const floating **e, int count, const floating *tail, bint logarithm, floating *sums,
+                           floating *lost) noexcept nogil:
+    """Likewise, LANES of each, the last of which is `tail`: in loops that know how many there are."""
+    if count == 1:
+        e[0] = tail
+        plus_vectors(e, 1, LANES, logarithm, sums, lost)
+    elif count == 2:
+        e[1] = tail
+        plus_vectors(e, 2, LANES, logarithm, sums, lost)
+    elif count == 3:
+        e[2] = tail
+        plus_vectors(e, 3, LANES, logarithm, sums, lost)
+    else:
+        e[3] = tail
+        plus_vectors(e, FOUR, LANES, logarithm, sums, lost)
+
+cdef inline void last_four(const floating *e, npy_intp whole, const floating *tail, floating *lanes) noexcept nogil:
+    """The sums of up to four vectors, the last of which is `tail`."""
+    cdef npy_intp j
+    if whole == 0:
+        for j in range(LANES):
+            lanes[j] = tail[j]
+    elif whole == LANES:
+        for j in range(LANES):
+            lanes[j] = e[j] + tail[j]
+    elif whole == 2 * LANES:
+        for j in range(LANES):
+            lanes[j] = (e[j] + e[LANES + j]) + tail[j]
+    else:
+        for j in range(LANES):
+            lanes[j] = (e[j] + e[LANES + j]) + (e[2 * LANES + j] + tail[j])
+
+cdef void add_total(const floating *e, npy_intp whole, const floating *tail, bint logarithm, Sum *sum) noexcept nogil:
+    """Up to a block of terms, `whole`, a multiple of LANES, and LANES more, to a row's sum. Not inline, see
+    maximum()."""
+    cdef floating[LANES] sums
+    cdef floating[LANES] lost
+    cdef floating[LANES] lanes
+    cdef double[LANES] wide
+    cdef const floating *four[FOUR]
+    cdef npy_intp i = 0, j
+    if floating is float:
+        if not logarithm and whole < FOUR * LANES:          # with less to do, what plus() would give
+            last_four(e, whole, tail, lanes)
+            for j in range(LANES):
+                wide[j] = lanes[j]
+            add_to(sum, fold(wide), 0)
+            return
+    clear_sums(sums, lost, LANES)
+    while True:
+        four[0], four[1], four[2], four[3] = e + i, e + i + LANES, e + i + 2 * LANES, e + i + 3 * LANES
+        i += FOUR * LANES
+        if i > whole:
+            break
+        if logarithm:
+            plus_vectors(four, FOUR, LANES, True, sums, lost)
+        else:
+            plus_vectors(four, FOUR, LANES, False, sums, lost)
+    if logarithm:
+        plus_last(four, <int>((whole - i) // LANES) + FOUR + 1, tail, True, sums, lost)
+    else:
+        plus_last(four, <int>((whole - i) // LANES) + FOUR + 1, tail, False, sums, lost)
+    fold_to(sums, lost, sum)
+
+cdef inline double exact_sum(floating a, floating b, floating c, floating d) noexcept nogil:
+    """Of four numbers below beginning()."""
+    cdef double p, q, r, s, most = beginning(&a)
+    if floating is float:
+        return (<double>a + <double>c) + (<double>b + <double>d)
+    else:
+        p, q, r, s = (a + most) - most, (b + most) - most, (c + most) - most, (d + most) - most
+        return ((p + r) + (q + s)) + (((a - p) + (c - r)) + ((b - q) + (d - s)))
+
+cdef double few_total(const floating *e, floating top, bint rest) noexcept nogil:
+    """The sum of LANES terms: two roundings. `rest`: without the maxima, as exp(x) = top."""
+    cdef floating[LANES] lanes
+    cdef npy_intp j
+    for j in range(LANES):
+        lanes[j] = without(e[j], top) if rest else e[j]
+    add_halves(lanes, 8)
+    add_halves(lanes, 4)
+    return exact_sum(lanes[0], lanes[1], lanes[2], lanes[3])
+
+# log_softmax and logsumexp take log1p of the sum less the maximum's exponential, `top`, in units of that. Where next to
+# nothing is left then, they need the rest, added up for itself.
+
+cdef inline floating dominated(npy_intp n, const floating *_) noexcept nogil:
+    """From which share of `top` on downwards that is, in rows of n."""
+    if n <= LANES:
+        return 1
+    if floating is float:
+        return <float>(1.0 / (1 << 18))
+    else:
+        return 1.0 / (<npy_intp>1 << 32)
+
+cdef void add_rest(const floating *e, npy_intp whole, const floating *tail, floating top, Sum *rest) noexcept nogil:
+    """As add_total(), all but the maximum. Of terms of any size, the smaller one is what Fast2Sum can lose."""
+    cdef double[LANES] sums
+    cdef double[LANES] lost
+    cdef double less, more, both
+    cdef const floating *terms
+    cdef npy_intp i, j
+    for j in range(LANES):
+        sums[j] = lost[j] = 0
+    for i from 0 <= i <= whole by LANES:
+        terms = tail if i == whole else e + i
+        for j in range(LANES):
+            less = without(terms[j], top)
+            more = sums[j] if sums[j] > less else less
+            less = less if sums[j] > less else sums[j]
+            both = more + less
+            lost[j] += less - (both - more)
+            sums[j] = both
+    for j in range(LANES):
+        add_to(rest, sums[j], lost[j])
+
+cdef inline floating over(double high, double low, floating top) noexcept nogil:
+    """What log1p takes."""
+    return <floating>(((high - top) + low) / top)
+
+# softmax's factor, 1/sum, is as good as in two numbers where a product can be fused to a sum. Elsewhere its second
+# number would not make results any better, and they are divided by the sum.
+
+cdef inline void invert(double sum, double low, floating *factor, floating *fine) noexcept nogil:
+    cdef floating high = <floating>sum, one
+    if not HAS_FMA:
+        factor[0], fine[0] = <floating>(sum + low), 0
+        return
+    if floating is float:
+        low = sum - high
+    factor[0] = <floating>1.0 / high
+    one = high * factor[0]
+    fine[0] = factor[0] * ((<floating>1.0 - one) - (rounded_off(high, factor[0], one) + <floating>low * factor[0]))
+
+cdef inline floating times(floating e, floating factor, floating fine) noexcept nogil:
+    return rounded_off(e, factor, -(e * fine)) if HAS_FMA else e / factor
 
 cdef inline npy_intp whole_lanes(npy_intp n) noexcept nogil:
     return (n + LANES - 1) & ~<npy_intp>(LANES - 1)
@@ -263,42 +454,42 @@ cdef inline void write_sums(const Layout *at, npy_intp row, npy_intp rows, const
 
 # ------------------------------------------------------------------------------------- vector lanes along a row
 
-cdef inline void shift(const floating *x, floating by, floating *y, npy_intp n) noexcept nogil:
-    """x - by, in whole vectors if n >= LANES: the last ones overlap, so y is not x."""
+cdef inline void shift(const floating *x, floating m, floating norm, floating *y, npy_intp n) noexcept nogil:
+    """(x - m) - norm, in whole vectors if n >= LANES: the last ones overlap, so y is not x."""
     cdef floating[LANES] last
     cdef npy_intp i, j
     if n < LANES:
         for j in range(n):
-            y[j] = x[j] - by
+            y[j] = (x[j] - m) - norm
         return
     for i in range(n & ~<npy_intp>(LANES - 1)):
-        y[i] = x[i] - by
+        y[i] = (x[i] - m) - norm
     for j in range(LANES):
         last[j] = x[n - LANES + j]
     for j in range(LANES):
-        y[n - LANES + j] = last[j] - by
+        y[n - LANES + j] = (last[j] - m) - norm
 
-cdef inline void scale(const floating *x, floating by, floating *y, npy_intp n) noexcept nogil:
+cdef inline void scale(const floating *x, floating by, floating fine, floating *y, npy_intp n) noexcept nogil:
     """x * by, likewise."""
     cdef floating[LANES] last
     cdef npy_intp i, j
     if n < LANES:
         for j in range(n):
-            y[j] = x[j] * by
+            y[j] = times(x[j], by, fine)
         return
     for i in range(n & ~<npy_intp>(LANES - 1)):
-        y[i] = x[i] * by
+        y[i] = times(x[i], by, fine)
     for j in range(LANES):
         last[j] = x[n - LANES + j]
     for j in range(LANES):
-        y[n - LANES + j] = last[j] * by
+        y[n - LANES + j] = times(last[j], by, fine)
 
-cdef inline void shift_wide(const floating *x, floating by, floating *y, npy_intp n, npy_intp width) noexcept nogil:
-    """x - by, and -inf from n to width = whole_lanes(n)."""
+cdef inline void copy_wide(const floating *x, floating origin, floating *y, npy_intp n, npy_intp width) noexcept nogil:
+    """x - origin, and -inf from n to width = whole_lanes(n)."""
     cdef npy_intp j
     for j in range(LANES):
         y[width - LANES + j] = -INFINITY
-    shift(x, by, y, n)
+    shift(x, origin, <floating>0, y, n)
 
 cdef inline void finish_row(const floating *x, floating m, floating norm, floating *y, npy_intp n) noexcept nogil:
     """log_softmax from its row, the maximum and what the sum's logarithm exceeds that by."""
@@ -319,54 +510,119 @@ cdef inline void fetch_rows(const Layout *at, npy_intp end, npy_intp *row, npy_i
             row[0] += 1
             i[0] = 0
 
+cdef void move(const floating *x, floating origin, floating *y, npy_intp n) noexcept nogil:
+    """x - origin. Not inline, as it is seldom needed."""
+    cdef npy_intp i
+    for i in range(n):
+        y[i] = x[i] - origin
+
+cdef inline bint lanes_frame(const floating *m, floating *base, floating *frame, npy_intp n) noexcept nogil:
+    """exp_frame() of n maxima, and these less exp_origin(). Whether any is another then."""
+    cdef npy_intp k, others = 0
+    for k in range(n):
+        base[k] = m[k] - exp_origin(m[k])
+        exp_frame(base[k], &frame[k], &frame[n + k])
+    for k in range(n):
+        others += base[k] != m[k]
+    return others != 0
+
+cdef void move_lanes(floating *x, npy_intp steps, const floating *m, const floating *base, npy_intp n) noexcept nogil:
+    """Less exp_origin(), some elements of n rows each."""
+    cdef npy_intp i, k
+    for i in range(steps):
+        for k in range(n):
+            x[i * n + k] -= m[k] - base[k]
+
+cdef inline void lanes_exp(const floating *x, const floating *frame, npy_intp n, floating *y) noexcept nogil:
+    """Exponentials of an element of each of n rows."""
+    cdef npy_intp k
+    for k in range(n):
+        y[k] = scaled_exp(x[k], frame[k], frame[n + k])
+
+cdef void exp_rows(const floating *x, const floating *frame, npy_intp n, npy_intp rows, npy_intp width,
+                   floating *y) noexcept nogil:
+    """Exponentials of rows of a multiple of LANES, with lanes_frame() of n. Not inline, see maximum()."""
+    cdef floating lowest, bias
+    cdef npy_intp r, i, j
+    for r in range(rows):
+        lowest, bias = frame[r], frame[n + r]
+        for i from 0 <= i < width by LANES:
+            for j in range(LANES):
+                y[i + j] = scaled_exp(x[i + j], lowest, bias)
+        x += width
+        y += width
+
 cdef void short_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
-    cdef Block[SPAN] z_blocks
-    cdef Block[SPAN] spare_blocks
-    cdef floating *z = <floating *>&z_blocks
-    cdef floating *spare = <floating *>&spare_blocks
+    cdef Block[2] z_block
+    cdef Block[2] spare_block
+    cdef floating *z = <floating *>&z_block
+    cdef floating *spare = <floating *>&spare_block
     cdef floating *e = spare if loop.logarithm else z
-    cdef floating[SEGMENT] top
-    cdef floating[SEGMENT] norm
-    cdef npy_intp[SEGMENT] dominated_row
-    cdef npy_intp n = at.n, row = begin, rows, lanes, r, i, dominated, width = whole_lanes(n)
-    cdef npy_intp strip = STRIP // sizeof(floating), next_row, next_i
+    cdef floating[SHORTS] top
+    cdef floating[SHORTS] base                          # top, less exp_origin()
+    cdef floating[2 * SHORTS] frame
+    cdef floating[SHORTS] exp_top
+    cdef floating[SHORTS] norm
+    cdef floating[SHORTS] fine
+    cdef Sum[SHORTS] sums
+    cdef npy_intp[SHORTS] dominated_rows
+    cdef npy_intp n = at.n, row = begin, rows, lanes, r, i, count, next_row, next_i, width = whole_lanes(n)
+    cdef npy_intp strip = max(<npy_intp>(STRIP // <int>sizeof(floating)) // width, <npy_intp>1)
     # As few as pay, to leave the nearest cache to input and output; a logarithm pays for many rows at once.
-    cdef npy_intp most = SEGMENT * (SPAN if loop.reduces else 2 if loop.logarithm else 1) // width
-    cdef const floating *x
+    cdef npy_intp most = (<npy_intp>sizeof(z_block) // <npy_intp>sizeof(floating) if loop.reduces
+                          else SEGMENT * (2 if loop.logarithm else 1)) // width
+    cdef const floating *terms
     cdef floating *y
-    cdef floating m, unit = exp_unit(<floating>0)
+    cdef floating limit = dominated(n, z)
     cdef bint ahead = at.far and at.x_step[1] == sizeof(floating)
     while row < end:
         rows = min(most, end - row)
         lanes = whole_lanes(rows)
         for r in range(rows):
-            x = read(at, row + r, 0, n, spare + r * width, loop.load)
-            m = maximum(x, n)
-            top[r] = m
-            shift_wide(x, m, z + r * width, n, width)
+            terms = read(at, row + r, 0, n, spare + r * width, loop.load)
+            top[r] = maximum(terms, n)
+            copy_wide(terms, <floating>0, z + r * width, n, width)
             if ahead and not loop.reduces and at.y_step[1] == sizeof(floating):
                 fetch(at.y + (row + r) * at.y_step[0], n * sizeof(floating))
-        next_row, next_i = row + rows, 0
-        for i from 0 <= i < rows * width by strip:
-            if ahead:
-                fetch_rows(at, min(end, row + 2 * rows), &next_row, &next_i, strip, z)
-            scaled_exp_block(z + i, <floating>0, e + i, min(strip, rows * width - i))
-        for r in range(rows):
-            norm[r] = total(e + r * width, width, False)
-        pad(norm, rows, lanes)
-        if loop.logarithm:
-            dominated = 0
+        pad(top, rows, lanes)
+        if lanes_frame(top, base, frame, lanes):
             for r in range(rows):
-                dominated_row[dominated] = r        # kept by the next line; a branch here would be mispredicted
-                dominated += needs_rest(norm[r], unit)
+                move(z + r * width, exp_origin(top[r]), z + r * width, n)
+        next_row, next_i = row + rows, 0
+        for r from 0 <= r < rows by strip:
+            if ahead:
+                fetch_rows(at, min(end, row + 2 * rows), &next_row, &next_i, strip * width, z)
+            exp_rows(z + r * width, frame + r, lanes, min(strip, rows - r), width, e + r * width)
+        for r in range(rows):
+            terms = e + r * width
+            sums[r].high = sums[r].low = 0
+            if n <= LANES:
+                sums[r].high = few_total(terms, <floating>0, False)
+            else:
+                add_total(terms, width - LANES, terms + width - LANES, loop.logarithm, &sums[r])
+        for r in range(rows, lanes):
+            sums[r].high = sums[r].low = 0
+        if not loop.logarithm:
             for r in range(lanes):
-                norm[r] = (norm[r] - unit) / unit   # exact, or rounded once
-            for r in range(dominated):
-                norm[dominated_row[r]] = total(e + dominated_row[r] * width, width, True) / unit
-            log1p_block(norm, norm, lanes)
+                invert(sums[r].high, sums[r].low, &norm[r], &fine[r])
         else:
+            lanes_exp(base, frame, lanes, exp_top)
             for r in range(lanes):
-                norm[r] = <floating>1 / norm[r]
+                norm[r] = over(sums[r].high, sums[r].low, exp_top[r])
+            count = 0
+            for r in range(rows):
+                dominated_rows[count] = r           # kept by the next line; a branch here would be mispredicted
+                count += norm[r] < limit
+            for i in range(count):
+                r = dominated_rows[i]
+                terms = e + r * width
+                sums[r].high = sums[r].low = 0
+                if n <= LANES:
+                    sums[r].high = few_total(terms, exp_top[r], True)
+                else:
+                    add_rest(terms, width - LANES, terms + width - LANES, exp_top[r], &sums[r])
+                norm[r] = <floating>((sums[r].high + sums[r].low) / exp_top[r])
+            log1p_block(norm, norm, lanes)
         if loop.reduces:
             write_sums(at, row, rows, top, norm, loop)
             row += rows
@@ -374,67 +630,84 @@ cdef void short_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLo
         for r in range(rows):
             y = target(at, row + r, 0, spare + r * width, loop)
             if loop.logarithm:
-                shift(z + r * width, norm[r], y, n)
+                shift(z + r * width, base[r], norm[r], y, n)
             else:
-                scale(z + r * width, norm[r], y, n)
+                scale(z + r * width, norm[r], fine[r], y, n)
             if y == spare + r * width:
                 write(at, row + r, 0, n, y, loop)
         row += rows
 
-cdef inline void add_exps(const floating *x, floating m, floating *y, const floating *next, npy_intp n, bint with_rest,
-                          floating *sums, floating *rests, floating *top) noexcept nogil:
-    """exp(x - m), of n elements, a multiple of LANES, to the partial sums, and to y; `with_rest`: not to y, but all but
-    the maxima to the partial rests. Beside it, n elements of `next` to the partial maxima `top`: the CPU has time."""
-    cdef floating[LANES] e
-    cdef floating lowest = lowest_exponent(x)
+cdef inline void exps_and_maxima(const floating *x, floating lowest, floating bias, floating *y, const floating *next,
+                                 npy_intp n, floating *top) noexcept nogil:
+    """Exponentials of n elements, a multiple of LANES, to y. Beside it, n elements of `next` to the partial maxima
+    `top`: the CPU has time."""
     cdef npy_intp i, j
-    if with_rest:           # outside of the loop: the compiler would not take it there
-        for i from 0 <= i < n by LANES:
-            for j in range(LANES):
-                e[j] = scaled_exp(x[i + j] - m, lowest)
-            for j in range(LANES):
-                sums[j] += e[j]
-                rests[j] += without_units(e[j])
-            rise(next + i, top)
-        return
     for i from 0 <= i < n by LANES:
         for j in range(LANES):
-            e[j] = scaled_exp(x[i + j] - m, lowest)
-        for j in range(LANES):
-            sums[j] += e[j]
-            y[i + j] = e[j]
+            y[i + j] = scaled_exp(x[i + j], lowest, bias)
         rise(next + i, top)
 
+cdef inline floating exp_of_top(floating m) noexcept nogil:
+    """A row's largest exponential."""
+    cdef floating base = m - exp_origin(m), lowest, bias
+    exp_frame(base, &lowest, &bias)
+    return scaled_exp(base, lowest, bias)
+
+cdef floating over_top_again(const Layout *at, npy_intp row, floating m, const RowLoop *loop) noexcept nogil:
+    """What over() cannot tell of a row that is dominated by its maximum m."""
+    cdef floating[SEGMENT] e
+    cdef const floating *x
+    cdef floating origin = exp_origin(m), lowest, bias, top = exp_of_top(m)
+    cdef npy_intp i, n, width
+    cdef Sum rest
+    rest.high = rest.low = 0
+    exp_frame(m - origin, &lowest, &bias)
+    for i from 0 <= i < at.n by SEGMENT:
+        n = min(<npy_intp>SEGMENT, at.n - i)
+        width = whole_lanes(n)
+        x = read(at, row, i, n, e, loop.load)
+        move(x, origin, e, n)
+        for k in range(n, width):
+            e[k] = -INFINITY
+        scaled_exp_block(e, lowest, bias, e, width)
+        add_rest(e, width - LANES, e + width - LANES, top, &rest)
+    return <floating>((rest.high + rest.low) / top)
+
+cdef inline floating over_top(const Layout *at, npy_intp row, floating m, const Sum *sum,
+                              const RowLoop *loop) noexcept nogil:
+    """What log1p takes for a row of more than LANES elements."""
+    cdef floating others = over(sum.high, sum.low, exp_of_top(m))
+    return over_top_again(at, row, m, loop) if others < dominated(at.n, &m) else others
+
 cdef inline void exp_total(const floating *x, floating m, floating *y, npy_intp n, bint logarithm, bint over,
-                           const char *fetch_x, const char *fetch_y, const floating *next, double *sum, double *rest,
+                           const char *fetch_x, const char *fetch_y, const floating *next, Sum *sum,
                            floating *next_m) noexcept nogil:
-    """exp(x - m), of up to a block, to y, which may be x, and `sum`. For a logarithm only to `sum` and, as long as it
-    may be needed, all but the maxima to `rest`: what y then holds is of no use. `over`: the elements up to a multiple
-    of LANES can be read, and written. Beside it, n elements of `next`, unless that is NULL, to the maximum `next_m`,
-    and what `fetch_x` and `fetch_y` point to, unless NULL, comes to the cache, in strips: at once, it would keep the
-    CPU waiting."""
+    """Exponentials of up to a block, of a row with the maximum m, to y, which may be x, and `sum`. `over`: the elements
+    up to a multiple of LANES can be read, and written. Beside it, n elements of `next`, unless that is NULL, to the
+    maximum `next_m`, and what `fetch_x` and `fetch_y` point to, unless NULL, comes to the cache, in strips: at once, it
+    would keep the CPU waiting."""
+    cdef floating[SEGMENT] moved
     cdef floating[LANES] tail
-    cdef floating[LANES] sums
-    cdef floating[LANES] rests
     cdef floating[LANES] top
     cdef npy_intp whole = n & ~<npy_intp>(LANES - 1), strip = STRIP // sizeof(floating), i, j, k
     cdef int left = <int>(n - whole)
-    cdef floating added
-    cdef bint with_rest = FUSED and logarithm and sum[0] == 0       # of the first block; of others, only when needed
+    cdef floating origin = exp_origin(m), lowest, bias
     cdef const floating *last = &tail[0] if left else y + whole - LANES
     cdef const floating *beside = x if next == NULL else next
     # The last LANES elements, some of them before `next`; or what does no harm.
-    cdef const floating *end = <const floating *>sums if next == NULL else next + n - LANES
+    cdef const floating *end = <const floating *>tail if next == NULL else next + n - LANES
+    exp_frame(m - origin, &lowest, &bias)
+    if origin != 0:
+        move(x, origin, moved, n)
+        x = moved
     if over and left:
         for j in range(LANES):
-            tail[j] = x[whole + j] - m if <int>j < left else <floating>-INFINITY
+            tail[j] = x[whole + j] if <int>j < left else <floating>-INFINITY
     elif left:
         for j in range(LANES):
             tail[j] = -INFINITY
         for j in range(left):
-            tail[j] = x[whole + j] - m
-    pad(sums, 0, LANES)
-    pad(rests, 0, LANES)
+            tail[j] = x[whole + j]
     for j in range(LANES):
         top[j] = -INFINITY
     for i from 0 <= i < whole by strip:
@@ -444,23 +717,17 @@ cdef inline void exp_total(const floating *x, floating m, floating *y, npy_intp 
         if fetch_y != NULL:
             fetch(fetch_y + i * sizeof(floating), k * sizeof(floating))
         if FUSED:
-            add_exps(x + i, m, y + i, beside + i, k, with_rest, sums, rests, top)
+            exps_and_maxima(x + i, lowest, bias, y + i, beside + i, k, top)
         else:
-            scaled_exp_block(x + i, m, y + i, k)
+            scaled_exp_block(x + i, lowest, bias, y + i, k)
     if left:
         if FUSED:
-            add_exps(tail, <floating>0, tail, end, LANES, with_rest, sums, rests, top)
+            exps_and_maxima(tail, lowest, bias, tail, end, LANES, top)
         else:
-            scaled_exp_block(tail, <floating>0, tail, LANES)
+            scaled_exp_block(tail, lowest, bias, tail, LANES)
         for j in range(LANES if over else left):
             y[whole + j] = tail[j]
-    whole = whole if left else whole - LANES
-    added = fold(sums) if FUSED else total_with(y, whole, last, False)
-    sum[0] += added
-    if with_rest:
-        rest[0] += fold(rests)
-    elif logarithm:
-        rest[0] += rest_of(y, whole, last, added, sum[0])
+    add_total(y, whole if left else whole - LANES, last, logarithm, sum)
     if FUSED and next != NULL:
         next_m[0] = higher(highest(top), next_m[0])
 
@@ -475,14 +742,12 @@ cdef void block_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLo
     cdef floating[SEGMENT] e
     cdef floating[LANES] top
     cdef floating[LANES] norm
-    cdef double[LANES] sums
-    cdef double[LANES] rests
+    cdef Sum[LANES] sums
     cdef npy_intp n = at.n, row, rows, r, i
     cdef const floating *x = <const floating *>(at.x + begin * at.x_step[0])
     cdef const floating *next_x
     cdef floating *y = e
-    cdef floating m, factor, next = maximum(x, n), unit = exp_unit(<floating>0)
-    cdef double sum, rest
+    cdef floating m, factor, fine, next = maximum(x, n)
     cdef bint logarithm = FUSED and loop.logarithm        # as in_blocks() has it
     # Where the next row follows at once, whole vectors reach into it: its results are written later. Not in place, as
     # it would be read later, too.
@@ -490,36 +755,34 @@ cdef void block_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLo
     cdef bint over_x = at.x_step[0] == size
     cdef bint over_y = over_x and not loop.reduces and at.y_step[0] == size and not overlap(
         at.x + begin * size, (end - begin) * size, at.y + begin * size, (end - begin) * size)
-    cdef bint over
-    for r in range(LANES):
-        sums[r] = rests[r] = unit
+    cdef bint reaches
     for row from begin <= row < end by LANES:
         rows = min(<npy_intp>LANES, end - row)
+        for r in range(LANES):
+            sums[r].high = sums[r].low = top[r] = norm[r] = 0
         for r in range(rows):
             m = top[r] = next
             if not logarithm:
                 y = <floating *>(at.y + (row + r) * at.y_step[0])
             next_x = <const floating *>(<const char *>x + at.x_step[0]) if row + r + 1 < end else NULL
-            over = (over_x if logarithm else over_y) and row + r + 1 < end
-            sum = rest = 0
+            reaches = (over_x if logarithm else over_y) and row + r + 1 < end
             next = -INFINITY
-            exp_total(x, m, y, n, logarithm, over, <const char *>next_x if at.far else NULL, NULL, next_x, &sum, &rest,
+            exp_total(x, m, y, n, logarithm, reaches, <const char *>next_x if at.far else NULL, NULL, next_x, &sums[r],
                       &next)
             x = next_x
             if not FUSED and x != NULL:
                 next = maximum(x, n)
             if logarithm:
-                sums[r], rests[r] = sum, rest
                 if at.far and not loop.reduces:
                     fetch(at.y + (row + r) * at.y_step[0], n * sizeof(floating))
             else:
-                factor = normaliser(sum, rest, unit, False)
-                for i in range(whole_lanes(n) if over else n):
-                    y[i] = y[i] * factor
+                invert(sums[r].high, sums[r].low, &factor, &fine)
+                for i in range(whole_lanes(n) if reaches else n):
+                    y[i] = times(y[i], factor, fine)
         if not logarithm:
             continue
-        for r in range(LANES):
-            norm[r] = normaliser(sums[r], rests[r], unit, True)
+        for r in range(rows):
+            norm[r] = over_top(at, row + r, top[r], &sums[r], loop)
         log1p_block(norm, norm, LANES)
         if loop.reduces:
             write_sums(at, row, rows, top, norm, loop)
@@ -530,26 +793,28 @@ cdef void block_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLo
                        whole_lanes(n) if over_y and row + r + 1 < end else n)
 
 cdef inline floating row_maximum(const Layout *at, npy_intp row, floating *block, Load load) noexcept nogil:
-    """`block` is a Block: the more at once, the fewer lanes are folded."""
+    """`block` is two Blocks: the more at once, the fewer lanes are folded."""
     cdef floating m = -INFINITY
-    cdef npy_intp i, n, most = sizeof(Block) // sizeof(floating)
+    cdef npy_intp i, n, most = 2 * sizeof(Block) // sizeof(floating)
     for i from 0 <= i < at.n by most:
         n = min(most, at.n - i)
         m = higher(maximum(read(at, row, i, n, block, load), n), m)
     return m
 
-cdef void finish_long_row(const Layout *at, npy_intp row, floating m, floating norm, bint keep,
+cdef void finish_long_row(const Layout *at, npy_intp row, floating m, floating norm, floating fine, bint keep,
                           const RowLoop *loop) noexcept nogil:
     """A row's results from its maximum and normaliser; `keep`: from exponentials that wait in the output."""
     cdef floating[SEGMENT] z
     cdef floating[SEGMENT] e
+    cdef floating origin = exp_origin(m), lowest, bias
     cdef npy_intp i, j, n
     cdef const floating *x
     cdef floating *y = target(at, row, 0, e, loop)
     if keep:
         for i in range(at.n):
-            y[i] = y[i] * norm
+            y[i] = times(y[i], norm, fine)
         return
+    exp_frame(m - origin, &lowest, &bias)
     for i from 0 <= i < at.n by SEGMENT:
         n = min(<npy_intp>SEGMENT, at.n - i)
         x = read(at, row, i, n, z, loop.load)
@@ -557,16 +822,16 @@ cdef void finish_long_row(const Layout *at, npy_intp row, floating m, floating n
         if loop.logarithm:
             finish_row(x, m, norm, y, n)
         else:
-            shift_wide(x, m, e, n, whole_lanes(n))
-            scaled_exp_block(e, <floating>0, e, whole_lanes(n))
+            copy_wide(x, origin, e, n, whole_lanes(n))
+            scaled_exp_block(e, lowest, bias, e, whole_lanes(n))
             for j in range(n):
-                y[j] = e[j] * norm
+                y[j] = times(e[j], norm, fine)
         if y == e:
             write(at, row, i, n, e, loop)
 
 cdef void long_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, Known *known,
                     floating *_) noexcept nogil:
-    cdef Block z_block
+    cdef Block[2] z_block
     cdef Block e_block
     cdef floating *z = <floating *>&z_block
     cdef floating *e = <floating *>&e_block
@@ -577,8 +842,8 @@ cdef void long_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoo
     cdef const char *following
     cdef const char *fetch_x
     cdef const char *fetch_y
-    cdef floating m = 0, factor, next = -INFINITY, last_m
-    cdef double sum, rest
+    cdef floating m = 0, factor, fine = 0, next = -INFINITY, last_m
+    cdef Sum sum
     # softmax's exponentials wait in the output, if it can hold them.
     cdef bint keep = not loop.logarithm and in_output(at, loop, e)
     # The next row's maximum is found while this one's exponentials are computed: in the same loop, or else, of rows
@@ -595,7 +860,7 @@ cdef void long_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoo
     for row in range(begin, end):
         last_m, m = m, <floating>known.maximum if known.row == row else row_maximum(at, row, z, loop.load)
         next = -INFINITY
-        sum = rest = 0
+        sum.high = sum.low = 0
         for i from 0 <= i < at.n by SEGMENT:
             n = min(<npy_intp>SEGMENT, at.n - i)
             x = read(at, row, i, n, z, loop.load)
@@ -609,24 +874,26 @@ cdef void long_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoo
             if ahead and loop.logarithm and not loop.reduces and at.y_step[1] == sizeof(floating):
                 fetch_y = at.y + row * at.y_step[0] + i * sizeof(floating)
             exp_total(x, m, y, n, loop.logarithm, False, fetch_x, fetch_y,
-                      <const floating *>following if fused else NULL, &sum, &rest, &next)
+                      <const floating *>following if fused else NULL, &sum, &next)
             if beside and not fused and following != NULL:
                 next = higher(maximum(read(at, row + 1, i, n, z, loop.load), n), next)
         if beside and row + 1 < last:
             known.row, known.maximum = row + 1, next
         if late and row > begin:
-            finish_long_row(at, row - 1, last_m, norm[0], keep, loop)
-        factor = normaliser(sum, rest, exp_unit(m), loop.logarithm)
-        for j in range(LANES):
-            norm[j] = factor
-        if loop.logarithm:
+            finish_long_row(at, row - 1, last_m, norm[0], fine, keep, loop)
+        if not loop.logarithm:
+            invert(sum.high, sum.low, &norm[0], &fine)
+        else:
+            factor = over_top(at, row, m, &sum, loop)
+            for j in range(LANES):
+                norm[j] = factor
             log1p_block(norm, norm, LANES)
         if loop.reduces:
             write_sums(at, row, 1, &m, norm, loop)
         elif not late:
-            finish_long_row(at, row, m, norm[0], keep, loop)
+            finish_long_row(at, row, m, norm[0], fine, keep, loop)
     if late:
-        finish_long_row(at, end - 1, m, norm[0], keep, loop)
+        finish_long_row(at, end - 1, m, norm[0], fine, keep, loop)
 
 
 # ------------------------------------------------------------------------------------- vector lanes across rows
@@ -636,47 +903,75 @@ cdef inline void lanes_maximum(const floating *x, npy_intp w, floating *m) noexc
     for k in range(w):
         m[k] = x[k] if x[k] > m[k] else m[k]
 
-cdef inline void lanes_add(const floating *e, floating *sum, floating *rest, bint logarithm) noexcept nogil:
-    """`rest` is not used without `logarithm`."""
+cdef inline void halve_lanes(double *lanes, npy_intp half) noexcept nogil:
+    """fold() of WIDE rows, from so many lanes on."""
     cdef npy_intp k
-    for k in range(WIDE):
-        sum[k] += e[k]
-    if logarithm:
-        for k in range(WIDE):
-            rest[k] += without_units(e[k])
-
-cdef inline void lanes_exps(const floating *x, const floating *m, floating *sum, floating *rest, floating *y,
-                            bint logarithm) noexcept nogil:
-    """exp(x - m) of WIDE rows to their sums and, for a logarithm, rests, else to y."""
-    cdef floating lowest = lowest_exponent(x), e
-    cdef npy_intp k
-    if logarithm:
-        for k in range(WIDE):
-            e = scaled_exp(x[k] - m[k], lowest)
-            sum[k] += e
-            rest[k] += without_units(e)
-    else:
-        for k in range(WIDE):
-            e = scaled_exp(x[k] - m[k], lowest)
-            sum[k] += e
-            y[k] = e
-
-cdef inline void lanes_fold(floating *sums, npy_intp n, double *sum) noexcept nogil:
-    """fold() of WIDE rows, of which the partial sums after the first n <= LANES are 0 and need not be there."""
-    cdef npy_intp half = LANES // 2, k
     while half:
-        for k in range(min(half, n - half) * WIDE):
-            sums[k] += sums[half * WIDE + k]
+        for k in range(half * WIDE):
+            lanes[k] += lanes[half * WIDE + k]
         half //= 2
-    for k in range(WIDE):
-        sum[k] += sums[k]
 
-cdef inline void lanes_normaliser(const double *sum, const double *rest, floating *norm, bint logarithm) noexcept nogil:
+cdef inline void lanes_fold(floating *sums, floating *lost, double *high, double *low) noexcept nogil:
+    """fold_to() of WIDE rows."""
+    cdef double[SEGMENT] lanes             # WIDE times half of LANES
+    cdef npy_intp half = LANES // 2 * WIDE, k
+    cdef Sum sum
+    if floating is float:
+        for k in range(LANES // 2 * WIDE):
+            lanes[k] = lane_sum(sums[k], lost[k]) + lane_sum(sums[half + k], lost[half + k])
+        halve_lanes(lanes, LANES // 4)
+    else:
+        for k in range(LANES * WIDE):
+            sums[k] -= beginning(sums)
+        halve_lanes(sums, LANES // 2)
+        halve_lanes(lost, LANES // 2)
+    for k in range(WIDE):
+        sum.high, sum.low = high[k], low[k]
+        if floating is float:
+            add_to(&sum, lanes[k], 0)
+        else:
+            add_to(&sum, sums[k], lost[k])
+        high[k], low[k] = sum.high, sum.low
+
+cdef inline void few_lanes_total(const floating *e, npy_intp n, floating *lanes, double *sum) noexcept nogil:
+    """few_total() of WIDE rows of n <= LANES elements; `lanes`: for half of them."""
+    cdef npy_intp half = LANES // 2, k
+    memcpy(lanes, e, min(half, n) * WIDE * sizeof(floating))
+    for k in range((n - half) * WIDE):
+        lanes[k] += e[half * WIDE + k]
+    for k in range(min(half, n), 4):
+        pad(lanes + k * WIDE, 0, WIDE)
+    half //= 2
+    for k in range(min(half, n - half) * WIDE):
+        lanes[k] += lanes[half * WIDE + k]
+    for k in range(WIDE):
+        sum[k] = exact_sum(lanes[k], lanes[WIDE + k], lanes[2 * WIDE + k], lanes[3 * WIDE + k])
+
+cdef inline void lanes_invert(const double *high, const double *low, floating *factor, floating *fine) noexcept nogil:
     cdef npy_intp k
     for k in range(WIDE):
-        norm[k] = normaliser(sum[k], rest[k], exp_unit(norm[k]), logarithm)
-    if logarithm:
-        log1p_block(norm, norm, WIDE)
+        invert(high[k], low[k], &factor[k], &fine[k])
+
+cdef inline void few_lanes_logarithm(const double *sum, const double *rest, const floating *top,
+                                     floating *norm) noexcept nogil:
+    """What the logarithms of WIDE short rows' sums exceed the maxima by."""
+    cdef npy_intp k
+    for k in range(WIDE):
+        norm[k] = <floating>((rest[k] if sum[k] < 2 * <double>top[k] else sum[k] - top[k]) / top[k])
+    log1p_block(norm, norm, WIDE)
+
+cdef inline void lanes_logarithm(const Layout *at, npy_intp row, npy_intp w, const floating *m, const double *high,
+                                 const double *low, const floating *top, floating *norm,
+                                 const RowLoop *loop) noexcept nogil:
+    """Likewise of w long rows."""
+    cdef npy_intp k
+    cdef floating limit = dominated(at.n, m)
+    for k in range(WIDE):
+        norm[k] = over(high[k], low[k], top[k])
+    for k in range(w):
+        if norm[k] < limit:
+            norm[k] = over_top_again(at, row + k, m[k], loop)
+    log1p_block(norm, norm, WIDE)
 
 cdef inline const floating *read_lanes(const Layout *at, npy_intp row, npy_intp i, npy_intp w, floating *block,
                                        Load load) noexcept nogil:
@@ -687,61 +982,67 @@ cdef inline const floating *read_lanes(const Layout *at, npy_intp row, npy_intp 
     gather(p, at.x_step[0], block, w, load)
     return block
 
-cdef inline void write_lanes(const Layout *at, npy_intp row, npy_intp i, npy_intp w, floating *value,
-                             const floating *norm, const RowLoop *loop) noexcept nogil:
-    """Element i of w rows, z - norm or e * norm, to the output."""
+cdef inline void write_lanes(const Layout *at, npy_intp row, npy_intp i, npy_intp w, const floating *value,
+                             const floating *m, const floating *norm, floating *block,
+                             const RowLoop *loop) noexcept nogil:
+    """Element i of w rows, (x - m) - norm or e times norm and, in place of m, what that lost, to the output, by way of
+    `block`, which may be `value`."""
     cdef char *p = at.y + row * at.y_step[0] + i * at.y_step[1]
-    cdef floating *y = value
+    cdef floating *y = block
     cdef npy_intp k
     if loop.store == NULL and at.y_step[0] == sizeof(floating):
         y = <floating *>p
     if loop.logarithm:
         for k in range(w):
-            y[k] = value[k] - norm[k]
+            y[k] = (value[k] - m[k]) - norm[k]
     else:
         for k in range(w):
-            y[k] = value[k] * norm[k]
-    if y == value:
-        scatter(value, p, at.y_step[0], w, loop.store)
+            y[k] = times(value[k], norm[k], m[k])
+    if y == block:
+        scatter(block, p, at.y_step[0], w, loop.store)
 
 cdef void short_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
     cdef floating[SHORT * WIDE] z
     cdef floating[SHORT * WIDE] e
-    cdef floating[LANES * WIDE] sums
-    cdef floating[LANES * WIDE] rests
+    cdef floating[SEGMENT] lanes
+    cdef floating[2 * WIDE] frame
     cdef floating[WIDE] m
+    cdef floating[WIDE] base
+    cdef floating[WIDE] top
     cdef floating[WIDE] norm
     cdef double[WIDE] sum
     cdef double[WIDE] rest
     cdef floating *value = &z[0] if loop.logarithm else &e[0]
-    cdef floating lowest = lowest_exponent(z)
     cdef npy_intp n = at.n, row, w, i, k
     for row from begin <= row < end by WIDE:
         w = min(<npy_intp>WIDE, end - row)
         for k in range(WIDE):
             m[k] = -INFINITY
-            sum[k] = 0
-            rest[k] = 0
         for i in range(n):
             gather(at.x + row * at.x_step[0] + i * at.x_step[1], at.x_step[0], z + i * WIDE, w, loop.load)
             pad(z + i * WIDE, w, WIDE)
             lanes_maximum(z + i * WIDE, WIDE, m)
+        if lanes_frame(m, base, frame, WIDE):
+            move_lanes(z, n, m, base, WIDE)
         for i in range(n):
-            for k in range(WIDE):
-                z[i * WIDE + k] = z[i * WIDE + k] - m[k]
-                e[i * WIDE + k] = scaled_exp(z[i * WIDE + k], lowest)
-        memcpy(sums, e, n * WIDE * sizeof(floating))
-        lanes_fold(sums, n, sum)
+            lanes_exp(z + i * WIDE, frame, WIDE, e + i * WIDE)
+        few_lanes_total(e, n, lanes, sum)
         if loop.logarithm:
-            for k in range(n * WIDE):
-                rests[k] = without_units(e[k])
-            lanes_fold(rests, n, rest)
-        lanes_normaliser(sum, rest, norm, loop.logarithm)
+            lanes_exp(base, frame, WIDE, top)
+            for i in range(n):
+                for k in range(WIDE):
+                    e[i * WIDE + k] = without(e[i * WIDE + k], top[k])
+            few_lanes_total(e, n, lanes, rest)
+            few_lanes_logarithm(sum, rest, top, norm)
+        else:
+            for k in range(WIDE):
+                rest[k] = 0
+            lanes_invert(sum, rest, norm, base)
         if loop.reduces:
             write_sums(at, row, w, m, norm, loop)
             continue
         for i in range(n):
-            write_lanes(at, row, i, w, value + i * WIDE, norm, loop)
+            write_lanes(at, row, i, w, value + i * WIDE, base, norm, value + i * WIDE, loop)
 
 cdef inline floating all_bits(floating _) noexcept nogil:
     if floating is float:
@@ -767,37 +1068,48 @@ cdef inline const floating *last_quads(const floating *e, npy_intp lead, const f
         block[k] = keep_bits(e[k + lead], kept[k])
     return block
 
-cdef inline void quads_fold(const floating *e, npy_intp quads, const floating *last, floating *four,
-                            double *sum) noexcept nogil:
-    """fold() of WIDE rows of so many quads, of which `last` are the last; four quads, `four`, are for what is left of
-    more, and may be e."""
-    cdef const floating *part[2 * QUAD]
-    cdef const floating *a
-    cdef const floating *b
-    cdef floating[QUAD * WIDE] one
+cdef inline void few_quads_fold(const floating *e, npy_intp quads, const floating *last, floating *one,
+                                double *sum) noexcept nogil:
+    """few_total() of WIDE rows of so many quads, of which `last` are the last; `one`: for one of each."""
     cdef const floating *lanes = one
-    cdef npy_intp q, k, width = QUAD * WIDE
-    for q in range(quads - 1):
-        part[q] = e + q * width
-    part[quads - 1] = last
-    for q in range(quads - 4):
-        a, b = part[q], part[q + 4]
-        for k in range(width):
-            four[q * width + k] = a[k] + b[k]
-        part[q] = four + q * width
-    if quads >= 4:
+    cdef npy_intp k, width = QUAD * WIDE
+    if quads == 4:
         for k in range(QUAD * WIDE):
-            one[k] = (part[0][k] + part[2][k]) + (part[1][k] + part[3][k])
+            one[k] = (e[k] + e[2 * width + k]) + (e[width + k] + last[k])
     elif quads == 3:
         for k in range(QUAD * WIDE):
-            one[k] = (part[0][k] + part[2][k]) + part[1][k]
+            one[k] = (e[k] + last[k]) + e[width + k]
     elif quads == 2:
         for k in range(QUAD * WIDE):
-            one[k] = part[0][k] + part[1][k]
+            one[k] = e[k] + last[k]
     else:
         lanes = last
     for k in range(WIDE):
-        sum[k] = (lanes[QUAD * k] + lanes[QUAD * k + 2]) + (lanes[QUAD * k + 1] + lanes[QUAD * k + 3])
+        sum[k] = exact_sum(lanes[QUAD * k], lanes[QUAD * k + 1], lanes[QUAD * k + 2], lanes[QUAD * k + 3])
+
+cdef inline double sum_of_two(floating a, floating b, bint logarithm) noexcept nogil:
+    """What becomes of a lane's only terms."""
+    cdef floating sum = beginning(&a), lost = 0
+    if not logarithm:
+        return a + b
+    plus(a, &sum, &lost)
+    plus(b, &sum, &lost)
+    return lane_sum(sum, lost)
+
+cdef inline void quads_total(const floating *e, npy_intp quads, const floating *last, const floating *zeros,
+                             bint logarithm, double *high) noexcept nogil:
+    """add_total() or add_log_total(), of WIDE rows of more than LANES float32."""
+    cdef double[QUAD * WIDE] one
+    cdef const floating *more[FOUR]
+    cdef npy_intp q, k, width = QUAD * WIDE
+    for q in range(FOUR):
+        more[q] = zeros if q + FOUR >= quads else last if q + FOUR == quads - 1 else e + (q + FOUR) * width
+    for k in range(QUAD * WIDE):
+        one[k] = ((sum_of_two(e[k], more[0][k], logarithm) + sum_of_two(e[2 * width + k], more[2][k], logarithm))
+                  + (sum_of_two(e[width + k], more[1][k], logarithm)
+                     + sum_of_two(e[3 * width + k], more[3][k], logarithm)))
+    for k in range(WIDE):
+        high[k] = (one[QUAD * k] + one[QUAD * k + 2]) + (one[QUAD * k + 1] + one[QUAD * k + 3])
 
 cdef inline npy_intp last_begins(npy_intp n, npy_intp first, npy_intp count, const floating *_) noexcept nogil:
     """Where the last of `count` quads of a row begins, in bytes from the first: earlier if it ends with the n-th."""
@@ -832,7 +1144,7 @@ cdef inline void write_quad(const floating *value, floating m, floating norm, bi
     cdef floating[QUAD] part
     cdef npy_intp k
     for k in range(QUAD):
-        part[k] = (value[k] - m) - norm if logarithm else value[k] * norm
+        part[k] = (value[k] - m) - norm if logarithm else times(value[k], norm, m)
     memcpy(y, part, sizeof(part))
 
 cdef inline void write_group(const floating *value, const floating *m, const floating *norm, bint logarithm, npy_intp w,
@@ -847,7 +1159,7 @@ cdef inline void write_group(const floating *value, const floating *m, const flo
 
 cdef inline void write_quads(const floating *value, const floating *m, const floating *norm, bint logarithm, npy_intp w,
                              npy_intp n, char *y, npy_intp step) noexcept nogil:
-    """(value - m) - norm or value * norm to w rows of n elements, likewise."""
+    """(value - m) - norm or value times norm and, in place of m, what that lost, to w rows of n elements, likewise."""
     cdef npy_intp quads = (n + QUAD - 1) // QUAD, q, count, last
     for q from 0 <= q < quads by GROUP:
         count = min(<npy_intp>GROUP, quads - q)
@@ -863,29 +1175,38 @@ cdef inline void write_quads(const floating *value, const floating *m, const flo
         y += GROUP * QUAD * sizeof(floating)
         value += GROUP * QUAD * WIDE
 
+cdef inline void to_quads(const floating *of_rows, floating *of_quads) noexcept nogil:
+    """A number of each of WIDE rows to all lanes of their quads."""
+    cdef npy_intp r, k
+    for r in range(WIDE):
+        for k in range(QUAD):
+            of_quads[QUAD * r + k] = of_rows[r]
+
 cdef void short_quads(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
     """Quads of a row's elements lie beside those of the next row: all moves are of whole quads, of which the last may
     begin with elements of the one before. Terms still meet in fold()'s order."""
-    cdef Block[3] blocks
+    cdef Block[4] blocks
     cdef floating *e = <floating *>&blocks[0]       # in this order, as last_quads() reads beyond the end of e
-    cdef floating *z = <floating *>&blocks[1]
-    cdef floating *more = <floating *>&blocks[2]
+    cdef floating *z = <floating *>&blocks[2]
+    cdef floating[2 * QUAD * WIDE] frame
+    cdef floating[2 * WIDE] own_frame
     cdef floating[QUAD * WIDE] top
     cdef floating[QUAD * WIDE] kept
     cdef floating[WIDE] m
+    cdef floating[WIDE] base
+    cdef floating[WIDE] exp_top
     cdef floating[WIDE] norm
     cdef double[WIDE] sum
     cdef double[WIDE] rest
     cdef const floating *ends
     cdef npy_intp n = at.n, quads = (n + QUAD - 1) // QUAD, width = QUAD * WIDE, last = (quads - 1) * width
     cdef npy_intp lead = quads * QUAD - n, row, w, r, q, k
-    cdef floating lowest = lowest_exponent(kept)
     # Not read through `at` all the time, which for all the compiler knows results may overwrite.
     cdef npy_intp x_step = at.x_step[0], y_step = at.y_step[0]
     cdef bint ahead = at.far and x_step == n * <npy_intp>sizeof(floating)
     for r in range(WIDE):
         for k in range(QUAD):
-            kept[QUAD * r + k] = all_bits(lowest) if k < QUAD - lead else <floating>0
+            kept[QUAD * r + k] = all_bits(<floating>0) if k < QUAD - lead else <floating>0
     for row from begin <= row < end by WIDE:
         w = min(<npy_intp>WIDE, end - row)
         read_quads(at.x + row * x_step, x_step, n, w, z)
@@ -899,96 +1220,130 @@ cdef void short_quads(const Layout *at, npy_intp begin, npy_intp end, const RowL
                 top[k] = higher(z[q * width + k], top[k])
         for r in range(WIDE):
             m[r] = higher(higher(top[QUAD * r], top[QUAD * r + 2]), higher(top[QUAD * r + 1], top[QUAD * r + 3]))
-        for r in range(WIDE):
-            for k in range(QUAD):
-                top[QUAD * r + k] = m[r]
+        if lanes_frame(m, base, own_frame, WIDE):
+            to_quads(m, top)
+            to_quads(base, frame)
+            move_lanes(z, quads, top, frame, QUAD * WIDE)
+        to_quads(own_frame, frame)
+        to_quads(own_frame + WIDE, frame + QUAD * WIDE)
         for q in range(quads):
             if ahead and row + WIDE < end:
                 fetch(at.x + (row + WIDE) * x_step + q * width * sizeof(floating), QUAD * WIDE * sizeof(floating))
-            for k in range(QUAD * WIDE):
-                e[q * width + k] = scaled_exp(z[q * width + k] - top[k], lowest)
+            lanes_exp(z + q * width, frame, QUAD * WIDE, e + q * width)
         ends = last_quads(e + last, lead, kept, top)
         if loop.logarithm:
-            for k in range(last):
-                more[k] = without_units(e[k])
-            for k in range(width):
-                more[last + k] = without_units(ends[k])
-            quads_fold(more, quads, more + last, more, rest)
-        quads_fold(e, quads, ends, more, sum)
-        lanes_normaliser(sum, rest, norm, loop.logarithm)
+            lanes_exp(base, own_frame, WIDE, exp_top)
+        for k in range(WIDE):
+            rest[k] = 0
+        if n > LANES:
+            if floating is float:                       # as in_quads() has it
+                pad(frame, 0, QUAD * WIDE)
+                if loop.logarithm:
+                    quads_total(e, quads, ends, frame, True, sum)
+                    lanes_logarithm(at, row, w, m, sum, rest, exp_top, norm, loop)
+                else:
+                    quads_total(e, quads, ends, frame, False, sum)
+                    lanes_invert(sum, rest, norm, base)
+        else:
+            few_quads_fold(e, quads, ends, frame, sum)
+            if loop.logarithm:
+                to_quads(exp_top, frame)
+                for q in range(quads - 1):
+                    for k in range(width):
+                        e[q * width + k] = without(e[q * width + k], frame[k])
+                for k in range(width):
+                    e[last + k] = without(ends[k], frame[k])
+                few_quads_fold(e, quads, e + last, frame, rest)
+                few_lanes_logarithm(sum, rest, exp_top, norm)
+            else:
+                lanes_invert(sum, rest, norm, base)
         if loop.reduces:
             write_sums(at, row, w, m, norm, loop)
             continue
         if loop.logarithm:
-            write_quads(z, m, norm, True, w, n, at.y + row * y_step, y_step)
+            write_quads(z, base, norm, True, w, n, at.y + row * y_step, y_step)
         else:
-            write_quads(e, m, norm, False, w, n, at.y + row * y_step, y_step)
+            write_quads(e, base, norm, False, w, n, at.y + row * y_step, y_step)
 
-cdef inline void shifted_lanes(const Layout *at, npy_intp row, npy_intp i, npy_intp steps, npy_intp w,
-                               const floating *m, floating *z, Load load) noexcept nogil:
-    """Elements [i, i + steps) of w rows less their maxima; lanes that are not rows become 0."""
-    cdef const floating *x
-    cdef npy_intp j, k
+cdef inline void gathered_lanes(const Layout *at, npy_intp row, npy_intp i, npy_intp steps, npy_intp w, floating *z,
+                                Load load) noexcept nogil:
+    """Elements [i, i + steps) of w rows; lanes that are not rows become 0."""
+    cdef npy_intp j
     for j in range(steps):
-        x = read_lanes(at, row, i + j, w, z + j * WIDE, load)
-        for k in range(w):
-            z[j * WIDE + k] = x[k] - m[k]
+        gather(at.x + row * at.x_step[0] + (i + j) * at.x_step[1], at.x_step[0], z + j * WIDE, w, load)
         pad(z + j * WIDE, w, WIDE)
 
 cdef void long_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
     cdef floating[SEGMENT] z
     cdef floating[SEGMENT] e
     cdef floating[LANES * WIDE] sums
-    cdef floating[LANES * WIDE] rests
+    cdef floating[LANES * WIDE] lost
+    cdef floating[2 * WIDE] frame
     cdef floating[WIDE] m
+    cdef floating[WIDE] base
+    cdef floating[WIDE] top
     cdef floating[WIDE] norm
-    cdef double[WIDE] sum
-    cdef double[WIDE] rest
+    cdef double[WIDE] high
+    cdef double[WIDE] low
     cdef floating *value = &z[0] if loop.logarithm else &e[0]
+    cdef const floating *less = &m[0] if loop.logarithm else &top[0]    # or what factors lost
     cdef const floating *x
     cdef floating *y
-    cdef npy_intp row, w, block, i, j, k, steps
+    cdef floating[WIDE] zeros
+    cdef const floating *four[FOUR]
+    cdef npy_intp row, w, block, i, j, k, q, steps
     cdef bint direct = loop.store == NULL and at.y_step[0] == sizeof(floating) and not loop.reduces
     # What a few elements further on lies too far away in memory for the CPU to fetch it unasked.
     cdef bint ahead = at.far and at.x_step[0] == sizeof(floating)
     # Whether exponentials are computed from where x lies, to where they wait, if they do.
-    cdef bint in_place = at.x_step[0] == sizeof(floating) and loop.load == NULL and (direct or loop.logarithm)
+    cdef bint moved, in_place = at.x_step[0] == sizeof(floating) and loop.load == NULL and (direct or loop.logarithm)
+    pad(zeros, 0, WIDE)
     for row from begin <= row < end by WIDE:
         w = min(<npy_intp>WIDE, end - row)
         for k in range(WIDE):
             m[k] = -INFINITY
-            sum[k] = 0
-            rest[k] = 0
+            high[k] = low[k] = 0
         for i in range(at.n):
             if ahead and i + STEPS < at.n:
                 fetch(at.x + row * at.x_step[0] + (i + STEPS) * at.x_step[1], w * sizeof(floating))
             lanes_maximum(read_lanes(at, row, i, w, z, loop.load), w, m)
+        moved = lanes_frame(m, base, frame, WIDE)
         for block from 0 <= block < at.n by SEGMENT:
-            pad(sums, 0, LANES * WIDE)
-            if loop.logarithm:
-                pad(rests, 0, LANES * WIDE)
-            for i from block <= i < min(block + SEGMENT, at.n) by STEPS:
-                steps = min(<npy_intp>STEPS, at.n - i)
-                if w == WIDE and in_place:
-                    for j in range(steps):
-                        x = read_lanes(at, row, i + j, w, z, NULL)
-                        y = <floating *>(at.y + row * at.y_step[0] + (i + j) * at.y_step[1])
-                        k = (i + j) % LANES * WIDE
-                        lanes_exps(x, m, sums + k, rests + k, y, loop.logarithm)
-                    continue
-                shifted_lanes(at, row, i, steps, w, m, z, loop.load)
-                scaled_exp_block(z, <floating>0, e, steps * WIDE)
-                for j in range(steps):
-                    k = (i + j) % LANES * WIDE
-                    lanes_add(e + j * WIDE, sums + k, rests + k, loop.logarithm)
-                    if direct and not loop.logarithm:       # they wait in the output
-                        y = <floating *>(at.y + row * at.y_step[0] + (i + j) * at.y_step[1])
-                        for k in range(w):
-                            y[k] = e[j * WIDE + k]
-            lanes_fold(sums, LANES, sum)
-            if loop.logarithm:
-                lanes_fold(rests, LANES, rest)
-        lanes_normaliser(sum, rest, norm, loop.logarithm)
+            clear_sums(sums, lost, LANES * WIDE)
+            for i from block <= i < min(block + SEGMENT, at.n) by FOUR * LANES:
+                for j in range(min(<npy_intp>LANES, at.n - i)):
+                    for q in range(FOUR):
+                        k = i + q * LANES + j
+                        if k >= at.n:
+                            four[q] = zeros
+                            continue
+                        x = z
+                        if w == WIDE and in_place and not moved:
+                            x = <const floating *>(at.x + row * at.x_step[0] + k * at.x_step[1])
+                        else:
+                            gather(at.x + row * at.x_step[0] + k * at.x_step[1], at.x_step[0], z, w, loop.load)
+                            pad(z, w, WIDE)
+                            if moved:
+                                move_lanes(z, 1, m, base, WIDE)
+                        y = <floating *>(at.y + row * at.y_step[0] + k * at.y_step[1])
+                        if not loop.logarithm and w == WIDE and in_place:
+                            lanes_exp(x, frame, WIDE, y)
+                            four[q] = y
+                        else:
+                            four[q] = e + q * WIDE
+                            lanes_exp(x, frame, WIDE, e + q * WIDE)
+                            if direct and not loop.logarithm:   # they wait in the output
+                                memcpy(y, four[q], w * sizeof(floating))
+                    if loop.logarithm:
+                        plus_vectors(four, FOUR, WIDE, True, sums + j * WIDE, lost + j * WIDE)
+                    else:
+                        plus_vectors(four, FOUR, WIDE, False, sums + j * WIDE, lost + j * WIDE)
+            lanes_fold(sums, lost, high, low)
+        if loop.logarithm:
+            lanes_exp(base, frame, WIDE, top)
+            lanes_logarithm(at, row, w, m, high, low, top, norm, loop)
+        else:
+            lanes_invert(high, low, norm, top)
         if loop.reduces:
             write_sums(at, row, w, m, norm, loop)
             continue
@@ -1003,15 +1358,17 @@ cdef void long_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowLo
                         y[k] = (x[k] - m[k]) - norm[k]
                 else:
                     for k in range(w):
-                        y[k] = y[k] * norm[k]
+                        y[k] = times(y[k], norm[k], top[k])
             continue
         for i from 0 <= i < at.n by STEPS:
             steps = min(<npy_intp>STEPS, at.n - i)
-            shifted_lanes(at, row, i, steps, w, m, z, loop.load)
-            if not loop.logarithm:
-                scaled_exp_block(z, <floating>0, e, steps * WIDE)
+            gathered_lanes(at, row, i, steps, w, z, loop.load)
             for j in range(steps):
-                write_lanes(at, row, i + j, w, value + j * WIDE, norm, loop)
+                if moved and not loop.logarithm:
+                    move_lanes(z + j * WIDE, 1, m, base, WIDE)
+                if not loop.logarithm:
+                    lanes_exp(z + j * WIDE, frame, WIDE, e + j * WIDE)
+                write_lanes(at, row, i + j, w, value + j * WIDE, less, norm, value + j * WIDE, loop)
 
 
 # ------------------------------------------------------------------------------------- gradients
@@ -1023,13 +1380,14 @@ cdef inline floating softmax_gradient(floating grad, floating y, floating sum) n
 cdef inline floating log_softmax_gradient(floating grad, floating scaled_e, floating sum) noexcept nogil:
     return grad - (scaled_e * exp_unit_inverse(sum)) * sum
 
-cdef inline void exponentials(const floating *y, floating *e, npy_intp n) noexcept nogil:
+cdef inline void exponentials(const floating *y, floating lowest, floating bias, floating *e,
+                              npy_intp n) noexcept nogil:
     """exp(y) times exp_unit. No logarithm of a probability is above 0; what is counts as 0, lest it overflow."""
     cdef npy_intp i
     for i in range(n):
         e[i] = <floating>0 if y[i] > 0 else y[i]
     pad(e, n, whole_lanes(n))
-    scaled_exp_block(e, <floating>0, e, whole_lanes(n))
+    scaled_exp_block(e, lowest, bias, e, whole_lanes(n))
 
 cdef inline const floating *tail_of(const floating *x, npy_intp n, npy_intp whole, floating *block) noexcept nogil:
     """The elements of n that follow `whole`, less than LANES, and zeros, in a block of 2 * LANES. At least LANES
@@ -1040,29 +1398,119 @@ cdef inline const floating *tail_of(const floating *x, npy_intp n, npy_intp whol
         block[LANES + j] = 0
     return block + (LANES - (n - whole))
 
-cdef floating gradient_total(const floating *grad, const floating *y, npy_intp n, bint logarithm) noexcept nogil:
-    """What up to a block of a row adds to its sum; see tail_of()."""
-    cdef floating[LANES] lanes
+cdef inline floating term(const floating **grad, const floating **y, npy_intp count, npy_intp k,
+                          bint logarithm) noexcept nogil:
+    """Of lane k of so many vectors, up to four. Products are added at once, so that all ways fuse the two, or none."""
+    cdef floating one = 0, two = 0
+    if logarithm:
+        one = grad[0][k]
+        if count > 1:
+            one = one + grad[1][k]
+        if count > 2:
+            two = grad[2][k]
+        if count > 3:
+            two = two + grad[3][k]
+    else:
+        one = multiply_add(grad[0][k], y[0][k], one)
+        if count > 1:
+            one = multiply_add(grad[1][k], y[1][k], one)
+        if count > 2:
+            two = multiply_add(grad[2][k], y[2][k], two)
+        if count > 3:
+            two = multiply_add(grad[3][k], y[3][k], two)
+    return one + two
+
+cdef inline void plus_terms(const floating **grad, const floating **y, npy_intp count, npy_intp n, bint logarithm,
+                            bint few, floating *sums, floating *lost) noexcept nogil:
+    """These of n lanes to their sums; unless they are few, what rounding takes from these to `lost` (Knuth's)."""
+    cdef floating more, added, one
+    cdef npy_intp k
+    if few:
+        for k in range(n):
+            sums[k] += term(grad, y, count, k, logarithm)
+        return
+    for k in range(n):
+        one = term(grad, y, count, k, logarithm)
+        more = sums[k] + one
+        added = more - sums[k]
+        lost[k] += (sums[k] - (more - added)) + (one - added)
+        sums[k] = more
+
+cdef inline void add_terms(const floating **grad, const floating **y, npy_intp count, npy_intp n, bint logarithm,
+                           bint few, floating *sums, floating *lost) noexcept nogil:
+    """Likewise, in loops that know how many vectors there are."""
+    if count == 1:
+        plus_terms(grad, y, 1, n, logarithm, few, sums, lost)
+    elif count == 2:
+        plus_terms(grad, y, 2, n, logarithm, few, sums, lost)
+    elif count == 3:
+        plus_terms(grad, y, 3, n, logarithm, few, sums, lost)
+    else:
+        plus_terms(grad, y, 4, n, logarithm, few, sums, lost)
+
+cdef inline void add_last_terms(const floating **grad, const floating *last_grad, const floating **y,
+                                const floating *last_y, npy_intp count, bint logarithm, bint few, floating *sums,
+                                floating *lost) noexcept nogil:
+    """Likewise, LANES of each, the last of which are given apart."""
+    if count == 1:
+        grad[0], y[0] = last_grad, last_y
+        plus_terms(grad, y, 1, LANES, logarithm, few, sums, lost)
+    elif count == 2:
+        grad[1], y[1] = last_grad, last_y
+        plus_terms(grad, y, 2, LANES, logarithm, few, sums, lost)
+    elif count == 3:
+        grad[2], y[2] = last_grad, last_y
+        plus_terms(grad, y, 3, LANES, logarithm, few, sums, lost)
+    elif count == 4:
+        grad[3], y[3] = last_grad, last_y
+        plus_terms(grad, y, 4, LANES, logarithm, few, sums, lost)
+
+cdef inline void add_block_terms(const floating *grad, const floating *y, npy_intp n, bint logarithm, bint few,
+                                 floating *sums, floating *lost) noexcept nogil:
+    """Up to a block of a row to its partial sums; see tail_of()."""
     cdef floating[2 * LANES] last_grads
     cdef floating[2 * LANES] last_ys
-    cdef npy_intp i, j, whole = n & ~<npy_intp>(LANES - 1)
-    cdef const floating *last_grad = tail_of(grad, n, whole, last_grads)
-    cdef const floating *last_y = tail_of(y, n, whole, last_ys)
-    for j in range(LANES):
-        lanes[j] = 0
+    cdef npy_intp i, whole = n & ~<npy_intp>(LANES - 1)
+    cdef const floating *grads[FOUR]
+    cdef const floating *ys[FOUR]
+    cdef const floating *last_grad = grad + whole - LANES
+    cdef const floating *last_y = y + whole - LANES
+    if n > whole:
+        last_grad, last_y = tail_of(grad, n, whole, last_grads), tail_of(y, n, whole, last_ys)
+    for i from 0 <= i < n by FOUR * LANES:
+        grads[0], grads[1], grads[2], grads[3] = grad, grad + LANES, grad + 2 * LANES, grad + 3 * LANES
+        ys[0], ys[1], ys[2], ys[3] = y, y + LANES, y + 2 * LANES, y + 3 * LANES
+        if i + FOUR * LANES < n:
+            plus_terms(grads, ys, FOUR, LANES, logarithm, few, sums, lost)
+            grad += FOUR * LANES
+            y += FOUR * LANES
+        else:
+            add_last_terms(grads, last_grad, ys, last_y, (n - i + LANES - 1) // LANES, logarithm, few, sums, lost)
+
+cdef void add_gradient_total(const floating *grad, const floating *y, npy_intp n, bint few, bint logarithm,
+                             Sum *sum) noexcept nogil:
+    """What up to a block of a row adds to its sum. Not inline, see maximum()."""
+    cdef floating[LANES] sums
+    cdef floating[LANES] lost
+    pad(sums, 0, LANES)
+    if few:
+        if logarithm:
+            add_block_terms(grad, y, n, True, True, sums, lost)
+        else:
+            add_block_terms(grad, y, n, False, True, sums, lost)
+        sum.high = fold(sums)
+        return
+    pad(lost, 0, LANES)
     if logarithm:
-        for i from 0 <= i < whole by LANES:
-            for j in range(LANES):
-                lanes[j] += grad[i + j]
-        for j in range(LANES):
-            lanes[j] += last_grad[j]
+        add_block_terms(grad, y, n, True, False, sums, lost)
     else:
-        for i from 0 <= i < whole by LANES:
-            for j in range(LANES):
-                lanes[j] = multiply_add(grad[i + j], y[i + j], lanes[j])
-        for j in range(LANES):
-            lanes[j] = multiply_add(last_grad[j], last_y[j], lanes[j])
-    return fold(lanes)
+        add_block_terms(grad, y, n, False, False, sums, lost)
+    add_to(sum, fold(sums), fold(lost))
+
+cdef inline double sum_of(double high, double low) noexcept nogil:
+    """What infinity has lost says nothing."""
+    cdef double sum = high + low
+    return sum if sum - sum == 0 else high
 
 cdef inline const floating *read_gradient(const Layout *at, const char *p, const npy_intp *step, npy_intp row,
                                           npy_intp i, npy_intp n, floating *block, Load load) noexcept nogil:
@@ -1081,19 +1529,20 @@ cdef void gradient_rows(const Layout *at, npy_intp begin, npy_intp end, const Ro
     cdef const floating *grad = NULL
     cdef const floating *y = NULL
     cdef floating *result
-    cdef floating rounded
-    cdef double sum
+    cdef floating rounded, lowest, bias
+    cdef Sum sum
     cdef npy_intp row, i, j, n
+    exp_frame(hidden(<floating>0), &lowest, &bias)
     pad(grad_block, 0, LANES)
     pad(y_block, 0, LANES)
     for row in range(begin, end):
-        sum = 0
+        sum.high = sum.low = 0
         for i from 0 <= i < at.n by SEGMENT:
             n = min(<npy_intp>SEGMENT, at.n - i)
             grad = read_gradient(at, at.grad, at.grad_step, row, i, n, grad_block, loop.load)
             y = read_gradient(at, at.x, at.x_step, row, i, n, y_block, loop.load)
-            sum += gradient_total(grad, y, n, loop.logarithm)
-        rounded = <floating>sum
+            add_gradient_total(grad, y, n, at.n <= FOUR * LANES, loop.logarithm, &sum)
+        rounded = <floating>sum_of(sum.high, sum.low)
         for i from 0 <= i < at.n by SEGMENT:
             n = min(<npy_intp>SEGMENT, at.n - i)
             if at.n > SEGMENT:
@@ -1101,7 +1550,7 @@ cdef void gradient_rows(const Layout *at, npy_intp begin, npy_intp end, const Ro
                 y = read_gradient(at, at.x, at.x_step, row, i, n, y_block, loop.load)
             result = target(at, row, i, e, loop)
             if loop.logarithm:
-                exponentials(y, e, n)
+                exponentials(y, lowest, bias, e, n)
                 for j in range(n):
                     result[j] = log_softmax_gradient(grad[j], e[j], rounded)
             else:
@@ -1110,75 +1559,101 @@ cdef void gradient_rows(const Layout *at, npy_intp begin, npy_intp end, const Ro
             if result == e:
                 write(at, row, i, n, e, loop)
 
-cdef inline void read_gradient_lanes(const char *p, const npy_intp *step, npy_intp row, npy_intp i, npy_intp steps,
-                                     npy_intp w, floating *block, const floating **lanes, Load load) noexcept nogil:
-    """Elements [i, i + steps) of w rows of one operand: `lanes` says where they lie, in memory or in `block`."""
-    cdef npy_intp j
+cdef inline const floating *gradient_lanes_at(const char *p, const npy_intp *step, npy_intp row, npy_intp i, npy_intp w,
+                                              floating *block, Load load) noexcept nogil:
+    """Element i of w rows of one operand, where it lies, or else in `block`."""
     p += row * step[0] + i * step[1]
-    for j in range(steps):
-        lanes[j] = <const floating *>(p + j * step[1])
-        if load != NULL or step[0] != sizeof(floating):
-            gather(p + j * step[1], step[0], block + j * WIDE, w, load)
-            lanes[j] = block + j * WIDE
+    if load == NULL and step[0] == sizeof(floating):
+        return <const floating *>p
+    gather(p, step[0], block, w, load)
+    return block
+
+cdef inline void fold_some(floating *lanes, npy_intp n) noexcept nogil:
+    """fold() of WIDE rows, of which the partial sums after the first n are 0 and need not be there."""
+    cdef npy_intp half = LANES // 2, k
+    while half:
+        for k in range(min(half, n - half) * WIDE):
+            lanes[k] += lanes[half * WIDE + k]
+        half //= 2
 
 cdef void gradient_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop,
                          floating *_) noexcept nogil:
     """Vector lanes across rows: many that are short, or that lie side by side."""
-    cdef floating[LANES * WIDE] grad_block
-    cdef floating[LANES * WIDE] y_block
     cdef floating[LANES * WIDE] sums
+    cdef floating[LANES * WIDE] grad_block
+    cdef floating[LANES * WIDE] more_block
     cdef floating[WIDE] e
     cdef floating[WIDE] rounded
-    cdef double[WIDE] sum
-    cdef const floating *grads[LANES]
-    cdef const floating *ys[LANES]
+    cdef double[WIDE] high
+    cdef double[WIDE] low
+    cdef Sum sum
+    cdef const floating *grads[FOUR]
+    cdef const floating *ys[FOUR]
     cdef const floating *grad
     cdef const floating *y
-    cdef floating *partial
     cdef floating *result
     cdef char *p
-    cdef npy_intp row, w, i, j, k, steps = 0, lanes = min(<npy_intp>LANES, at.n)
+    cdef bint few = at.n <= LANES, fours = at.n > FOUR * LANES
+    # Where few elements are gathered, they stay; of more, four, and there are sums that may lose something.
+    cdef floating *lost = more_block
+    cdef floating *y_block = <floating *>more_block if few else grad_block + FOUR * WIDE
+    cdef npy_intp row, w, i, j, k, q, count, slot, lanes = min(<npy_intp>LANES, at.n)
+    cdef floating lowest, bias
+    exp_frame(hidden(<floating>0), &lowest, &bias)
     for row from begin <= row < end by WIDE:
         w = min(<npy_intp>WIDE, end - row)
         for k in range(WIDE):
-            sum[k] = 0
+            high[k] = low[k] = 0
         pad(sums, 0, lanes * WIDE)
-        for i from 0 <= i < at.n by LANES:
-            steps = min(<npy_intp>LANES, at.n - i)
-            read_gradient_lanes(at.grad, at.grad_step, row, i, steps, w, grad_block, grads, loop.load)
-            read_gradient_lanes(at.x, at.x_step, row, i, steps, w, y_block, ys, loop.load)
-            for j in range(steps):
-                grad, y, partial = grads[j], ys[j], sums + j * WIDE
-                if loop.logarithm:
-                    for k in range(w):
-                        partial[k] += grad[k]
+        if fours:
+            pad(lost, 0, LANES * WIDE)
+        for i from 0 <= i < at.n by FOUR * LANES:
+            for j in range(min(<npy_intp>LANES, at.n - i)):
+                count = min(<npy_intp>FOUR, (at.n - i - j + LANES - 1) // LANES)
+                for q in range(count):
+                    k, slot = i + q * LANES + j, j if few else q
+                    grads[q] = gradient_lanes_at(at.grad, at.grad_step, row, k, w, grad_block + slot * WIDE, loop.load)
+                    ys[q] = gradient_lanes_at(at.x, at.x_step, row, k, w, y_block + slot * WIDE, loop.load)
+                if not fours:
+                    if loop.logarithm:
+                        add_terms(grads, ys, count, w, True, True, sums + j * WIDE, lost + j * WIDE)
+                    else:
+                        add_terms(grads, ys, count, w, False, True, sums + j * WIDE, lost + j * WIDE)
+                elif loop.logarithm:
+                    add_terms(grads, ys, count, w, True, False, sums + j * WIDE, lost + j * WIDE)
                 else:
-                    for k in range(w):
-                        partial[k] = multiply_add(grad[k], y[k], partial[k])
-            if (i + steps) % SEGMENT == 0 or i + steps == at.n:
-                lanes_fold(sums, lanes, sum)
+                    add_terms(grads, ys, count, w, False, False, sums + j * WIDE, lost + j * WIDE)
+            if (i + FOUR * LANES) % SEGMENT == 0 or i + FOUR * LANES >= at.n:
+                fold_some(sums, lanes)
+                if fours:
+                    fold_some(lost, lanes)
+                for k in range(WIDE):
+                    sum.high, sum.low = high[k], low[k]
+                    add_to(&sum, sums[k], lost[k] if fours else <floating>0)
+                    high[k], low[k] = sum.high, sum.low
                 pad(sums, 0, lanes * WIDE)
+                if fours:
+                    pad(lost, 0, LANES * WIDE)
         for k in range(WIDE):
-            rounded[k] = <floating>sum[k]
-        for i from 0 <= i < at.n by LANES:
-            if at.n > LANES:
-                steps = min(<npy_intp>LANES, at.n - i)
-                read_gradient_lanes(at.grad, at.grad_step, row, i, steps, w, grad_block, grads, loop.load)
-                read_gradient_lanes(at.x, at.x_step, row, i, steps, w, y_block, ys, loop.load)
-            for j in range(steps):
-                grad, y, result = grads[j], ys[j], e
-                p = at.y + row * at.y_step[0] + (i + j) * at.y_step[1]
-                if loop.store == NULL and at.y_step[0] == sizeof(floating):
-                    result = <floating *>p
-                if loop.logarithm:
-                    exponentials(y, e, w)
-                    for k in range(w):
-                        result[k] = log_softmax_gradient(grad[k], e[k], rounded[k])
-                else:
-                    for k in range(w):
-                        result[k] = softmax_gradient(grad[k], y[k], rounded[k])
-                if result == e:
-                    scatter(e, p, at.y_step[0], w, loop.store)
+            rounded[k] = <floating>sum_of(high[k], low[k])
+        for i in range(at.n):
+            grad, y, result = grad_block + i * WIDE, y_block + i * WIDE, e
+            if not few or (loop.load == NULL and at.grad_step[0] == sizeof(floating)):
+                grad = gradient_lanes_at(at.grad, at.grad_step, row, i, w, grad_block, loop.load)
+            if not few or (loop.load == NULL and at.x_step[0] == sizeof(floating)):
+                y = gradient_lanes_at(at.x, at.x_step, row, i, w, y_block, loop.load)
+            p = at.y + row * at.y_step[0] + i * at.y_step[1]
+            if loop.store == NULL and at.y_step[0] == sizeof(floating):
+                result = <floating *>p
+            if loop.logarithm:
+                exponentials(y, lowest, bias, e, w)
+                for k in range(w):
+                    result[k] = log_softmax_gradient(grad[k], e[k], rounded[k])
+            else:
+                for k in range(w):
+                    result[k] = softmax_gradient(grad[k], y[k], rounded[k])
+            if result == e:
+                scatter(e, p, at.y_step[0], w, loop.store)
 
 
 # ------------------------------------------------------------------------------------- the loop
@@ -1194,7 +1669,7 @@ cdef inline bint in_quads(const Layout *at, const RowLoop *loop, floating *_) no
     """Whether rows are short, fill most of their quads and lie in one piece, input and output."""
     cdef npy_intp whole = (at.n + QUAD - 1) // QUAD * QUAD
     return (at.n >= QUAD and whole - at.n <= at.n // (3 if sizeof(floating) == 4 else 4)
-            and whole * WIDE * <npy_intp>sizeof(floating) <= <npy_intp>sizeof(Block)
+            and whole * WIDE * <npy_intp>sizeof(floating) <= 2 * <npy_intp>sizeof(Block)
             and loop.load == NULL and at.x_step[1] == sizeof(floating)
             and (loop.reduces or at.y_step[1] == sizeof(floating)) and not loop.gradient)
 

@@ -39,6 +39,7 @@ from oracle import (
     along,
     chosen,
     defaults,
+    excess,
     gradient_along,
     gradient_tolerated,
     hard,
@@ -46,7 +47,6 @@ from oracle import (
     label,
     numbers,
     reference,
-    tolerated,
     ulp_error,
     unit,
 )
@@ -726,12 +726,13 @@ def check_along(row, dtype, operands, parameters, over, where, got):
     elif not x.size:
         assert (got == -np.inf).all()
     else:
-        truth, bound, least = along(row, x, axis, where), rounded(tolerated(row, x, axis, where), got.dtype), 0
+        bound = row.max_ulp[np.asarray(x).dtype == np.float64]
+        truth, bound, least = along(row, x, axis, where), rounded(bound, got.dtype), 0
         if row.kind == "rows":
             truth = np.where(np.broadcast_to(where, x.shape).any(axis, keepdims=True), truth, hole(row))
         else:
             least = np.abs(np.where(where, x, -np.inf).max(axis).astype(np.longdouble))
-            least = np.where(np.isfinite(least), least, 0)
+            least = np.maximum(np.where(np.isfinite(least), least, 0), excess(x, axis, where))
         truth, bound, least = (np.broadcast_to(each, truth.shape).reshape(got.shape) for each in (truth, bound, least))
         assert_within(ulps(got, truth, least), bound, got, truth)
 

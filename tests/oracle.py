@@ -168,20 +168,12 @@ def along(row, x, axis=-1, where=True, dtype=np.longdouble):
     return np.where(where, back(result), hole(row))
 
 
-def tolerated(row, x, axis=-1, where=True):
-    """How far off a function over axes may be, by entry, in ULP of the type that is computed in; a reduction's are of
-    the larger of maximum and result. Rounding x - max by half a unit changes its exponential by |x - max| units at
-    most; the rest is max_ulp."""
-    flat, back = _flat(np.where(where, np.asarray(x, np.longdouble), -np.inf), axis)
+def excess(x, axis=-1, where=True, dtype=np.longdouble):
+    """By how much the logarithm of the sum of exponentials exceeds the maximum; 0 where that is no number."""
+    flat, _ = _flat(np.where(where, np.asarray(x, dtype), -np.inf), axis)
     with np.errstate(all="ignore"):
-        distance = (flat.max(-1, keepdims=True, initial=-np.inf) - flat).astype(float)
-    if row.kind == "reduction" or row.name.startswith("log_"):
-        # The logarithm of 1 + rest feels that only where it is small: at the maximum, through the second largest.
-        second = np.sort(distance, -1)[..., 1:2] if flat.shape[-1] > 1 else 0
-        distance = np.where(distance == 0, second, 0)
-    distance = np.where(np.isfinite(distance), distance, 0)
-    reduced = distance.max(-1, initial=0) if row.kind == "reduction" else back(distance)
-    return row.max_ulp[np.asarray(x).dtype == np.float64] + reduced
+        result = _excess(flat - flat.max(-1, keepdims=True, initial=-np.inf))[..., 0]
+    return np.where(np.isfinite(result), result, 0)
 
 
 def _softmax_gradient(grad, y):
@@ -218,9 +210,7 @@ def gradient_tolerated(row, grad, operand, axis=-1, where=True):
     _, scale = gradient_along(row, grad, operand, axis, where)
     operand = np.broadcast_to(operand, scale.shape)
     bound = row.gradient.max_ulp[operand.dtype == np.float64]
-    if row.gradient.operand == "x":  # as in softmax: half a unit of rounding in x - max
-        slope = row._replace(kind="rows", name=row.gradient.slope, max_ulp=(0, 0))
-        bound = bound + tolerated(slope, operand, axis, where)
+    if row.gradient.operand == "x":
         # A subnormal softmax has errors of its own units, which grad_output multiplies.
         tiny = np.longdouble(np.finfo(np.result_type(operand, np.float32)).tiny)
         scale = np.maximum(scale, np.abs(np.where(where, grad, 0)) * tiny)

@@ -163,18 +163,9 @@ def test_rows_of_every_value(fs, row, n, axis):
             truth = along(row, wide(x), -1, where)
             if where is not True:
                 truth = np.where(np.any(where, -1, keepdims=True), truth, hole(row))
-            assert ulp_error(got, truth).max() <= 0.5 + tolerated(row, x, where)
+            assert ulp_error(got, truth).max() <= 0.5 + row.max_ulp[0] / 2**16
             if fs._backend.threads is not None:
                 assert_same(got, rounded(function(wide(x), where=where)))
-
-
-def tolerated(row, x, where):
-    """Units of bfloat16 that an error of float32 may be; see test_accuracy.tolerated. No result is left from 110 on."""
-    kept = np.where(where & np.isfinite(wide(x)), wide(x), -np.inf).astype(float)
-    with np.errstate(invalid="ignore"):
-        distance = np.nan_to_num(kept.max(-1, keepdims=True) - kept, posinf=0)
-    distance = np.sort(distance, -1)[..., 1:2] if row.name.startswith("log_") else np.minimum(distance, 110)
-    return float((row.max_ulp[0] + distance.max()) / 2**16)
 
 
 # -------------------------------------------------------------------------------- called like any other dtype

@@ -3,8 +3,12 @@
 import contextlib
 import multiprocessing
 import os
+import platform
 import random
+import re
+import shutil
 import signal
+import subprocess
 import sys
 import sysconfig
 import threading
@@ -14,7 +18,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from calls import calls, results, same
+from conftest import PACKAGE
 
+import fastsig
 from fastsig._catalog import TABLE
 
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
@@ -276,6 +282,46 @@ def at_once(threads, works, expected):
     finally:
         sys.setswitchinterval(interval)
     assert not failures
+
+
+@linux
+def test_small_stacks(passes):
+    """All calls twenty calls of C deep in a thread of 128 KiB, which is what musl gives one; the workers' have half of
+    that."""
+    code = """
+fastsig.set_num_threads(2)
+def deep(levels, function):
+    return next(map(deep, [levels - 1], [function])) if levels else function()
+shapes = (70, 9), (70, 14), (70, 30), (90, 200), (3, 3000), (500, 401)
+works = [calls(fastsig, shape, dtype) for dtype in ("float16", "float32", "float64") for shape in shapes]
+expected = [results(work) for work in works]
+wrong = []
+def run():
+    for work, right in zip(works, expected):
+        for name, call in work.items():
+            if not same(deep(20, call), right[name]):
+                wrong.append(name)
+threading.stack_size(1 << 17)
+thread = threading.Thread(target=run)
+thread.start()
+thread.join()
+assert not wrong, wrong
+"""
+    passes(IMPORTS + code, OMP_STACKSIZE="64k")
+
+
+@linux
+def test_frames_are_small():
+    """At most 32 kB, in all kernel sets, also those that this machine cannot run: what objdump sees them take."""
+    if platform.machine() != "x86_64" or shutil.which("objdump") is None:
+        pytest.skip("reads x86-64's instructions by objdump")
+    libraries = list(PACKAGE.glob("*.so"))
+    for library in libraries:
+        code = subprocess.run(["objdump", "-d", library], capture_output=True, text=True, check=True).stdout
+        frames = [int(size, 16) for size in re.findall(r"\bsub +\$0x([0-9a-f]{1,8}),%rsp", code)]  # longer: negative
+        assert frames, library
+        assert max(frames) <= 1 << 15, library
+    assert libraries or fastsig._backend.threads is None
 
 
 @pytest.mark.parametrize("shape", [(3, 8), (300, 200)], ids=str)
