@@ -1681,11 +1681,65 @@ cdef inline bint across_rows(const Layout *at, npy_intp rows, const RowLoop *loo
     return (at.n <= SHORT or in_quads(at, loop, _) or at.x_step[0] == stored
             or (loop.gradient and at.grad_step[0] == stored))
 
+cdef inline bint widens(const Layout *at, const RowLoop *loop, floating *_) noexcept nogil:
+    """Whether rows of 16-bit numbers become float32 before anything else: of up to a Block, in one piece each."""
+    return (loop.load != NULL and at.n <= <npy_intp>(sizeof(Block) // sizeof(floating)) and at.mask == NULL
+            and at.x_step[1] == sizeof(uint16_t) and (loop.reduces or at.y_step[1] == sizeof(uint16_t))
+            and (not loop.gradient or at.grad_step[1] == sizeof(uint16_t)))
+
+cdef inline void widen_rows(const char *p, npy_intp step, npy_intp rows, npy_intp n, void *block,
+                            Load load) noexcept nogil:
+    """Rows of n 16-bit numbers to a Block; all at once where one follows the other."""
+    cdef npy_intp row
+    if step == n * <npy_intp>sizeof(uint16_t):
+        rows, n = 1, rows * n
+    for row in range(rows):
+        load(p + row * step, sizeof(uint16_t), <float *>block + row * n, n)
+
+cdef inline void narrow_rows(const void *block, char *p, npy_intp step, npy_intp rows, npy_intp n,
+                             Store store) noexcept nogil:
+    cdef npy_intp row
+    if step == n * <npy_intp>sizeof(uint16_t):
+        rows, n = 1, rows * n
+    for row in range(rows):
+        store(<const float *>block + row * n, p + row * step, sizeof(uint16_t), n)
+
+cdef void widened_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
+    """Rows of 16-bit numbers as some of float32 after the other: each number is converted once."""
+    cdef Block x
+    cdef Block grad
+    cdef Block y
+    cdef Layout some
+    cdef RowLoop plain = loop[0]
+    cdef Known known
+    cdef npy_intp row, rows, n = at.n, most = <npy_intp>(sizeof(Block) // sizeof(floating)) // max(n, <npy_intp>1)
+    if most > WIDE:
+        most = most // WIDE * WIDE
+    plain.load, plain.store = NULL, NULL
+    some.x, some.grad, some.mask, some.y = <const char *>&x, <const char *>&grad, NULL, <char *>&y
+    some.n, some.far = n, False
+    some.x_step[0], some.x_step[1] = n * sizeof(floating), sizeof(floating)
+    some.grad_step = some.x_step
+    some.y_step[0], some.y_step[1] = sizeof(floating) if loop.reduces else some.x_step[0], sizeof(floating)
+    for row from begin <= row < end by most:
+        rows = min(most, end - row)
+        widen_rows(at.x + row * at.x_step[0], at.x_step[0], rows, n, &x, loop.load)
+        if loop.gradient:
+            widen_rows(at.grad + row * at.grad_step[0], at.grad_step[0], rows, n, &grad, loop.load)
+        some.rows, known.row = rows, -1
+        run_rows(&some, 0, rows, &plain, &known, _)
+        if loop.reduces:
+            loop.store(&y, at.y + row * at.y_step[0], at.y_step[0], rows)
+        else:
+            narrow_rows(&y, at.y + row * at.y_step[0], at.y_step[0], rows, n, loop.store)
+
 cdef void run_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, Known *known,
                    floating *_) noexcept nogil:
     if at.n == 0:
         if loop.reduces:
             write_empty(at, begin, end, loop, _)
+    elif widens(at, loop, _):
+        widened_rows(at, begin, end, loop, _)
     elif across_rows(at, end - begin, loop, _):
         if loop.gradient:
             gradient_lanes(at, begin, end, loop, _)
