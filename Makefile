@@ -1,11 +1,13 @@
 # Everything runs in virtual environments of its own; `make demo` and `make test` are all that a newcomer needs.
 PYTHON ?= python3
 COMPILED := $(wildcard fastsig/*.pyx fastsig/*.px*) setup.py pyproject.toml
+# Where the source is, for links: a public address or nothing.
+docs release sdist wheel: export FASTSIG_REPOSITORY ?= $(shell git remote get-url origin 2>/dev/null | sed -nE '/^https:..[^@]+$$/{s,\.git$$,,;p}')
 TAG = $(shell $(PYTHON) -c "import sys; print('cp%d%d' % sys.version_info[:2])")
 WHEELS = .venv-wheels-$(TAG)
 PIP = bin/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-integrations matrix aarch64 portable exhaustive bench docs lint generate sanitize fuzz bench-compare instructions sdist wheel test-wheel clean
+.PHONY: demo test test-integrations matrix aarch64 portable exhaustive bench docs lint generate sanitize fuzz bench-compare instructions release sdist wheel test-wheel clean
 
 demo: .venv/.installed
 	.venv/bin/python examples/logistic_regression.py
@@ -89,6 +91,12 @@ sdist: $(WHEELS)/.installed
 	cd build/sdist && tar -c --format=gnu --sort=name --mtime=@$(SOURCE_DATE_EPOCH) --owner=0 --group=0 --numeric-owner \
 		--mode=u=rwX,go=rX * | gzip -9n > ../../dist/$$(echo *).tar.gz
 
+# What a release publishes says where it comes from.
+release:
+	@case "$(FASTSIG_REPOSITORY)" in (https://*/*/*) ;; (*) echo "make release: FASTSIG_REPOSITORY is not set" >&2; exit 1;; esac
+	$(MAKE) sdist
+	tar -xOzf dist/*.tar.gz --wildcards "*/PKG-INFO" | grep "^Project-URL: Source, $(FASTSIG_REPOSITORY)$$"
+
 # What is published, in dist/, but for this machine and this PYTHON alone: the sdist, and from it a wheel with libgomp.
 wheel: sdist
 	rm -rf build/wheel
@@ -106,6 +114,7 @@ test-wheel:
 
 # Editable, so that `python` in this folder finds the compiled modules; built again when their source has changed.
 .venv/.installed: $(COMPILED)
+	@echo "Compiling fastsig's kernels, the same source for three instruction sets: a minute and a half on two idle cores."
 	$(PYTHON) -m venv .venv
 	.venv/$(PIP) --editable ".[examples,test]"
 	touch $@

@@ -5,6 +5,7 @@ FASTSIG_WITH_LIBGOMP=1 is for those who then put libgomp into the wheel: its lic
 """
 
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -16,6 +17,7 @@ from setuptools.command.build import build
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import CCompilerError, PlatformError
 
+HERE = Path(__file__).parent
 PURE_PYTHON, REQUIRE_EXTENSION, WITH_LIBGOMP = (
     os.environ.get(f"FASTSIG_{name}", "0").strip() not in {"", "0"}
     for name in ("PURE_PYTHON", "REQUIRE_EXTENSION", "WITH_LIBGOMP")
@@ -225,7 +227,36 @@ class Wheel(bdist_wheel):
             self.root_is_pure = not self.distribution.has_ext_modules()
 
 
+def repository():
+    """The address of the source, without a placeholder: a release sets it, and an sdist carries it to its wheels."""
+    given = os.environ.get("FASTSIG_REPOSITORY", "")
+    carried = HERE / "PKG-INFO"
+    if not given and carried.exists():
+        found = re.search("^Project-URL: Source, (.+)$", carried.read_text(encoding="utf-8"), re.M)
+        given = found[1] if found else ""
+    return given
+
+
+def long_description(address):
+    """The README for a package index, which has neither the pictures nor the pages that lie beside it."""
+    text = (HERE / "README.md").read_text(encoding="utf-8")
+    if address:
+        text = re.sub(r"\]\((?!https?:|#)", f"]({address}/blob/HEAD/", text)
+        return re.sub(r"(!\[[^]]*\]\([^)]*)/blob/HEAD/", r"\1/raw/HEAD/", text)
+    return re.sub(
+        r"(?<!!)\[([^]]*)\]\((?!https?:|#)[^)]*\)", r"\1", re.sub(r"!\[[^]]*\]\((?!https?:)[^)]*\)\s*", "", text)
+    )
+
+
+def urls(address):
+    pages = {"Source": "", "Changelog": "/blob/HEAD/CHANGELOG.md", "Issues": "/issues", "Security": "/security"}
+    return {name: address + place for name, place in pages.items()} if address else {}
+
+
 KEYWORDS = {
+    "long_description": long_description(repository()),
+    "long_description_content_type": "text/markdown",
+    "project_urls": urls(repository()),
     "cmdclass": {"build": Afresh, "build_ext": Modules, "bdist_wheel": Wheel},
     "license_files": ["LICENSE", *(["LICENSE-libgomp.txt"] if WITH_LIBGOMP else [])],
 }

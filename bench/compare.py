@@ -127,7 +127,7 @@ def main():
     tasks = list(race.race_tasks(table, arguments.dtype, arguments.quick))
     tasks = json.loads(json.dumps(tasks))  # shapes as they are in a file
     environment = race.environment()
-    tqdm.write("\n".join(report.environment(environment)))
+    tqdm.write("\n".join([*report.environment(environment), *report.warning(environment)]))
     with contextlib.ExitStack() as stack:
         if Path(arguments.base).is_file():
             stored, pythons = stored_times(Path(arguments.base)), {}

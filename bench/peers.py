@@ -11,6 +11,7 @@ import contextlib
 import gc
 import importlib
 import json
+import math
 import os
 import string
 import sys
@@ -169,7 +170,7 @@ class Contender:
 
     def names(self, task, x, out):
         """What the forms refer to, beyond the parameters."""
-        return {"np": np, "x": x, "out": out}
+        return {"np": np, "math": math, "x": x, "out": out}
 
     def array(self, value, out):
         """The value of a form, as a NumPy array."""
@@ -436,7 +437,7 @@ def make_input(task):
 
 def reference(task, x, mask):
     """(where to look, what must be there): NumPy in float64, of some elements or of all rows."""
-    row = {"np": np, "axis": task["axis"], **task["parameters"]}
+    row = {"np": np, "math": math, "axis": task["axis"], **task["parameters"]}
     look = (slice(None, None, max(1, x.shape[0] // 1000)),) if task["kind"] == "elementwise" else (...,)
     part = x[look].astype(np.float64)
     if mask is not None and task["kind"] != "elementwise":

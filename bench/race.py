@@ -498,7 +498,7 @@ def race(arguments, say):
     results = {"environment": environment(), "cells": [], "calls": [], "threads": [], "imports": []}
     for name in peers.rows_without_peer(table):
         say(f"{name}: no peer but NumPy in the table and in bench/peers.py")
-    say("\n".join(report.environment(results["environment"])))
+    say("\n".join([*report.environment(results["environment"]), *report.warning(results["environment"])]))
     try:
         if "race" in arguments.sections:
             tasks = race_tasks(table, arguments.dtype, arguments.quick)
@@ -531,6 +531,7 @@ def main():
         print("\n" + "\n".join(report.markdown(results["cells"])))
     if arguments.chart:
         report.chart(results, arguments.chart)
+        report.lead(results, arguments.chart.with_stem(f"{arguments.chart.stem}-lead"))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,22 @@ SMALL = 10  # elements up to which the time is of a call, not of an element
 LARGE = 100_000  # elements from which a memory copy is a limit worth showing
 NEAR_COPY = 1.05  # a cell this close to a copy of its input cannot be faster
 HEADINGS = {"onnxruntime": "ort"}
-BLUE, VERMILION, SHADE = "#0072B2", "#D55E00", "#EEEEEE"  # Okabe and Ito's: safe for colour-blind readers
+BLUE, VERMILION = "#0072B2", "#D55E00"  # Okabe and Ito's: safe for colour-blind readers
+INK, GRID, SHADE = "#7A7F85", "#80808050", "#80808028"  # to be seen on white and on black
+STYLE = {  # of all pictures: they lie on the page, light or dark
+    **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), INK),
+    **dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), "none"),
+    "grid.color": GRID,
+    "svg.hashsalt": "fastsig",  # the same picture is the same file
+}
+LEAD = ("sigmoid", "tanh", "gelu", "silu", "softmax")  # of the small picture
+LEADING = {  # contender -> its name and colour there
+    "fastsig": ("fastsig", BLUE),
+    "torch": ("PyTorch", VERMILION),
+    "onnxruntime": ("ONNX Runtime", "#E69F00"),
+    "jax": ("JAX", "#009E73"),
+    "numpy": ("NumPy or SciPy", "#999999"),
+}
 
 
 def elements(cell):
@@ -137,9 +152,13 @@ def environment(values):
         f"{'' if config['openmp'] else ' (no OpenMP)'}, Python {values['python']}",
     ]
     lines.append("peers    " + ", ".join(f"{name} {version}" for name, version in values["versions"].items()))
-    if values["load_before"] > 0.5:
-        lines.append(f"WARNING  other work runs here (load {values['load_before']:.1f}): the times are noise")
+    lines.append(f"load     {values['load_before']:.1f} before the race")
     return lines
+
+
+def warning(values):
+    """That a race is of no use, before it is run."""
+    return ["WARNING  other work runs here: the times are noise"] if values["load_before"] > 0.5 else []
 
 
 def calls(results):
@@ -208,6 +227,19 @@ def markdown(cells):
     return lines
 
 
+def of_one(cells):
+    """The table of one function: a row a selected cell, a column a dtype."""
+    lines = ["Nanoseconds an element (a call up to 10 elements): fastsig / fastest peer = ratio."]
+    raced = [cell for cell in cells if cell["section"] == "race"]
+    dtypes = list(dict.fromkeys(cell["dtype"] for cell in raced))
+    found = {(shape(cell), cell["threads"], cell["dtype"]): cell for cell in raced}
+    lines += ["", "| | " + " | ".join(dtypes) + " |", "|---" * (len(dtypes) + 1) + "|"]
+    for text, threads in columns(raced, raced[0]["kind"] == "elementwise"):
+        texts = [entry(found.get((text, threads, dtype))) for dtype in dtypes]
+        lines.append(f"| {text}, {threads} thread{'s' * (threads > 1)} | " + " | ".join(texts) + " |")
+    return lines
+
+
 def entry(cell):
     """'1.05 / 1.17 onnxruntime = **1.11**'."""
     if cell is None or cell["ratio"] is None:
@@ -226,20 +258,72 @@ def chart(results, path):
     counts = [len({cell["function"] for cell in kind}) for kind in kinds if kind]
     if not counts:
         return
-    head, gap, row, foot = 0.8, 0.62, 0.27, 0.3  # inches
+    head, gap, row, foot = 0.8, 0.62, 0.27, 0.55  # inches
     height = head + sum(row * count + gap for count in counts) - gap + foot
     ratios = [cell["ratio"] for cell in cells]
     low, high = math.floor(math.log2(min(*ratios, 0.9))), math.ceil(math.log2(max(*ratios, 2)) + 0.2)
-    with mpl.rc_context({"font.size": 9, "svg.hashsalt": "fastsig"}):
-        figure = Figure(figsize=(8, height), facecolor="white")
+    with mpl.rc_context(STYLE | {"font.size": 9}):
+        figure = Figure(figsize=(8, height))
         top = height - head
         for kind, count in zip(filter(None, kinds), counts, strict=True):
             tall = row * count
             draw_panels(figure, kind, (2.0**low, 2.0**high), (top - tall) / height, tall / height)
             top -= tall + gap
         draw_head(figure, cells, results["environment"], height)
-        metadata = {"Date": None, "Creator": None} if path.suffix == ".svg" else None  # same times, same file
-        figure.savefig(path, dpi=200, metadata=metadata)
+        figure.text(0.56, 0.1 / height, "time of the fastest peer / time of fastsig", ha="center", fontsize=9)
+        save(figure, path)
+
+
+def save(figure, path):
+    """The same times make the same file."""
+    figure.savefig(path, dpi=200, metadata={"Date": None, "Creator": None} if path.suffix == ".svg" else None)
+
+
+def leading(cells):
+    """For each function of the small picture, the ns an element of each contender: float32, one thread."""
+    for name in LEAD:
+        kind = [
+            cell
+            for cell in cells
+            if (cell["section"], cell["function"], cell["dtype"], cell["threads"]) == ("race", name, "float32", 1)
+            and cell["shape"] in ([100_000], [1000, 1000])
+            and cell["axis"] in (None, -1)
+        ]
+        for cell in kind:
+            times = {peer: ns / elements(cell) for peer, ns in cell["least_ns"].items()}
+            times["numpy"] = min(times.get("numpy", math.inf), times.get("scipy", math.inf))
+            yield name, {peer: times.get(peer, math.inf) for peer in LEADING}
+
+
+def lead(results, path):
+    """The small picture: a bar each, of some functions and contenders; what is too long is cut, and its number said."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    found, most = dict(leading(results["cells"])), 1.5
+    if not found:
+        return
+    with mpl.rc_context(STYLE | {"font.size": 11}):
+        figure = Figure(figsize=(4.8, 0.95 + 0.85 * len(found)), layout="constrained")
+        axes = figure.subplots()
+        for i, (peer, (label, color)) in enumerate(LEADING.items()):
+            y = [row + (i - (len(LEADING) - 1) / 2) * 0.16 for row in range(len(found))]
+            times = [times[peer] for times in found.values()]
+            axes.barh(y, [min(ns, most) if ns < math.inf else 0 for ns in times], 0.14, color=color, label=label)
+            for place, ns in zip(y, times, strict=True):
+                if most < ns < math.inf:
+                    axes.text(most, place, f" {number(ns)}", va="center", fontsize=8, clip_on=False)
+        axes.set(
+            yticks=range(len(found)), yticklabels=found, xlim=(0, most), xlabel="nanoseconds an element; less is better"
+        )
+        axes.invert_yaxis()
+        axes.tick_params(axis="y", length=0)
+        axes.grid(axis="x")
+        axes.set_axisbelow(True)
+        for side in ("top", "right", "left"):
+            axes.spines[side].set_visible(False)
+        figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=9, handlelength=1, columnspacing=1.2)
+        save(figure, path)
 
 
 def draw_panels(figure, cells, limits, bottom, tall):
@@ -254,13 +338,13 @@ def draw_panels(figure, cells, limits, bottom, tall):
         axes.set_ylim(len(names) - 0.5, -0.5)
         axes.set_title(text if "×" in text else f"n = {text}", fontsize=9)
         axes.axvspan(limits[0], 1, color=SHADE, zorder=0)
-        axes.axvline(1, color="black", linewidth=1)
+        axes.axvline(1, color=INK, linewidth=1)
         # Not at the ends, where two panels' labels would collide.
         ticks = [2.0**k for k in range(-20, 21) if limits[0] < 2.0**k < limits[1]]
         axes.set_xticks(ticks, [tick(value, len(ticks)) for value in ticks], fontsize=8)
         axes.minorticks_off()
         axes.set_yticks(range(len(names)), names if i == 0 else [""] * len(names))
-        axes.grid(axis="y", color="#DDDDDD", linewidth=0.6)
+        axes.grid(axis="y", linewidth=0.6)
         axes.tick_params(axis="x", length=2)
         axes.tick_params(axis="y", length=0)
         axes.set_axisbelow(True)
@@ -299,7 +383,7 @@ def draw_head(figure, cells, values, height):
     keys = [("o", BLUE, BLUE, "float32"), ("D", VERMILION, VERMILION, "float64")]
     most = max(cell["threads"] for cell in cells)
     if most > 1:
-        keys += [("o", "black", "black", "1 thread"), ("o", "black", "none", f"{most} threads")]
+        keys += [("o", INK, INK, "1 thread"), ("o", INK, "none", f"{most} threads")]
     handles = [
         figure.axes[0].plot([], [], marker, color=color, markerfacecolor=face, label=text)[0]
         for marker, color, face, text in keys

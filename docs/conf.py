@@ -29,6 +29,7 @@ html_title = f"fastsig {release}"
 html_static_path = ["site.css"]
 html_css_files = ["site.css"]
 html_copy_source = False
+html_search_scorer = str(HERE / "scorer.js")
 html_show_sphinx = False
 pygments_style = "friendly"
 pygments_dark_style = "monokai"

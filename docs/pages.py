@@ -5,6 +5,8 @@ The docstrings come in through autodoc. Nothing here needs Sphinx.
 
 import ast
 import json
+import os
+import textwrap
 from pathlib import Path
 
 import fastsig
@@ -14,6 +16,7 @@ from fastsig._catalog import TABLE, expanded
 CHECKOUT = Path(__file__).parent.parent
 MADE = "made"  # the folder of what is included in pages, and of the pictures
 RACE = CHECKOUT / "bench" / "race.json"  # make bench ARGS="--json bench/race.json"
+REPOSITORY = os.environ.get("FASTSIG_REPOSITORY")  # its address, from the Makefile: that of the clone's origin
 
 
 def documented(name):
@@ -50,18 +53,43 @@ def speed(row):
         import report
 
         race = json.loads(RACE.read_text(encoding="utf-8"))
-        cells = [cell for cell in race["cells"] if cell["function"] == row.name]
+        cells = [cell for cell in race["cells"] if cell["function"] == row.name and cell["section"] == "race"]
         if cells:
-            machine = "\n".join(report.environment(race["environment"]))
-            return "\n".join([*report.markdown(cells), "", "```text", machine, "```"])
+            lines = report.environment(race["environment"])
+            machine = "\n".join(textwrap.fill(line, 88, subsequent_indent=" " * 9) for line in lines)
+            return "\n".join([*report.of_one(cells), "", "```text", machine, "```"])
     return "[Performance](../performance.md) has the race against PyTorch and others; `make bench` runs it here."
+
+
+def calls(row):
+    """(Library, its call for the same) of a function."""
+    numpy = [("NumPy", variant.numpy) for _, variant in expanded(row)]
+    return [*numpy, *([("PyTorch", row.torch)] if row.torch else []), *row.elsewhere]
+
+
+def other_names(row):
+    """What others call a function, and what makes other numbers there."""
+    lines = [f"| {library} | `{call}` |" for library, call in calls(row)]
+    texts = ["| | |\n|---|---|\n" + "\n".join(lines)]
+    if row.words:
+        texts.append(f"Also known, or looked for, as {', '.join(row.words)}.")
+    if row.differs:
+        texts.append("Other numbers: " + "; ".join(f"in {library}, {text}" for library, text in row.differs) + ".")
+    return "\n\n".join([*texts, "[From all libraries](../names.md)"])
+
+
+def names_of(library):
+    """A library's calls, each beside the function here, and what makes other numbers there."""
+    table, list_ = ["| there | here |", "|---|---|"], []
+    for row in TABLE:
+        link = f"[`{row.name}`](functions/{row.name}.md)"
+        table += [f"| `{call}` | {link} |" for call in [call for of, call in calls(row) if of == library][:1]]
+        list_ += [f"- {link}: {text}." for of, text in row.differs if of == library]
+    return "\n".join([*table, *(["", "Other numbers there:", "", *list_] if list_ else [])]) + "\n"
 
 
 def page(row):
     """The page of a function."""
-    variants = [variant for _, variant in expanded(row)]
-    elsewhere = ["# NumPy; may overflow or be inexact", *(variant.numpy for variant in variants)]
-    elsewhere += ["", "# PyTorch", row.torch] if row.torch else []
     sections = [
         f"# {row.name}",
         f"![{row.name} and its slope](../{MADE}/{row.name}.svg)",
@@ -70,8 +98,8 @@ def page(row):
         error(row),
         "## Speed",
         speed(row),
-        "## Elsewhere",
-        "```python\n" + "\n".join(elsewhere) + "\n```",
+        "## Under other names",
+        other_names(row),
     ]
     if hasattr(fastsig.backward, row.name):
         sections += ["## Gradient", documented(f"backward.{row.name}")]
@@ -113,19 +141,44 @@ integers); other dtypes raise TypeError. NaN propagates.
 """
 
 
+def example(path):
+    """An example: what its docstring says, and the functions that this names as what to copy."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    title, _, text = ast.get_docstring(tree).partition("\n")
+    named = [node.name for node in tree.body if isinstance(node, ast.FunctionDef) and f"`{node.name}`" in text]
+    source = f"examples/{path.name}"
+    place = f", in [the repository]({REPOSITORY}/blob/HEAD/{source})" if REPOSITORY else ""
+    command, _, explanation = text.strip().partition("\n")
+    excerpts = [f"```{{literalinclude}} ../{source}\n:language: python\n:pyobject: {name}\n```" for name in named]
+    sections = [f"## {title.rstrip('.')}", explanation.strip(), *excerpts, f"All of it: `{command.strip()}`{place}."]
+    return "\n\n".join(sections) + "\n"
+
+
 def examples():
-    """Every example's source under its docstring's first line."""
-    return "\n".join(
-        f"## {ast.get_docstring(ast.parse(path.read_text(encoding='utf-8'))).splitlines()[0].rstrip('.')}\n\n"
-        f"```{{literalinclude}} ../examples/{path.name}\n:language: python\n:caption: examples/{path.name}\n```\n"
-        for path in sorted((CHECKOUT / "examples").glob("[!_]*.py"))
+    """Every example, by what it is about."""
+    return "\n".join(example(path) for path in sorted((CHECKOUT / "examples").glob("[!_]*.py")))
+
+
+def first():
+    """What the first page says of getting it."""
+    source = f" Its source is in [the repository]({REPOSITORY})." if REPOSITORY else ""
+    return (
+        f"To install it: `pip install .` in the source tree, with a C compiler ([more](building.md)).{source} To try "
+        "it there first: `make demo`.\n"
     )
+
+
+def listing():
+    """The functions by what they are, each with a link to its page."""
+    return _docs.function_list(lambda row: f"[`{_docs.call(row)}`](functions/{row.name}.md)")
 
 
 def texts():
     """Name under docs/ -> text, of all that is made."""
     functions = {f"functions/{row.name}.md": page(row) for row in TABLE}
-    return {"functions/index.md": index(), **functions, f"{MADE}/examples.md": examples()}
+    made = {"examples": examples(), "first": first(), "list": listing()}
+    made |= {f"names-{library}": names_of(library) for row in TABLE for library, _ in calls(row)}
+    return {"functions/index.md": index(), **functions} | {f"{MADE}/{name}.md": text for name, text in made.items()}
 
 
 def write(folder):

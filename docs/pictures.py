@@ -11,28 +11,26 @@ import matplotlib as mpl
 import numpy as np
 import oracle
 import pages
+import report
 import scipy.special
 from matplotlib.figure import Figure
 
 import fastsig
 from fastsig._catalog import TABLE, expanded
 
-COLOURS = ["#0072B2", "#D55E00", "#009E73", "#333333"]  # Okabe and Ito's, safe for colour-blind readers
+COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7"]  # Okabe and Ito's, safe for colour-blind readers
 DASHES = ["-", "--", "-.", ":"]
-SHADE = "#E8E8E8"
 WIDTH = 5.4  # inches, of all pictures: the page scales them, and on a phone their text can still be read
-STYLE = {
+STYLE = report.STYLE | {
     "axes.prop_cycle": mpl.cycler(color=COLOURS, linestyle=DASHES),
     "axes.axisbelow": True,
     "axes.grid": True,
     "axes.spines.right": False,
     "axes.spines.top": False,
     "axes.xmargin": 0,
-    "grid.color": "#DDDDDD",
     "legend.fontsize": 9,
     "legend.frameon": False,
     "lines.linewidth": 2,
-    "svg.hashsalt": "fastsig",  # the same picture is the same file
 }
 OTHERS = (1, -1)  # the other entries of the rows in the pictures of functions along an axis
 
@@ -168,7 +166,7 @@ def draw_slopes():
     x = np.linspace(-6, 6, 1201)
     for panel, (name, given) in zip(axes.flat, FOUR.items()):
         slope = getattr(fastsig.backward, name)(np.ones_like(x), x, **given)
-        panel.fill_between(x, 0, 1, where=slope < VANISHING, transform=panel.get_xaxis_transform(), color=SHADE)
+        panel.fill_between(x, 0, 1, where=slope < VANISHING, transform=panel.get_xaxis_transform(), color=report.SHADE)
         panel.plot(x, getattr(fastsig, name)(x, **given), label="function")
         panel.plot(x, slope, label="slope")
         panel.set(title=LABELS[name], ylim=(-1.2, 2.2), xticks=range(-6, 7, 2))

@@ -3,6 +3,12 @@
 import time
 
 
+def duration(seconds):
+    """Three digits, in milliseconds or microseconds."""
+    value, unit = (seconds * 1e3, "ms") if seconds >= 1e-3 else (seconds * 1e6, "µs")
+    return f"{value:.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"
+
+
 def race(what, before, after, *arguments, rounds=7):
     """Call two functions with the same arguments, print the least time of each; what their last calls returned."""
     functions, times, results = (before, after), ([], []), [before(*arguments), after(*arguments)]
@@ -11,6 +17,6 @@ def race(what, before, after, *arguments, rounds=7):
             start = time.perf_counter()
             results[i] = function(*arguments)
             times[i].append(time.perf_counter() - start)
-    one, other = (min(each) * 1e3 for each in times)
-    print(f"  {what:<56} {one:9.3f} ms -> {other:9.3f} ms  {one / other:6.2f} times as fast")
+    one, other = map(min, times)
+    print(f"  {what:<56} {duration(one):>10} -> {duration(other):>10}  {one / other:6.2f} times as fast")
     return results

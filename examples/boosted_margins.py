@@ -3,7 +3,7 @@
     python examples/boosted_margins.py
 
 Margins are what one keeps to add up, calibrate or weight models; `fastsig.sigmoid` of them, or `fastsig.softmax` for
-many classes, is what the packages' own predict_proba gives.
+many classes, as in `to_probabilities`, is what the packages' own predict_proba gives.
 """
 
 import sys
@@ -19,7 +19,7 @@ try:
     from scipy.special import expit, softmax
     from sklearn.datasets import load_breast_cancer, load_digits
 except ModuleNotFoundError as missing:
-    sys.exit(f"This example needs {missing.name}: pip install 'fastsig-ufuncs[integrations]'")
+    sys.exit(f"This example needs {missing.name}: pip install 'fastsig-ufuncs[boosting]'")
 
 
 def xgboost_functions(X, y):

@@ -25,7 +25,7 @@ try:
 
     import fastsig.dask
 except ModuleNotFoundError as missing:
-    sys.exit(f"This example needs {missing.name}: pip install 'fastsig-ufuncs[integrations]'")
+    sys.exit(f"This example needs {missing.name}: pip install 'fastsig-ufuncs[dask]'")
 
 CLASSES = 131_072
 CHUNK = (32, 16_384)  # 2 MB; a row lies in eight of them

@@ -2,8 +2,8 @@
 
     python examples/digits_network.py [--seed 0] [--epochs 60]
 
-64 pixels, 64 hidden units with gelu, 10 classes with softmax. The backward pass is written out: fastsig.backward.gelu
-takes the gradient through the hidden layer in one pass over memory.
+64 pixels, 64 hidden units with gelu, 10 classes with softmax. The backward pass is written out, in
+`loss_and_gradients`: fastsig.backward.gelu takes the gradient through the hidden layer in one pass over memory.
 """
 
 import argparse

@@ -21,7 +21,7 @@ try:
     import keras
     from keras.src.backend.numpy import nn
 except ModuleNotFoundError as missing:
-    sys.exit(f"This example needs {missing.name}: pip install 'fastsig-ufuncs[integrations]'")
+    sys.exit(f"This example needs {missing.name}: pip install 'fastsig-ufuncs[keras]'")
 
 OURS = {
     "relu": fastsig.relu,

@@ -2,7 +2,7 @@
 
     python examples/logistic_regression.py [--output activations.png] [--seed 0]
 
-Trains both models by gradient descent in float32, puts them beside scikit-learn's, and draws four activation
+Trains both models by gradient descent in float32, in `fit`, puts them beside scikit-learn's, and draws four activation
 functions above their slopes, where vanishing gradients and the dying ReLU can be seen.
 """
 
@@ -78,7 +78,9 @@ def fit(X, y, steps):
     learning_rate = 1 / (steepest * np.linalg.norm(X, ord=2) ** 2 / n + penalty)
 
     bar = "  training |{bar}| {n_fmt}/{total_fmt} steps{postfix}"
-    progress = tqdm(range(steps), bar_format=bar, ncols=76, mininterval=0.02, file=sys.stdout)
+    # On a terminal it moves; a log gets its last line alone.
+    often = 0.02 if sys.stdout.isatty() else float("inf")
+    progress = tqdm(range(steps), bar_format=bar, ncols=76, mininterval=often, file=sys.stdout)
     for step in progress:
         logits = X @ weights + bias
         if step % 20 == 0:

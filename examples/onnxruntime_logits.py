@@ -20,7 +20,7 @@ try:
     from sklearn.datasets import load_digits
     from sklearn.linear_model import LogisticRegression
 except ModuleNotFoundError as missing:
-    sys.exit(f"This example needs {missing.name}: pip install 'fastsig-ufuncs[integrations]'")
+    sys.exit(f"This example needs {missing.name}: pip install 'fastsig-ufuncs[onnx]'")
 
 
 def probabilities(session, inputs):

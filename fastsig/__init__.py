@@ -1,4 +1,4 @@
-"""PyTorch's activation functions as real NumPy ufuncs."""
+"""PyTorch's activation functions for NumPy arrays, called as NumPy's ufuncs are."""
 
 from . import backward, scalar
 from ._bench import bench
@@ -21,3 +21,4 @@ __all__ = [
     "show_config",
     *functions,
 ]
+del functions, offer  # not for users

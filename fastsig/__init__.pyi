@@ -1,36 +1,72 @@
 """Made by `make generate` from the table in _catalog.py."""
 
 from contextlib import AbstractContextManager
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, overload, type_check_only
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from . import backward as backward
 from . import scalar as scalar
 
 __version__: str
 
-sigmoid: np.ufunc
-tanh: np.ufunc
-relu: np.ufunc
+_Float = TypeVar("_Float", bound=np.floating[Any])
+
+@type_check_only
+class _Ufunc(np.ufunc):  # type: ignore[misc]
+    @overload
+    def __call__(self, x: NDArray[_Float], /, out: None = None, *, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: None = None, subok: bool = True) -> NDArray[_Float]: ...
+    @overload
+    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+
+sigmoid: _Ufunc
+tanh: _Ufunc
+relu: _Ufunc
+@overload
+def leaky_relu(x: NDArray[_Float], negative_slope: NDArray[_Float] | float = 0.01, *, out: None = None, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: None = None, subok: bool = True) -> NDArray[_Float]: ...
+@overload
 def leaky_relu(x: ArrayLike, negative_slope: ArrayLike = 0.01, *, out: np.ndarray | tuple[np.ndarray] | None = None, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: DTypeLike | None = None, subok: bool = True) -> Any: ...
-relu6: np.ufunc
+relu6: _Ufunc
+@overload
+def hard_tanh(x: NDArray[_Float], min_val: NDArray[_Float] | float = -1.0, max_val: NDArray[_Float] | float = 1.0, *, out: None = None, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: None = None, subok: bool = True) -> NDArray[_Float]: ...
+@overload
 def hard_tanh(x: ArrayLike, min_val: ArrayLike = -1.0, max_val: ArrayLike = 1.0, *, out: np.ndarray | tuple[np.ndarray] | None = None, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: DTypeLike | None = None, subok: bool = True) -> Any: ...
-hard_sigmoid: np.ufunc
-hard_swish: np.ufunc
-softsign: np.ufunc
-silu: np.ufunc
-mish: np.ufunc
+hard_sigmoid: _Ufunc
+hard_swish: _Ufunc
+softsign: _Ufunc
+silu: _Ufunc
+mish: _Ufunc
+@overload
+def gelu(x: NDArray[_Float], approximate: Literal["none", "tanh"] = "none", *, out: None = None, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: None = None, subok: bool = True) -> NDArray[_Float]: ...
+@overload
 def gelu(x: ArrayLike, approximate: Literal["none", "tanh"] = "none", *, out: np.ndarray | tuple[np.ndarray] | None = None, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: DTypeLike | None = None, subok: bool = True) -> Any: ...
+@overload
+def elu(x: NDArray[_Float], alpha: NDArray[_Float] | float = 1.0, *, out: None = None, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: None = None, subok: bool = True) -> NDArray[_Float]: ...
+@overload
 def elu(x: ArrayLike, alpha: ArrayLike = 1.0, *, out: np.ndarray | tuple[np.ndarray] | None = None, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: DTypeLike | None = None, subok: bool = True) -> Any: ...
-selu: np.ufunc
+selu: _Ufunc
+@overload
+def celu(x: NDArray[_Float], alpha: NDArray[_Float] | float = 1.0, *, out: None = None, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: None = None, subok: bool = True) -> NDArray[_Float]: ...
+@overload
 def celu(x: ArrayLike, alpha: ArrayLike = 1.0, *, out: np.ndarray | tuple[np.ndarray] | None = None, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: DTypeLike | None = None, subok: bool = True) -> Any: ...
+@overload
+def softplus(x: NDArray[_Float], beta: NDArray[_Float] | float = 1.0, *, out: None = None, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: None = None, subok: bool = True) -> NDArray[_Float]: ...
+@overload
 def softplus(x: ArrayLike, beta: ArrayLike = 1.0, *, out: np.ndarray | tuple[np.ndarray] | None = None, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: DTypeLike | None = None, subok: bool = True) -> Any: ...
-log_sigmoid: np.ufunc
-logit: np.ufunc
+log_sigmoid: _Ufunc
+logit: _Ufunc
+@overload
+def softmax(x: NDArray[_Float], axis: int | tuple[int, ...] | None = -1, *, out: None = None, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: None = None, subok: bool = True) -> NDArray[_Float]: ...
+@overload
 def softmax(x: ArrayLike, axis: int | tuple[int, ...] | None = -1, *, out: np.ndarray | tuple[np.ndarray] | None = None, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: DTypeLike | None = None, subok: bool = True) -> Any: ...
+@overload
+def log_softmax(x: NDArray[_Float], axis: int | tuple[int, ...] | None = -1, *, out: None = None, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: None = None, subok: bool = True) -> NDArray[_Float]: ...
+@overload
 def log_softmax(x: ArrayLike, axis: int | tuple[int, ...] | None = -1, *, out: np.ndarray | tuple[np.ndarray] | None = None, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: DTypeLike | None = None, subok: bool = True) -> Any: ...
+@overload
+def logsumexp(x: NDArray[_Float], axis: None = None, b: None = None, keepdims: Literal[False] = False, return_sign: Literal[False] = False, *, out: None = None, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: None = None, subok: bool = True) -> _Float: ...
+@overload
 def logsumexp(x: ArrayLike, axis: int | tuple[int, ...] | None = None, b: ArrayLike | None = None, keepdims: bool = False, return_sign: bool = False, *, out: np.ndarray | tuple[np.ndarray] | None = None, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: DTypeLike | None = None, subok: bool = True) -> Any: ...
 
 def set_num_threads(n: int) -> None: ...

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from ._bench import print_check, print_speeds
-from ._catalog import TABLE, Row
+from ._catalog import TABLE, Row, known_as, names
 from ._config import VERSION, num_threads, show_config
 from ._functions import functions, gradients
-from ._npy import Array, Failure, exists, read_header, replacing, write_header
+from ._npy import STANDARD, Array, Failure, exists, is_pipe, read_header, reading, replacing, write_header
 
 UNITS = {None: 1, "K": 10**3, "M": 10**6, "G": 10**9, "KI": 2**10, "MI": 2**20, "GI": 2**30}
 LEAST_MEMORY = 32_000_000
@@ -37,8 +37,9 @@ def find_row(name):
     """The table's row of a function."""
     rows = {row.name: row for row in TABLE}
     if name not in rows:
-        close = difflib.get_close_matches(name.lower(), rows, 1)
-        hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(rows)}"
+        close = difflib.get_close_matches(name.lower(), [*rows, *(other for row in TABLE for other in names(row))], 1)
+        meant = known_as(name) or (known_as(close[0]) if close else [])
+        hint = f"did you mean {' or '.join(meant)}?" if meant else f"there are {', '.join(rows)}"
         raise Failure(f"unknown function {name!r}; {hint}")
     return rows[name]
 
@@ -73,7 +74,8 @@ def add_common(parser, run, output):
             owners.setdefault(parameter.name, []).append((row.name, parameter))
     for name, users in owners.items():
         option, kind = f"--{name.replace('_', '-')}", str if isinstance(users[0][1].default, str) else float
-        text = "; ".join(f"{function}: {parameter.text} Default {parameter.default}" for function, parameter in users)
+        texts = {function: parameter.text.partition("; an array")[0].rstrip(".") for function, parameter in users}
+        text = "; ".join(f"{name}: {texts[name]}. Default {parameter.default}" for name, parameter in users)
         parser.add_argument(option, type=kind, default=argparse.SUPPRESS, metavar="VALUE", help=text.replace("%", "%%"))
 
 
@@ -216,9 +218,14 @@ def apply(arguments):
     row, path, output = find_row(arguments.function), arguments.input, arguments.output
     (options,) = given_options(arguments, [row])
     elements = arguments.memory // 2 // BYTES_PER_ELEMENT  # half, because Python and NumPy take something, too
-    same = exists(path) and exists(output) and os.path.samefile(path, output)
-    with open(path, "rb") as file, arguments.threads, np.errstate(all="ignore"):
-        source = read_header(file, path)
+    same = STANDARD not in {path, output} and not is_pipe(path) and exists(path) and exists(output)
+    same = same and os.path.samefile(path, output)
+    with reading(path) as file, arguments.threads, np.errstate(all="ignore"):
+        source = read_header(file, "standard input" if path == STANDARD else path)
+        if source.dtype == "V2" and str(arguments.dtype) != "bfloat16":
+            raise Failure(f"{path}: holds {source.dtype}, as which NumPy saves bfloat16; --dtype bfloat16 reads it so")
+        if source.dtype == "V2":
+            source = source._replace(dtype=arguments.dtype)
         fold, shape = folded(row, source, options, path)
         dtype, result = checked_dtypes(row, options, source.dtype.newbyteorder("="), arguments.dtype, path)
         if row.kind != "elementwise":
@@ -234,6 +241,14 @@ def apply(arguments):
 # -------------------------------------------------------------------------------- plot
 
 
+def drawable(row, low, high):
+    """Where to draw a function between low and high: that part of it in which there are finite values."""
+    x = np.linspace(low, high, 1201)
+    with np.errstate(all="ignore"):
+        finite = x[np.isfinite(functions[row.name](x))]
+    return np.linspace(finite[0], finite[-1], 1200) if 1 < len(finite) < len(x) else x
+
+
 def plot(arguments):
     """Draw elementwise functions and their slopes."""
     try:
@@ -241,7 +256,8 @@ def plot(arguments):
         from matplotlib.figure import Figure
     except ImportError:
         raise Failure("plot needs matplotlib: pip install matplotlib") from None
-    rows, path, (low, high) = [find_row(name) for name in arguments.functions], arguments.output, arguments.range
+    rows, path = [find_row(name) for name in arguments.functions], arguments.output
+    low, high = arguments.range or (-6.0, 6.0)
     along = [row.name for row in rows if row.kind != "elementwise"]
     if along:
         raise Failure(f"{along[0]} works along an axis; only elementwise functions can be drawn")
@@ -253,12 +269,14 @@ def plot(arguments):
         raise Failure(f"{path}: the name has to end in .svg, .png or .pdf")
     if not (low < high and math.isfinite(high - low)):
         raise Failure(f"--range {low} {high}: LOW has to be less than HIGH")
-    x = np.linspace(low, high, 1200)
+    xs = [drawable(row, low, high) for row in rows]
+    if arguments.range is None:
+        low, high = min(x[0] for x in xs), max(x[-1] for x in xs)
     style = {"axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.3}
     with rc_context(style), np.errstate(all="ignore"), replacing(path, arguments.force) as file:
         figure = Figure(figsize=(10, 4.5), dpi=150, layout="constrained")
         left, right = figure.subplots(1, 2, sharex=True)
-        for i, (row, options) in enumerate(zip(rows, every)):
+        for i, (row, options, x) in enumerate(zip(rows, every, xs)):
             line = {"color": COLOURS[i % len(COLOURS)], "linestyle": ("-", "--", ":")[i // len(COLOURS) % 3]}
             label = " ".join([row.name, *(f"{name}={value}" for name, value in options.items())])
             left.plot(x, functions[row.name](x, **options), linewidth=2, label=label, **line)
@@ -290,6 +308,11 @@ def dtype(text):
     """A dtype by its name alone: NumPy would also take descriptions of structures."""
     if not text.isalnum():
         raise ValueError
+    if text == "bfloat16":
+        try:
+            import ml_dtypes  # noqa: F401
+        except ImportError:
+            raise argparse.ArgumentTypeError("bfloat16 needs ml_dtypes: pip install ml_dtypes") from None
     return np.dtype(text)
 
 
@@ -327,10 +350,10 @@ def parse(argv):
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
 
     command = commands.add_parser("apply", help="a function of a .npy file, of any size", description=apply.__doc__)
-    add_common(command, apply, "the .npy file to make")
+    add_common(command, apply, "the .npy file to make, .fastsig-*.tmp until it is complete; - is standard output")
     add = command.add_argument
     add("function", metavar="FUNCTION", help=", ".join(row.name for row in TABLE))
-    add("input", metavar="INPUT", help="a .npy file; it is only read")
+    add("input", metavar="INPUT", help="a .npy file; it is only read; - is standard input")
     users = ", ".join(row.name for row in TABLE if "axis" in options_of(row))
     add("--axis", type=axis, default=argparse.SUPPRESS, help=f"{users}: an integer, or none for all axes")
     add("--dtype", type=dtype, help="to compute in, and of the result")
@@ -341,7 +364,7 @@ def parse(argv):
     add_common(command, plot, "the .svg, .png or .pdf file to make")
     add = command.add_argument
     add("functions", metavar="FUNCTION", nargs="+", help="an elementwise function")
-    add("--range", type=float, nargs=2, default=(-6.0, 6.0), metavar=("LOW", "HIGH"), help="of x")
+    add("--range", type=float, nargs=2, metavar=("LOW", "HIGH"), help="of x (default: -6 6, or where they are defined)")
     # argparse takes -1e-2 and -inf for options, but nothing that begins with a space.
     arguments = sys.argv[1:] if argv is None else argv
     return parser.parse_args([f" {text}" if re.fullmatch(NEGATIVE, text) else text for text in arguments])

@@ -1,5 +1,7 @@
 """The short check and benchmark that users run: fastsig against what they would write in NumPy."""
 
+import contextlib
+import importlib
 import math
 
 import numpy as np
@@ -26,10 +28,22 @@ def least_time(call, rounds=5, seconds=0.01):
     return min(taken, *timer.repeat(rounds - 1, number)) / number
 
 
-def numpy_call(row, x):
+def numpy_call(row, x, expression=None, **modules):
     """What people write today for x, with the default parameters, as a function without arguments."""
     defaults = {parameter.name: parameter.default for parameter in row.parameters} | {"axis": -1}
-    return eval(f"lambda: {row.numpy}", {"np": np, "x": x, **defaults})
+    return eval(f"lambda: {expression or row.numpy}", {"np": np, "math": math, "x": x, **defaults, **modules})
+
+
+def others_calls(row, x):
+    """That, and SciPy's function, where there is one here."""
+    yield numpy_call(row, x)
+    with contextlib.suppress(ImportError, AttributeError):  # no SciPy, or one that has no such function yet
+        importlib.import_module("scipy.special")
+        scipy = importlib.import_module("scipy")
+        for call in (call for library, call in row.elsewhere if library == "SciPy"):
+            theirs = numpy_call(row, x, call, scipy=scipy)
+            theirs()
+            yield theirs
 
 
 def print_check():
@@ -60,19 +74,20 @@ def print_speeds(largest=math.inf, **effort):
         shapes = [shape for shape in shapes if math.prod(shape) <= largest]
         columns = [(dtype, shape) for dtype in ("float32", "float64") for shape in shapes]
         labels = [f"{dtype} {'x'.join(map(str, shape))}" for dtype, shape in columns]
-        print(f"\n{'NumPy time / fastsig time':<26}" + "".join(f"{label:>19}" for label in labels))
+        print(f"\n{'NumPy, SciPy / fastsig':<26}" + "".join(f"{label:>19}" for label in labels))
         for row in (row for row in TABLE if row.kind == kind):
             cells = []
             for dtype, shape in columns:
                 x = rng.normal(0, 3, shape).astype(dtype)
-                ours, theirs = functions[row.name], numpy_call(row, x)
+                ours = functions[row.name]
                 with np.errstate(all="ignore"):
-                    cells.append(least_time(theirs, **effort) / least_time(lambda ours=ours, x=x: ours(x), **effort))
+                    theirs = min(least_time(call, **effort) for call in others_calls(row, x))
+                    cells.append(theirs / least_time(lambda ours=ours, x=x: ours(x), **effort))
             print(f"{row.name:<26}" + "".join(f"{cell:>18.1f}x" for cell in cells))
 
 
 def bench():
-    """Print how many times faster than the NumPy expression each function is here.
+    """Print how many times faster each function is here than the faster of NumPy's expression and SciPy's function.
 
     `make bench` in the source tree runs the full race against PyTorch, ONNX Runtime and others.
     """

@@ -313,6 +313,8 @@ cdef PyObject *call(PyObject *self, PyObject **args, size_t nargsf, PyObject *na
                 return result
             Py_DECREF(NotImplemented)
             break
+    if named:
+        refuse((<object>self).__name__.removesuffix("_backward"), <tuple>names)
     return numpy_call(self, args, nargsf, names)
 
 

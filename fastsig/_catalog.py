@@ -4,6 +4,8 @@ To add an elementwise function: its formula in _formulas.pxi and its derivative'
 line in each of the two tables of _fallback.py.
 """
 
+import re
+
 
 class Record:
     """Fields, annotated in their order. Five NamedTuples would take ten times as long to define as the whole table."""
@@ -76,7 +78,7 @@ class Row(Record):
     ]  # float32, float64; enforced by the tests, printed by the docs; along an axis, see _docs
     special: str  # special values, one sentence each
     truth: str  # the same formula for mpmath, in x and the parameters' names; along an axis, a list, and x is one row
-    numpy: str  # what people write today, in np, x and the parameters' names
+    numpy: str  # what people write today, in np, math, x and the parameters' names
     torch: str | None  # the same function there, in torch, x and the parameters' names
     reference: str
     example: str
@@ -84,6 +86,11 @@ class Row(Record):
     keeps_integers: bool = False
     choice: Choice | None = None
     gradient: Gradient | None = None  # None only in tests
+    elsewhere: tuple[tuple[str, str], ...] = ()  # (library, its call for the same), in x and the parameters' names
+    differs: tuple[tuple[str, str], ...] = ()  # (library, what makes other numbers there)
+    words: tuple[str, ...] = ()  # other names, and what people look for
+    related: tuple[str, ...] = ()  # functions to see, too
+    keywords: tuple[tuple[str, str], ...] = ()  # (keyword elsewhere, its name here, or what to do in its place)
 
 
 def expanded(row):
@@ -108,6 +115,15 @@ TABLE = (
         truth="1 / (1 + exp(-x))",
         numpy="1 / (1 + np.exp(-x))",
         torch="torch.sigmoid(x)",
+        elsewhere=(
+            ("SciPy", "scipy.special.expit(x)"),
+            ("JAX", "jax.nn.sigmoid(x)"),
+            ("Keras", "keras.activations.sigmoid(x)"),
+            ("ONNX", "Sigmoid(x)"),
+            ("transformers", "ACT2FN['sigmoid'](x)"),
+        ),
+        words=("expit", "logistic", "inverse logit"),
+        related=("log_sigmoid", "logit", "softmax"),
         reference=SIGNIFICANT,
         example=">>> fastsig.sigmoid([-1.0, 0.0, 1.0])\narray([0.26894142, 0.5       , 0.73105858])",
         gradient=Gradient(
@@ -127,6 +143,13 @@ TABLE = (
         truth="tanh(x)",
         numpy="np.tanh(x)",
         torch="torch.tanh(x)",
+        elsewhere=(
+            ("JAX", "jax.numpy.tanh(x)"),
+            ("Keras", "keras.activations.tanh(x)"),
+            ("ONNX", "Tanh(x)"),
+            ("transformers", "ACT2FN['tanh'](x)"),
+        ),
+        related=("hard_tanh", "softsign"),
         reference="LeCun, Bottou, Orr & Müller, Efficient BackProp (1998), section 4.4.",
         example=">>> fastsig.tanh([-1.0, 0.0, 1.0])\narray([-0.76159416,  0.        ,  0.76159416])",
         gradient=Gradient(
@@ -146,6 +169,14 @@ TABLE = (
         truth="x if x > 0 else mpf(0)",
         numpy="np.maximum(x, 0)",
         torch="torch.relu(x)",
+        elsewhere=(
+            ("JAX", "jax.nn.relu(x)"),
+            ("Keras", "keras.activations.relu(x)"),
+            ("ONNX", "Relu(x)"),
+            ("transformers", "ACT2FN['relu'](x)"),
+        ),
+        words=("ramp", "rectifier"),
+        related=("leaky_relu", "relu6"),
         reference="Nair & Hinton, Rectified Linear Units Improve Restricted Boltzmann Machines, ICML (2010).",
         example=">>> fastsig.relu([-2, 0, 3])\narray([0, 0, 3])",
         keeps_integers=True,
@@ -166,6 +197,19 @@ TABLE = (
         truth="x if x > 0 else negative_slope * x",
         numpy="np.where(x > 0, x, negative_slope * x)",
         torch="torch.nn.functional.leaky_relu(x, negative_slope)",
+        elsewhere=(
+            ("JAX", "jax.nn.leaky_relu(x, negative_slope)"),
+            ("Keras", "keras.activations.leaky_relu(x, negative_slope)"),
+            ("ONNX", "LeakyRelu(x, alpha=negative_slope)"),
+            ("transformers", "ACT2FN['leaky_relu'](x)"),
+        ),
+        differs=(
+            ("PyTorch", "torch.nn.PReLU begins with the slope 0.25"),
+            ("Keras", "the slope is 0.2 unless it is given"),
+        ),
+        words=("PReLU", "parametric ReLU"),
+        keywords=(("alpha", "negative_slope"), ("slope", "negative_slope")),
+        related=("relu", "elu"),
         reference="Maas, Hannun & Ng, Rectifier Nonlinearities Improve Neural Network Acoustic Models, ICML (2013).",
         example=">>> fastsig.leaky_relu([-2.0, 0.0, 3.0], 0.1)\narray([-0.2,  0. ,  3. ])",
         parameters=(Parameter("negative_slope", 0.01, "Slope below 0; an array broadcasts against `x`."),),
@@ -186,6 +230,13 @@ TABLE = (
         truth="min(max(x, 0), 6)",
         numpy="np.clip(x, 0, 6)",
         torch="torch.nn.functional.relu6(x)",
+        elsewhere=(
+            ("JAX", "jax.nn.relu6(x)"),
+            ("Keras", "keras.activations.relu6(x)"),
+            ("ONNX", "Clip(x, 0, 6)"),
+            ("transformers", "ACT2FN['relu6'](x)"),
+        ),
+        related=("relu", "hard_tanh"),
         reference="Krizhevsky, Convolutional Deep Belief Networks on CIFAR-10 (2010).",
         example=">>> fastsig.relu6([-1.0, 3.0, 9.0])\narray([0., 3., 6.])",
         gradient=Gradient(
@@ -206,6 +257,14 @@ TABLE = (
         truth="min(max(x, min_val), max_val)",
         numpy="np.clip(x, min_val, max_val)",
         torch="torch.nn.functional.hardtanh(x, min_val, max_val)",
+        elsewhere=(
+            ("JAX", "jax.numpy.clip(x, min_val, max_val)"),
+            ("Keras", "keras.ops.clip(x, min_val, max_val)"),
+            ("ONNX", "Clip(x, min_val, max_val)"),
+        ),
+        words=("hardtanh", "clamp"),
+        keywords=(("min", "min_val"), ("max", "max_val"), ("min_value", "min_val"), ("max_value", "max_val")),
+        related=("tanh", "relu6"),
         reference="Collobert, Large Scale Machine Learning, PhD thesis, Université Paris VI (2004).",
         example=">>> fastsig.hard_tanh([-2.0, 0.5, 3.0], max_val=2.0)\narray([-1. ,  0.5,  2. ])",
         parameters=(
@@ -229,6 +288,14 @@ TABLE = (
         truth="min(max(x + 3, 0), 6) / 6",
         numpy="np.clip(x / 6 + 0.5, 0, 1)",
         torch="torch.nn.functional.hardsigmoid(x)",
+        elsewhere=(
+            ("JAX", "jax.nn.hard_sigmoid(x)"),
+            ("Keras", "keras.activations.hard_sigmoid(x)"),
+            ("ONNX", "HardSigmoid(x, alpha=1/6)"),
+        ),
+        differs=(("Keras", "before Keras 3 the slope was 0.2"), ("ONNX", "the slope alpha is 0.2 unless it is given")),
+        words=("hardsigmoid",),
+        related=("sigmoid", "hard_swish"),
         reference="Courbariaux, Bengio & David, BinaryConnect, NIPS (2015).",
         example=">>> fastsig.hard_sigmoid([-3.0, 0.0, 1.5])\narray([0.  , 0.5 , 0.75])",
         gradient=Gradient(
@@ -248,6 +315,13 @@ TABLE = (
         truth="x * min(max(x + 3, 0), 6) / 6",
         numpy="x * np.clip(x + 3, 0, 6) / 6",
         torch="torch.nn.functional.hardswish(x)",
+        elsewhere=(
+            ("JAX", "jax.nn.hard_swish(x)"),
+            ("Keras", "keras.activations.hard_swish(x)"),
+            ("ONNX", "HardSwish(x)"),
+        ),
+        words=("hardswish", "hard_silu"),
+        related=("silu", "hard_sigmoid"),
         reference="Howard et al., Searching for MobileNetV3, ICCV (2019).",
         example=">>> fastsig.hard_swish([-3.0, 0.0, 1.5])\narray([-0.   ,  0.   ,  1.125])",
         gradient=Gradient(
@@ -267,6 +341,9 @@ TABLE = (
         truth="x / (1 + abs(x))",
         numpy="x / (1 + np.abs(x))",
         torch="torch.nn.functional.softsign(x)",
+        elsewhere=(("JAX", "jax.nn.soft_sign(x)"), ("Keras", "keras.activations.softsign(x)"), ("ONNX", "Softsign(x)")),
+        words=("soft_sign",),
+        related=("tanh",),
         reference="Bergstra, Desjardins, Lamblin & Bengio, Quadratic Polynomials Learn Better Image Features (2009).",
         example=">>> fastsig.softsign([-1.0, 0.0, 3.0])\narray([-0.5 ,  0.  ,  0.75])",
         gradient=Gradient(
@@ -287,6 +364,14 @@ TABLE = (
         truth="x / (1 + exp(-x))",
         numpy="x / (1 + np.exp(-x))",
         torch="torch.nn.functional.silu(x)",
+        elsewhere=(
+            ("JAX", "jax.nn.silu(x)"),
+            ("Keras", "keras.activations.silu(x)"),
+            ("ONNX", "Mul(x, Sigmoid(x))"),
+            ("transformers", "ACT2FN['silu'](x)"),
+        ),
+        words=("swish",),
+        related=("hard_swish", "mish", "gelu"),
         reference="Elfwing, Uchibe & Doya, Sigmoid-Weighted Linear Units, Neural Networks 107 (2018).",
         example=">>> fastsig.silu([-1.0, 0.0, 1.0])\narray([-0.26894142,  0.        ,  0.73105858])",
         gradient=Gradient(
@@ -307,6 +392,13 @@ TABLE = (
         truth="x * tanh(log1p(exp(x)))",
         numpy="x * np.tanh(np.log1p(np.exp(x)))",
         torch="torch.nn.functional.mish(x)",
+        elsewhere=(
+            ("JAX", "jax.nn.mish(x)"),
+            ("Keras", "keras.activations.mish(x)"),
+            ("ONNX", "Mish(x)"),
+            ("transformers", "ACT2FN['mish'](x)"),
+        ),
+        related=("silu", "softplus"),
         reference="Misra, Mish: A Self Regularized Non-Monotonic Activation Function, BMVC (2020).",
         example=">>> fastsig.mish([-1.0, 0.0, 1.0])\narray([-0.30340146,  0.        ,  0.86509839])",
         gradient=Gradient(
@@ -326,8 +418,25 @@ TABLE = (
         "Phi is the distribution function of the standard normal distribution. gelu(-inf) = -0.0, its limit (torch gives NaN), and "
         "gelu(inf) = inf. The tail is accurate down to the subnormal numbers.",
         truth="x * ncdf(x)",
-        numpy="0.5 * x * np.vectorize(__import__('math').erfc)(-x / np.sqrt(2))",
+        numpy="0.5 * x * np.vectorize(math.erfc)(-x / np.sqrt(2))",
         torch="torch.nn.functional.gelu(x, approximate=approximate)",
+        elsewhere=(
+            ("SciPy", "x * scipy.special.ndtr(x)"),
+            ("JAX", "jax.nn.gelu(x, approximate=False)"),
+            ("Keras", "keras.activations.gelu(x)"),
+            ("ONNX", "Gelu(x)"),
+            ("transformers", "ACT2FN['gelu'](x)"),
+        ),
+        differs=(
+            ("JAX", "it approximates by tanh unless told not to"),
+            ("Keras", "keras.ops.gelu approximates by tanh unless told not to"),
+            (
+                "transformers",
+                '"gelu_new", "gelu_fast" and "gelu_pytorch_tanh" are approximate="tanh"; "quick_gelu" is silu(1.702 * x) / 1.702',
+            ),
+        ),
+        words=("gelu_new", "gelu_pytorch_tanh", "quick_gelu"),
+        related=("silu",),
         reference="Hendrycks & Gimpel, Gaussian Error Linear Units, arXiv:1606.08415 (2016).",
         example=">>> fastsig.gelu([-1.0, 0.0, 1.0])\narray([-0.15865525,  0.        ,  0.84134475])",
         choice=Choice(
@@ -369,6 +478,12 @@ TABLE = (
         truth="x if x > 0 else alpha * expm1(x)",
         numpy="np.where(x > 0, x, alpha * np.expm1(x))",
         torch="torch.nn.functional.elu(x, alpha)",
+        elsewhere=(
+            ("JAX", "jax.nn.elu(x, alpha)"),
+            ("Keras", "keras.activations.elu(x, alpha)"),
+            ("ONNX", "Elu(x, alpha=alpha)"),
+        ),
+        related=("selu", "celu"),
         reference="Clevert, Unterthiner & Hochreiter, Fast and Accurate Deep Network Learning by ELUs, ICLR (2016).",
         example=">>> fastsig.elu([-1.0, 0.0, 1.0])\narray([-0.63212056,  0.        ,  1.        ])",
         parameters=(Parameter("alpha", 1.0, "Minus the limit at -inf; an array broadcasts against `x`."),),
@@ -389,6 +504,8 @@ TABLE = (
         truth="1.0507009873554805 * (x if x > 0 else 1.6732632423543772 * expm1(x))",
         numpy="1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * np.expm1(x))",
         torch="torch.selu(x)",
+        elsewhere=(("JAX", "jax.nn.selu(x)"), ("Keras", "keras.activations.selu(x)"), ("ONNX", "Selu(x)")),
+        related=("elu",),
         reference="Klambauer, Unterthiner, Mayr & Hochreiter, Self-Normalizing Neural Networks, NIPS (2017).",
         example=">>> fastsig.selu([-1.0, 0.0, 1.0])\narray([-1.11133074,  0.        ,  1.05070099])",
         gradient=Gradient(
@@ -409,6 +526,12 @@ TABLE = (
         truth="x if x > 0 else alpha * expm1(x / alpha)",
         numpy="np.where(x > 0, x, alpha * np.expm1(x / alpha))",
         torch="torch.nn.functional.celu(x, alpha)",
+        elsewhere=(
+            ("JAX", "jax.nn.celu(x, alpha)"),
+            ("Keras", "keras.activations.celu(x, alpha)"),
+            ("ONNX", "Celu(x, alpha=alpha)"),
+        ),
+        related=("elu",),
         reference="Barron, Continuously Differentiable Exponential Linear Units, arXiv:1704.07483 (2017).",
         example=">>> fastsig.celu([-1.0, 0.0, 1.0], 2.0)\narray([-0.78693868,  0.        ,  1.        ])",
         parameters=(Parameter("alpha", 1.0, "Minus the limit at -inf; an array broadcasts against `x`."),),
@@ -430,6 +553,16 @@ TABLE = (
         truth="max(x, 0) + log1p(exp(-abs(beta * x))) / beta",
         numpy="np.log1p(np.exp(beta * x)) / beta",
         torch="torch.nn.functional.softplus(x, beta, 800)",
+        elsewhere=(
+            ("SciPy", "scipy.special.softplus(x)"),
+            ("JAX", "jax.nn.softplus(x)"),
+            ("Keras", "keras.activations.softplus(x)"),
+            ("ONNX", "Softplus(x)"),
+        ),
+        differs=(("PyTorch", "where beta * x > threshold, 20 unless it is given, the result is x"),),
+        words=("log1pexp", "SmoothReLU"),
+        keywords=(("threshold", "softplus needs none, it is exact everywhere"),),
+        related=("relu", "log_sigmoid"),
         reference="Dugas, Bengio, Bélisle, Nadeau & Garcia, Incorporating Second-Order Functional Knowledge, NIPS (2000).",
         example=">>> fastsig.softplus([-1.0, 0.0, 1.0])\narray([0.31326169, 0.69314718, 1.31326169])",
         parameters=(Parameter("beta", 1.0, "Sharpness of the bend; an array broadcasts against `x`."),),
@@ -450,6 +583,14 @@ TABLE = (
         truth="min(x, 0) - log1p(exp(-abs(x)))",
         numpy="-np.log1p(np.exp(-x))",
         torch="torch.nn.functional.logsigmoid(x)",
+        elsewhere=(
+            ("SciPy", "scipy.special.log_expit(x)"),
+            ("JAX", "jax.nn.log_sigmoid(x)"),
+            ("Keras", "keras.activations.log_sigmoid(x)"),
+            ("ONNX", "Neg(Softplus(Neg(x)))"),
+        ),
+        words=("logsigmoid", "binary cross entropy"),
+        related=("sigmoid", "softplus"),
         reference="Mächler, Accurately Computing ``log(1 - exp(-|a|))``, vignette of the R package Rmpfr (2012).",
         example=">>> fastsig.log_sigmoid([-1.0, 0.0, 1.0])\narray([-1.31326169, -0.69314718, -0.31326169])",
         gradient=Gradient(
@@ -470,6 +611,11 @@ TABLE = (
         truth="2 * atanh(2 * x - 1) if abs(x - 0.5) < 0.25 else log(x) - log1p(-x) if abs(x - 0.5) <= 0.5 else nan",
         numpy="np.log(x / (1 - x))",
         torch="torch.logit(x)",
+        elsewhere=(("SciPy", "scipy.special.logit(x)"), ("JAX", "jax.scipy.special.logit(x)")),
+        differs=(("PyTorch", "eps clips x to [eps, 1 - eps] first, if it is given"),),
+        words=("log-odds",),
+        keywords=(("eps", "np.clip(x, eps, 1 - eps) as x does the same"),),
+        related=("sigmoid",),
         reference="Berkson, Application of the Logistic Function to Bio-Assay, J. Amer. Statist. Assoc. 39 (1944).",
         example=">>> fastsig.logit([0.25, 0.5, 1.0])\narray([-1.09861229,  0.        ,         inf])",
         gradient=Gradient(
@@ -488,10 +634,34 @@ TABLE = (
         "Nothing overflows, and no x - max(x) is rounded before its exponential is taken. A row that is all -inf, or holds inf or NaN, gives NaN, as in torch. "
         "Masked-out entries are 0; a row with nothing left is all 0.",
         truth="[exp(v - max(x)) / fsum(exp(w - max(x)) for w in x) for v in x]",
-        numpy="(lambda e: e / e.sum(axis, keepdims=True))(np.exp(x - x.max(axis, keepdims=True)))",
+        numpy="(e := np.exp(x - x.max(axis, keepdims=True))) / e.sum(axis, keepdims=True)",
         torch="torch.softmax(x, axis)",
+        elsewhere=(
+            ("SciPy", "scipy.special.softmax(x, axis)"),
+            ("JAX", "jax.nn.softmax(x, axis)"),
+            ("Keras", "keras.activations.softmax(x, axis)"),
+            ("ONNX", "Softmax(x, axis=axis)"),
+        ),
+        differs=(
+            ("SciPy", "the axis is None, the whole array, unless it is given"),
+            ("ONNX", "before opset 13 the axis is 1 unless it is given, and those behind it are one with it"),
+        ),
+        words=("temperature", "softargmax", "attention"),
+        related=("log_softmax", "logsumexp", "sigmoid"),
         reference="Bridle, Probabilistic Interpretation of Feedforward Classification Network Outputs (1990).",
-        example=">>> fastsig.softmax([1.0, 2.0, 3.0])\narray([0.09003057, 0.24472847, 0.66524096])",
+        example=">>> fastsig.softmax([1.0, 2.0, 3.0])\narray([0.09003057, 0.24472847, 0.66524096])\n"
+        "\n"
+        "Along the columns:\n"
+        "\n"
+        ">>> fastsig.softmax([[0.0, 1.0], [0.0, 3.0]], axis=0).round(3)\n"
+        "array([[0.5  , 0.119],\n"
+        "       [0.5  , 0.881]])\n"
+        "\n"
+        "Along the rows, without what is masked out:\n"
+        "\n"
+        ">>> fastsig.softmax([[0.0, 1.0], [0.0, 3.0]], axis=1, where=[[True, False], [True, True]]).round(3)\n"
+        "array([[1.   , 0.   ],\n"
+        "       [0.047, 0.953]])",
         gradient=Gradient(
             "y_i * (grad_i - sum_j grad_j y_j)",
             (4, 4),
@@ -510,10 +680,34 @@ TABLE = (
         "Accurate also where the result is close to 0: log_softmax([0, -20])[0] is -2.06e-09. A row that is all -inf, or holds inf "
         "or NaN, gives NaN, as in torch. Masked-out entries are -inf.",
         truth="[v - max(x) - log(fsum(exp(w - max(x)) for w in x)) for v in x]",
-        numpy="(lambda z: z - np.log(np.exp(z).sum(axis, keepdims=True)))(x - x.max(axis, keepdims=True))",
+        numpy="(z := x - x.max(axis, keepdims=True)) - np.log(np.exp(z).sum(axis, keepdims=True))",
         torch="torch.log_softmax(x, axis)",
+        elsewhere=(
+            ("SciPy", "scipy.special.log_softmax(x, axis)"),
+            ("JAX", "jax.nn.log_softmax(x, axis)"),
+            ("Keras", "keras.activations.log_softmax(x, axis)"),
+            ("ONNX", "LogSoftmax(x, axis=axis)"),
+        ),
+        differs=(
+            ("SciPy", "the axis is None, the whole array, unless it is given"),
+            ("ONNX", "before opset 13 the axis is 1 unless it is given, and those behind it are one with it"),
+        ),
+        words=("cross entropy", "negative log-likelihood"),
+        related=("softmax", "logsumexp"),
         reference="Blanchard, Higham & Higham, Accurately Computing the Log-Sum-Exp and Softmax Functions, IMA J. Numer. Anal. (2021).",
-        example=">>> fastsig.log_softmax([1.0, 2.0, 3.0])\narray([-2.40760596, -1.40760596, -0.40760596])",
+        example=">>> fastsig.log_softmax([1.0, 2.0, 3.0])\narray([-2.40760596, -1.40760596, -0.40760596])\n"
+        "\n"
+        "Along the columns:\n"
+        "\n"
+        ">>> fastsig.log_softmax([[0.0, 1.0], [0.0, 3.0]], axis=0).round(3)\n"
+        "array([[-0.693, -2.127],\n"
+        "       [-0.693, -0.127]])\n"
+        "\n"
+        "Along the rows, without what is masked out:\n"
+        "\n"
+        ">>> fastsig.log_softmax([[0.0, 1.0], [0.0, 3.0]], axis=1, where=[[True, False], [True, True]]).round(3)\n"
+        "array([[ 0.   ,   -inf],\n"
+        "       [-3.049, -0.049]])",
         gradient=Gradient(
             "grad_i - exp(y_i) * sum_j grad_j",
             (4, 4),
@@ -534,10 +728,28 @@ TABLE = (
         "logsumexp([0, -20]) is 2.06e-09. Of nothing, and where all is -inf, -inf; inf where inf is among them. "
         "Unlike in SciPy, entries with weight 0 take no part in any case, and the sign of an empty sum is 0.",
         truth="[log(fsum(exp(v) for v in x))]",
-        numpy="(lambda m: np.log(np.exp(x - m).sum(axis)) + np.squeeze(m, axis))(x.max(axis, keepdims=True))",
+        numpy="np.log(np.exp(x - (m := x.max(axis, keepdims=True))).sum(axis)) + np.squeeze(m, axis)",
         torch="torch.logsumexp(x, axis)",
+        elsewhere=(
+            ("SciPy", "scipy.special.logsumexp(x, axis)"),
+            ("JAX", "jax.nn.logsumexp(x, axis)"),
+            ("Keras", "keras.ops.logsumexp(x, axis)"),
+            ("ONNX", "ReduceLogSumExp(x, [axis], keepdims=0)"),
+        ),
+        words=("log-sum-exp", "LSE"),
+        related=("softmax", "log_softmax"),
         reference="Blanchard, Higham & Higham, Accurately Computing the Log-Sum-Exp and Softmax Functions, IMA J. Numer. Anal. (2021).",
-        example=">>> fastsig.logsumexp([[1.0, 2.0, 3.0], [1000.0, 1000.0, 1000.0]], axis=1)\narray([   3.40760596, 1001.09861229])",
+        example=">>> fastsig.logsumexp([[1.0, 2.0, 3.0], [1000.0, 1000.0, 1000.0]], axis=1)\narray([   3.40760596, 1001.09861229])\n"
+        "\n"
+        "Along the columns:\n"
+        "\n"
+        ">>> fastsig.logsumexp([[0.0, 1.0], [0.0, 3.0]], axis=0).round(3)\n"
+        "array([0.693, 3.127])\n"
+        "\n"
+        "Along the rows, without what is masked out:\n"
+        "\n"
+        ">>> fastsig.logsumexp([[0.0, 1.0], [0.0, 3.0]], axis=1, where=[[True, False], [True, True]]).round(3)\n"
+        "array([0.   , 3.049])",
         gradient=Gradient(
             "grad_output * softmax(x)",
             (4.5, 4.5),
@@ -547,3 +759,41 @@ TABLE = (
         ),
     ),
 )
+
+
+SINGLE_CALL = r"(?:\w+\.)*(\w+)(?:\['(\w+)'\])?\(x(?:, [^()]*)?\)"
+
+
+def names(row):
+    """What a function is called, here and elsewhere."""
+    calls = [re.fullmatch(SINGLE_CALL, call) for call in (row.torch or "", *(call for _, call in row.elsewhere))]
+    return [row.name, *row.words, *(match[2] or match[1] for match in calls if match)]
+
+
+def _letters(name):
+    return re.sub("[^a-z0-9]", "", name.lower())
+
+
+def known_as(name):
+    """The functions here that others call by that name, however they write it."""
+    return [row.name for row in TABLE if _letters(name) in map(_letters, names(row))]
+
+
+# Keywords of PyTorch's: their name here, or what to do in their place; of which functions.
+COMMON = (
+    ("inplace", "out=x computes in place", ("elementwise", "rows")),
+    ("dim", "axis", ("rows", "reduction")),
+    ("keepdim", "keepdims", ("reduction",)),
+    ("mask", "where", ("rows", "reduction")),
+)
+FOREIGN = {keyword for keyword, *_ in COMMON}.union(keyword for row in TABLE for keyword, _ in row.keywords)
+
+
+def refuse(name, keywords):
+    """A TypeError that says what is meant here, for one of these that the function has under another name, or not."""
+    for row in () if FOREIGN.isdisjoint(keywords) else TABLE:
+        meant = {keyword: text for keyword, text, kinds in COMMON if row.kind in kinds} | dict(row.keywords)
+        for keyword in keywords if row.name == name else ():
+            if keyword in meant:
+                text = f"it is called {meant[keyword]} here" if meant[keyword].isidentifier() else meant[keyword]
+                raise TypeError(f"{name}() got an unexpected keyword argument {keyword!r}: {text}")

@@ -5,6 +5,7 @@
 
 import itertools
 import re
+import textwrap
 
 from ._catalog import TABLE, expanded
 
@@ -53,6 +54,8 @@ DTYPES = (
 
 
 ERROR = "{} ULP in float32, {} in float64"
+ULP = " (units in the last place, the distance of neighbouring numbers)"
+WIDTH = 84  # of the notes
 
 
 def _parameters(row):
@@ -67,10 +70,23 @@ def _parameters(row):
 def _errors(bounds):
     """From (row or variant, its max_ulp) pairs, the function itself first."""
     (_, first), *variants = bounds
-    text = "at most " + ERROR.format(*first) if first[0] else "exact"
+    text = "at most " + ERROR.format(*first).replace("ULP", "ULP" + ULP, 1) if first[0] else "none, the result is exact"
     for variant, bound in variants:
         text += f"; with {variant.choice.name}={variant.choice.default!r} {ERROR.format(*bound)}"
     return text
+
+
+def _wrapped(text):
+    return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)
+
+
+def _other_names(row):
+    """What others call a function, as a note."""
+    own = {"ONNX": "{} in ONNX", "transformers": "{} of transformers"}
+    calls = [*([("PyTorch", row.torch)] if row.torch else []), *row.elsewhere]
+    calls = [own.get(library, "{}").format(f"``{call}``") for library, call in calls]
+    text = f"Elsewhere: {', '.join(calls)}." + (f" Also: {', '.join(row.words)}." if row.words else "")
+    return text + "".join(f" In {library}: {differs}." for library, differs in row.differs)
 
 
 def _numpydoc(row, summary, formulas, parameters, result, notes, see_also=(), references=()):
@@ -90,10 +106,18 @@ def _numpydoc(row, summary, formulas, parameters, result, notes, see_also=(), re
         "Raises\n------\nTypeError\n    For dtypes that are not supported.\n"
         f"ValueError\n    For shapes that do not fit{reason}.",
         *see_also,
-        "Notes\n-----\n" + "\n\n".join([*notes, "No floating-point warning is ever raised."]),
+        "Notes\n-----\n" + "\n\n".join(map(_wrapped, [*notes, "No floating-point warning is ever raised."])),
         *references,
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _related(row):
+    """The lines of a function's See Also: its gradient, then its relatives."""
+    summaries = {other.name: other.summary for other in TABLE}
+    yield f"fastsig.backward.{row.name} : The gradient."
+    for name in row.related:
+        yield f"fastsig.{name} : {summaries[name]}"
 
 
 def docstring(row):
@@ -121,7 +145,13 @@ def docstring(row):
         [f"``{variant.formula}``" for variant in variants],
         parameters,
         RETURNS_REDUCTION if reduction else f"ndarray or scalar\n    A result {shape}.",
-        [DTYPES.format(integers=integers), f"NaN propagates. {row.special}", f"Error: {error}."],
+        [
+            DTYPES.format(integers=integers),
+            f"NaN propagates. {row.special}",
+            f"Error: {error}.",
+            *([_other_names(row)] if row.elsewhere else []),
+        ],
+        see_also=["See Also\n--------\n" + "\n".join(_related(row))] if row.gradient else [],
         references=[
             f"References\n----------\n.. [1] {row.reference}",
             f"Examples\n--------\n>>> import fastsig\n{row.example}",
@@ -178,10 +208,24 @@ def gradient_docstring(row):
 
 MADE = '"""Made by `make generate` from the table in _catalog.py."""\n\n'
 
-IMPORTS = """from typing import Any, Literal
+IMPORTS = """from typing import Any, Literal, TypeVar, overload, type_check_only
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+"""
+
+# An array's dtype stays; all else, with `out` and `dtype`, is as NumPy's own stubs have it for ufuncs.
+KEPT = "_Float"
+KEPT_ARRAY = f"NDArray[{KEPT}]"
+TYPES = f"""{KEPT} = TypeVar("{KEPT}", bound=np.floating[Any])
+
+@type_check_only
+class _Ufunc(np.ufunc):  # type: ignore[misc]
+    @overload
+    def __call__(self, ARRAYS, /, out: None = None, *, KEPT_OPTIONS) -> {KEPT_ARRAY}: ...
+    @overload
+    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
 
 """
 
@@ -214,9 +258,19 @@ def _choice(row):
     return f'{row.choice.name}: Literal[{values}] = "{row.choice.default}"'
 
 
+KEPT_OPTIONS = "where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: None = None, subok: bool = True"
+
+
+def _ufunc_type(*inputs):
+    """The type of ufuncs of these array inputs; a number beside an array has no say in the dtype."""
+    arrays = [f"{name}: {KEPT_ARRAY}{' | float' * (name != 'x')}" for name in inputs]
+    return TYPES.replace("ARRAYS", ", ".join(arrays)).replace("KEPT_OPTIONS", KEPT_OPTIONS)
+
+
 def _declaration(row, *inputs):
-    """The stub's line of one function, or of its gradient, of these array inputs."""
+    """The stub's lines of one function, or of its gradient, of these array inputs."""
     arguments = [f"{name}: ArrayLike" for name in inputs]
+    result = KEPT_ARRAY
     if row.kind == "rows":
         arguments.append("axis: int | tuple[int, ...] | None = -1")
     elif row.kind == "reduction":
@@ -228,27 +282,35 @@ def _declaration(row, *inputs):
     elif row.parameters:
         arguments += [f"{parameter.name}: ArrayLike = {parameter.default!r}" for parameter in row.parameters]
     else:
-        return f"{row.name}: np.ufunc\n"
-    return f"def {row.name}({', '.join(arguments)}, *, {OPTIONS}) -> Any: ...\n"
+        return f"{row.name}: _Ufunc\n"
+    kept = [argument.replace("ArrayLike", f"{KEPT_ARRAY} | float") for argument in arguments]
+    kept[len(inputs) - 1] = f"{inputs[-1]}: {KEPT_ARRAY}"
+    if row.kind == "reduction" and len(inputs) == 1:
+        kept[1:], result = ["axis: None = None", "b: None = None"], KEPT
+        kept += [f"{name}: Literal[False] = False" for name in ("keepdims", "return_sign")]
+    return (
+        f"@overload\ndef {row.name}({', '.join(kept)}, *, out: None = None, {KEPT_OPTIONS}) -> {result}: ...\n"
+        f"@overload\ndef {row.name}({', '.join(arguments)}, *, {OPTIONS}) -> Any: ...\n"
+    )
 
 
 def _exporting(text):
     """A stub with its __all__: all that it declares."""
     names = re.findall(r"^(?:def |from \. import )?(\w+)(?=[:(]| as )", text, re.M)
-    quoted = ", ".join(f'"{name}"' for name in sorted(names))
+    quoted = ", ".join(f'"{name}"' for name in sorted(set(names)))
     return f"{text}\n__all__ = [{quoted}]\n"
 
 
 def stub():
     """The text of __init__.pyi."""
-    return _exporting(STUB_HEAD + "".join(_declaration(row, "x") for row in TABLE) + STUB_TAIL)
+    return _exporting(STUB_HEAD + _ufunc_type("x") + "".join(_declaration(row, "x") for row in TABLE) + STUB_TAIL)
 
 
 def gradient_stub():
     """The text of backward.pyi."""
     rows = (row for row in TABLE if row.gradient)
     declarations = (_declaration(row, "grad_output", row.gradient.operand) for row in rows)
-    return _exporting(MADE + IMPORTS + "".join(declarations))
+    return _exporting(MADE + IMPORTS + _ufunc_type("grad_output", "x") + "".join(declarations))
 
 
 def scalar_stub():
@@ -271,15 +333,29 @@ def call(row):
     return f"{row.name}({', '.join(['x', *axis.get(row.kind, []), *parameters, *choice])})"
 
 
-def readme_list():
-    """The README's list of functions: as many to a line as fit."""
-    lines = [""]
-    for row in TABLE:
-        code = f"`{call(row)}`, "
-        if len(lines[-1] + code) > 120:
-            lines.append("")
-        lines[-1] += code
-    return "\n".join(line.rstrip() for line in lines).rstrip(",") + "\n"
+# What a function is, in words, and of which rows that is so.
+GROUPS = {
+    "NumPy ufuncs, objects of type `np.ufunc`": lambda row: (
+        row.kind == "elementwise" and not row.parameters and not row.choice
+    ),
+    "functions over ufuncs, with a ufunc's options; numbers as parameters may be arrays, which broadcast": lambda row: (
+        row.kind == "elementwise" and bool(row.parameters or row.choice)
+    ),
+    "along an axis, several or all, with `where=` as a mask": lambda row: row.kind != "elementwise",
+}
+
+
+def function_list(shown=lambda row: f"`{call(row)}`"):
+    """All functions, by what they are: as many to a line as fit."""
+    lines = []
+    for words, belongs in GROUPS.items():
+        lines.append(f"- {words}:")
+        for row in filter(belongs, TABLE):
+            if len(f"{lines[-1]} {shown(row)},") > 120:
+                lines.append(" ")
+            lines[-1] += f" {shown(row)},"
+        lines[-1] = lines[-1].rstrip(",")
+    return "\n".join(lines) + "\n"
 
 
 BEGIN, END = "<!-- functions: made by make generate -->\n", "<!-- /functions -->"
@@ -288,7 +364,7 @@ BEGIN, END = "<!-- functions: made by make generate -->\n", "<!-- /functions -->
 def with_list(readme):
     """A README's text with its list of functions renewed."""
     head, rest = readme.split(BEGIN)
-    return head + BEGIN + readme_list() + END + rest.split(END, 1)[1]
+    return head + BEGIN + function_list() + END + rest.split(END, 1)[1]
 
 
 CYTHON_HEAD = """# Made by `make generate` from the table in _catalog.py.

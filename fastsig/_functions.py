@@ -1,16 +1,35 @@
 """The Python face: ufuncs without parameters as they are, and thin functions over those with parameters or an axis."""
 
 import functools
+import inspect
 import math
-import operator
+from collections.abc import Hashable
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from ._backend import kernels, ufuncs
-from ._catalog import TABLE, expanded
+from ._catalog import TABLE, expanded, refuse
 from ._docs import docstring, gradient_docstring
 from ._lazy import Made
+
+_OPTIONS = {"out": None, "where": True, "dtype": None, "casting": "same_kind", "order": "K", "subok": True}
+
+
+def _signed(function):
+    """A function whose signature, for help and completion, has a ufunc's options in the place of **kwargs."""
+    own = [p for p in inspect.signature(function).parameters.values() if p.kind is not p.VAR_KEYWORD]
+    missing = {name: default for name, default in _OPTIONS.items() if name not in {p.name for p in own}}
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    options = [inspect.Parameter(name, keyword, default=default) for name, default in missing.items()]
+    function.__signature__ = inspect.Signature([*own, *options])
+    return function
+
+
+def _wrong_choice(row, chosen, value):
+    """The error for a word that is none of those."""
+    kind, shown = (ValueError, repr(value)) if isinstance(value, Hashable) else (TypeError, type(value).__name__)
+    return kind(f"{row.name}: {row.choice.name} must be {' or '.join(map(repr, chosen))}, not {shown}")
 
 
 def elementwise(row, functions, doc, inputs="x", arrays=True, module="fastsig"):
@@ -22,9 +41,9 @@ def elementwise(row, functions, doc, inputs="x", arrays=True, module="fastsig"):
     if row.choice:
         chosen = {variant.choice.default: functions[name] for name, variant in expanded(row)}
         names, shortcut = [row.choice.name], functions[row.name]
-        message = f"{row.choice.name} argument must be either {' or '.join(chosen)}."
-        namespace = {"chosen": chosen, f"default_{row.choice.name}": row.choice.default}
-        function, arguments = f"chosen[{row.choice.name}]", inputs
+        namespace = {"chosen": chosen, "wrong_choice": functools.partial(_wrong_choice, row, chosen)}
+        namespace |= {f"default_{row.choice.name}": row.choice.default}
+        function, arguments = "function", inputs
     else:
         names, shortcut = [parameter.name for parameter in row.parameters], functions.get(f"{row.name}_default")
         namespace = {f"default_{parameter.name}": parameter.default for parameter in row.parameters}
@@ -48,23 +67,32 @@ def elementwise(row, functions, doc, inputs="x", arrays=True, module="fastsig"):
         code += [*calls("shortcut", inputs, " " * 12), "        except TypeError as error:"]
         code += ["            if '_default' not in str(error):", "                raise"]
     if row.choice:
-        code += [f"    if {row.choice.name} not in chosen:", f"        raise ValueError({message!r})"]
+        code += [
+            "    try:",
+            f"        function = chosen[{row.choice.name}]",
+            "    except (KeyError, TypeError):",
+            f"        raise wrong_choice({row.choice.name}) from None",
+        ]
     code += calls(function, arguments, " " * 4)
     if arrays:
-        code += [f"    return {function}({arguments}, **kwargs)"]
+        code += [f"    refuse({row.name!r}, kwargs)", f"    return {function}({arguments}, **kwargs)"]
+        namespace |= {"refuse": refuse}
     namespace |= {"shortcut": shortcut, "__name__": module}
     exec("\n".join(code), namespace)
     namespace[row.name].__doc__ = doc
-    return namespace[row.name]
+    return _signed(namespace[row.name]) if arrays else namespace[row.name]
 
 
 def _axes(name, axis, ndim):
     """An axis argument as a tuple of axes; as in torch and SciPy, a single number has axis 0."""
     if axis is None:
         return tuple(range(ndim))
-    if isinstance(axis, (bool, np.bool)):
-        raise TypeError(f"{name}: axis must be an integer, a tuple of integers or None, not bool")
-    axes = normalize_axis_tuple(axis if isinstance(axis, tuple) else operator.index(axis), max(ndim, 1))
+    numbers = axis if isinstance(axis, tuple) else (axis,)
+    for number in numbers:
+        if isinstance(number, (bool, np.bool)) or not hasattr(number, "__index__"):
+            kind = type(number).__name__
+            raise TypeError(f"{name}: axis must be an integer, a tuple of integers or None, not {kind}")
+    axes = normalize_axis_tuple(numbers, max(ndim, 1))
     return axes if ndim else ()
 
 
@@ -79,6 +107,8 @@ def _over_axes(name):
 
     def call(operands, axis, out, where, kwargs):
         operands = list(map(_array, operands))
+        if kwargs.get("casting") in {"no", "equiv"}:  # to float64 is no cast: the elementwise ufuncs have such loops
+            operands = [x.astype(float) if x.dtype.kind in "biu" else x for x in operands]
         if len(operands) > 1 and any(x.shape != operands[0].shape for x in operands):
             operands = _broadcast(name, operands, axis)
         shape = operands[0].shape
@@ -206,7 +236,7 @@ def _named(function, row, doc, module="fastsig"):
     """A public function under its row's name."""
     function.__name__ = function.__qualname__ = row.name
     function.__module__, function.__doc__ = module, doc
-    return function
+    return _signed(function)
 
 
 def _rows(row):
@@ -218,6 +248,8 @@ def _rows(row):
             result = direct(x, axis, out)
             if result is not None:
                 return result
+        if kwargs:
+            refuse(row.name, kwargs)
         if others := _others(out, x, where):
             way = functools.partial(_of_rows, function)
             result = others.along(others.Call(row.name, way, x, None, axis, out, where, kwargs))
@@ -233,6 +265,8 @@ def _rows_gradient(row):
     call = _over_axes(f"{row.name}_backward")
 
     def function(grad_output, y, axis=-1, *, out=None, where=True, **kwargs):
+        if kwargs:
+            refuse(row.name, kwargs)
         if others := _others(out, grad_output, y, where):
             way = functools.partial(_of_gradient, function)
             result = others.along(others.Call(f"{row.name}_backward", way, y, grad_output, axis, out, where, kwargs))
@@ -253,6 +287,8 @@ def _reduction(row):
             if result is not None:
                 kept = (1,) * x.ndim if axis is None else (*x.shape[:axis], 1, *x.shape[axis:][1:])
                 return result.reshape(kept) if keepdims else result
+        if kwargs:
+            refuse(row.name, kwargs)
         if others := _others(out, x, b, where):
             way, options = (
                 functools.partial(_of_reduction, function),
@@ -298,6 +334,8 @@ def _reduction_gradient(row):
     slope = functions[row.gradient.slope]
 
     def function(grad_output, x, axis=None, keepdims=False, *, out=None, where=True, **kwargs):
+        if kwargs:
+            refuse(row.name, kwargs)
         if others := _others(out, grad_output, x, where):
             way, options = functools.partial(_of_gradient, function), {"keepdims": keepdims} | kwargs
             name = f"{row.name}_backward"

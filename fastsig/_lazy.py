@@ -3,6 +3,8 @@
 import sys
 from collections.abc import Mapping
 
+from ._catalog import known_as
+
 
 class Made(Mapping):
     """Name -> what `make` makes of the recipe of that name, once."""
@@ -31,7 +33,10 @@ def offer(made, namespace):
     def __getattr__(name):
         if name not in made:
             module = namespace["__name__"]
-            raise AttributeError(f"module {module!r} has no attribute {name!r}", name=name, obj=sys.modules.get(module))
+            message, meant = f"module {module!r} has no attribute {name!r}", "" if name[0] == "_" else known_as(name)
+            if meant:  # without the object, in which Python would look for names that are spelt alike
+                raise AttributeError(f"{message}: here it is {' or '.join(meant)}", name=name)
+            raise AttributeError(message, name=name, obj=sys.modules.get(module))
         return namespace.setdefault(name, made[name])
 
     def __dir__():

@@ -5,6 +5,8 @@ import math
 import os
 import shutil
 import stat
+import sys
+import tempfile
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
@@ -50,6 +52,9 @@ class Array(NamedTuple):
             part[...], values = values[: len(part)], values[len(part) :]
 
 
+STANDARD = "-"  # standard input or output, as a path
+
+
 def exists(path):
     """Whether the file is there; a failure if it is a directory, or a device, which may keep one waiting."""
     try:
@@ -59,6 +64,44 @@ def exists(path):
     if not stat.S_ISREG(mode):
         raise Failure(f"{path}: not a regular file")
     return True
+
+
+def is_pipe(path):
+    """Whether it is standard input, or a pipe by its name, as a shell makes of <(...)."""
+    return path == STANDARD or (os.path.exists(path) and stat.S_ISFIFO(os.stat(path).st_mode))
+
+
+@contextlib.contextmanager
+def reading(path):
+    """An open file to read: of a pipe, which cannot be mapped or read twice, all that it gives, in a nameless file."""
+    if not is_pipe(path):
+        exists(path)
+        with open(path, "rb") as file:
+            yield file
+        return
+    with contextlib.ExitStack() as stack:
+        pipe = sys.stdin.buffer if path == STANDARD else stack.enter_context(open(path, "rb"))
+        if pipe.isatty():
+            raise Failure("standard input: a terminal, not a .npy file")
+        file = stack.enter_context(tempfile.TemporaryFile())
+        shutil.copyfileobj(pipe, file, 1 << 20)
+        file.seek(0)
+        yield file
+
+
+@contextlib.contextmanager
+def to_standard_output():
+    """A nameless file, which goes to standard output if all goes well."""
+    if sys.stdout.isatty():
+        raise Failure("standard output: a terminal, to which no .npy file is written")
+    with tempfile.TemporaryFile() as file:
+        yield file
+        file.seek(0)
+        try:
+            with open(sys.stdout.fileno(), "wb", closefd=False) as out:  # sys.stdout would try again at the end
+                shutil.copyfileobj(file, out, 1 << 20)
+        except OSError as error:
+            raise Failure(f"standard output: {error.strerror}") from None
 
 
 def read_header(file, path):
@@ -98,6 +141,10 @@ def write_header(file, dtype, shape, fortran):
 @contextlib.contextmanager
 def replacing(path, force):
     """A file under a temporary name beside `path`, which becomes `path` if all goes well, and else is removed."""
+    if path == STANDARD:
+        with to_standard_output() as file:
+            yield file
+        return
     if not os.path.basename(path):
         raise Failure(f"{path}: not the name of a file")
     if exists(path) and not force:

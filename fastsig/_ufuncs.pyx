@@ -17,6 +17,8 @@ from _thread import allocate_lock     # threading would take a while to import
 
 import numpy as np
 
+from fastsig._catalog import refuse
+
 cnp.import_array()
 cnp.import_ufunc()
 

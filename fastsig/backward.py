@@ -15,3 +15,4 @@ from ._lazy import offer
 offer(gradients, globals())
 
 __all__ = list(gradients)
+del gradients, offer

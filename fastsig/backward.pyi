@@ -1,30 +1,66 @@
 """Made by `make generate` from the table in _catalog.py."""
 
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, overload, type_check_only
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-sigmoid: np.ufunc
-tanh: np.ufunc
-relu: np.ufunc
+_Float = TypeVar("_Float", bound=np.floating[Any])
+
+@type_check_only
+class _Ufunc(np.ufunc):  # type: ignore[misc]
+    @overload
+    def __call__(self, grad_output: NDArray[_Float] | float, x: NDArray[_Float], /, out: None = None, *, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: None = None, subok: bool = True) -> NDArray[_Float]: ...
+    @overload
+    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+
+sigmoid: _Ufunc
+tanh: _Ufunc
+relu: _Ufunc
+@overload
+def leaky_relu(grad_output: NDArray[_Float] | float, x: NDArray[_Float], negative_slope: NDArray[_Float] | float = 0.01, *, out: None = None, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: None = None, subok: bool = True) -> NDArray[_Float]: ...
+@overload
 def leaky_relu(grad_output: ArrayLike, x: ArrayLike, negative_slope: ArrayLike = 0.01, *, out: np.ndarray | tuple[np.ndarray] | None = None, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: DTypeLike | None = None, subok: bool = True) -> Any: ...
-relu6: np.ufunc
+relu6: _Ufunc
+@overload
+def hard_tanh(grad_output: NDArray[_Float] | float, x: NDArray[_Float], min_val: NDArray[_Float] | float = -1.0, max_val: NDArray[_Float] | float = 1.0, *, out: None = None, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: None = None, subok: bool = True) -> NDArray[_Float]: ...
+@overload
 def hard_tanh(grad_output: ArrayLike, x: ArrayLike, min_val: ArrayLike = -1.0, max_val: ArrayLike = 1.0, *, out: np.ndarray | tuple[np.ndarray] | None = None, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: DTypeLike | None = None, subok: bool = True) -> Any: ...
-hard_sigmoid: np.ufunc
-hard_swish: np.ufunc
-softsign: np.ufunc
-silu: np.ufunc
-mish: np.ufunc
+hard_sigmoid: _Ufunc
+hard_swish: _Ufunc
+softsign: _Ufunc
+silu: _Ufunc
+mish: _Ufunc
+@overload
+def gelu(grad_output: NDArray[_Float] | float, x: NDArray[_Float], approximate: Literal["none", "tanh"] = "none", *, out: None = None, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: None = None, subok: bool = True) -> NDArray[_Float]: ...
+@overload
 def gelu(grad_output: ArrayLike, x: ArrayLike, approximate: Literal["none", "tanh"] = "none", *, out: np.ndarray | tuple[np.ndarray] | None = None, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: DTypeLike | None = None, subok: bool = True) -> Any: ...
+@overload
+def elu(grad_output: NDArray[_Float] | float, x: NDArray[_Float], alpha: NDArray[_Float] | float = 1.0, *, out: None = None, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: None = None, subok: bool = True) -> NDArray[_Float]: ...
+@overload
 def elu(grad_output: ArrayLike, x: ArrayLike, alpha: ArrayLike = 1.0, *, out: np.ndarray | tuple[np.ndarray] | None = None, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: DTypeLike | None = None, subok: bool = True) -> Any: ...
-selu: np.ufunc
+selu: _Ufunc
+@overload
+def celu(grad_output: NDArray[_Float] | float, x: NDArray[_Float], alpha: NDArray[_Float] | float = 1.0, *, out: None = None, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: None = None, subok: bool = True) -> NDArray[_Float]: ...
+@overload
 def celu(grad_output: ArrayLike, x: ArrayLike, alpha: ArrayLike = 1.0, *, out: np.ndarray | tuple[np.ndarray] | None = None, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: DTypeLike | None = None, subok: bool = True) -> Any: ...
+@overload
+def softplus(grad_output: NDArray[_Float] | float, x: NDArray[_Float], beta: NDArray[_Float] | float = 1.0, *, out: None = None, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: None = None, subok: bool = True) -> NDArray[_Float]: ...
+@overload
 def softplus(grad_output: ArrayLike, x: ArrayLike, beta: ArrayLike = 1.0, *, out: np.ndarray | tuple[np.ndarray] | None = None, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: DTypeLike | None = None, subok: bool = True) -> Any: ...
-log_sigmoid: np.ufunc
-logit: np.ufunc
+log_sigmoid: _Ufunc
+logit: _Ufunc
+@overload
+def softmax(grad_output: NDArray[_Float] | float, y: NDArray[_Float], axis: int | tuple[int, ...] | None = -1, *, out: None = None, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: None = None, subok: bool = True) -> NDArray[_Float]: ...
+@overload
 def softmax(grad_output: ArrayLike, y: ArrayLike, axis: int | tuple[int, ...] | None = -1, *, out: np.ndarray | tuple[np.ndarray] | None = None, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: DTypeLike | None = None, subok: bool = True) -> Any: ...
+@overload
+def log_softmax(grad_output: NDArray[_Float] | float, y: NDArray[_Float], axis: int | tuple[int, ...] | None = -1, *, out: None = None, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: None = None, subok: bool = True) -> NDArray[_Float]: ...
+@overload
 def log_softmax(grad_output: ArrayLike, y: ArrayLike, axis: int | tuple[int, ...] | None = -1, *, out: np.ndarray | tuple[np.ndarray] | None = None, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: DTypeLike | None = None, subok: bool = True) -> Any: ...
+@overload
+def logsumexp(grad_output: NDArray[_Float] | float, x: NDArray[_Float], axis: int | tuple[int, ...] | None = None, keepdims: bool = False, *, out: None = None, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: None = None, subok: bool = True) -> NDArray[_Float]: ...
+@overload
 def logsumexp(grad_output: ArrayLike, x: ArrayLike, axis: int | tuple[int, ...] | None = None, keepdims: bool = False, *, out: np.ndarray | tuple[np.ndarray] | None = None, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: DTypeLike | None = None, subok: bool = True) -> Any: ...
 
 __all__ = ["celu", "elu", "gelu", "hard_sigmoid", "hard_swish", "hard_tanh", "leaky_relu", "log_sigmoid", "log_softmax", "logit", "logsumexp", "mish", "relu", "relu6", "selu", "sigmoid", "silu", "softmax", "softplus", "softsign", "tanh"]

@@ -5,6 +5,7 @@ import copy
 import doctest
 import inspect
 import json
+import math
 import pickle
 import platform
 import re
@@ -41,7 +42,17 @@ needs_compiled = pytest.mark.skipif(not runnable, reason="no compiled kernels to
 
 @each_row
 def test_row_is_complete(row):
-    optional = {"parameters", "keeps_integers", "torch", "choice"}
+    optional = {
+        "parameters",
+        "keeps_integers",
+        "torch",
+        "choice",
+        "elsewhere",
+        "differs",
+        "words",
+        "keywords",
+        "related",
+    }
     assert all(getattr(row, field) for field in Row._fields if field not in optional)
     assert row.name.isidentifier()
     assert row.kind in {"elementwise", "rows", "reduction"}
@@ -51,6 +62,7 @@ def test_row_is_complete(row):
     assert bool(row.gradient.scale) == (row.kind == "rows")
     assert bool(row.gradient.slope) == (row.kind == "reduction")
     assert all(parameter.text.endswith(".") for parameter in row.parameters)
+    assert set(row.related) <= {other.name for other in TABLE} - {row.name}
     assert row.example.startswith(f">>> fastsig.{row.name}(")
     assert "\n" in row.example
 
@@ -82,7 +94,7 @@ def test_numpy_expression(fs, row):
     """What people write today is the same function, where it is accurate (1 + tanh(x) and 1 + erf(x) cancel)."""
     x, parameters = MODERATE, {parameter.name: parameter.default for parameter in row.parameters}
     with np.errstate(all="ignore"):
-        theirs = eval(row.numpy, {"np": np, "x": x, "axis": -1, **parameters})
+        theirs = eval(row.numpy, {"np": np, "math": math, "x": x, "axis": -1, **parameters})
     ours = getattr(fs, row.name)(x, **chosen(row), **AXIS[row.kind])
     np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-15)
 
@@ -110,6 +122,8 @@ def test_public_names(fs):
     assert len(set(fs.__all__)) == len(fs.__all__)
     assert all(hasattr(fs, name) for name in fs.__all__)
     assert fs.__version__ == fs.get_config()["fastsig"]
+    for module in (fs, fs.backward):  # nothing else is offered for completion
+        assert {name for name in dir(module) if name[0] != "_"} <= {*module.__all__, "dask", "cython_api"}
     for module in (fs, fs.backward, fs.scalar):
         assert set(module.__all__) <= set(dir(module)) and len(set(dir(module))) == len(dir(module))
 
@@ -337,7 +351,7 @@ assert str(inspect.signature(fastsig.thrice)).startswith("(x, factor=3.0")
 assert (fastsig.backward.thrice(2, np.float32([1, 2])) == [6, 6]).all() and "thrice" in fastsig.backward.__all__
 assert "def thrice(grad_output" in _docs.gradient_stub()
 assert fastsig.scalar.thrice(2, 5) == 10 and "def thrice(" in _docs.scalar_stub()
-assert "def thrice(" in _docs.stub() and "thrice(x, factor=3.0)" in _docs.readme_list()
+assert "def thrice(" in _docs.stub() and "thrice(x, factor=3.0)" in _docs.function_list()
 """
     done = python(code, folder=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import importlib.util
+import io
 import os
 import re
 import shutil
@@ -162,7 +163,8 @@ def test_parameter_that_is_a_word(monkeypatch, capsys):
         assert complaint(capsys) == message
     with pytest.raises(SystemExit):
         run("apply", "--help")
-    assert "scaled: 100% a word. Default up" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "scaled: 100% a word. Default up" in printed and "broadcast" not in printed
 
 
 @each_row
@@ -175,6 +177,83 @@ def test_dtype(row):
     assert_same_bits(apply(row, integers, "--dtype", "float32"), functions[row.name](integers.astype(np.float32)))
     if row.keeps_integers:
         assert_same_bits(apply(row, integers, "--dtype", "int16"), functions[row.name](integers.astype(np.int16)))
+
+
+def test_bfloat16(capsys, monkeypatch):
+    """NumPy saves it as V2."""
+    bfloat16 = pytest.importorskip("ml_dtypes").bfloat16
+    x = np.random.default_rng(0).normal(0, 2, (4, 5)).astype(bfloat16)
+    for row in TABLE:
+        assert_same_bits(apply(row, x, "--dtype", "bfloat16").view(bfloat16), np.asarray(functions[row.name](x)))
+        wide = x.astype(np.float32)
+        assert_same_bits(apply(row, wide, "--dtype", "bfloat16").view(bfloat16), np.asarray(functions[row.name](x)))
+    np.save("x.npy", x)
+    for dtype in ([], ["--dtype", "float32"]):
+        assert run("apply", "relu", "x.npy", "-o", "z.npy", *dtype) == 2
+        assert complaint(capsys) == "x.npy: holds |V2, as which NumPy saves bfloat16; --dtype bfloat16 reads it so"
+    monkeypatch.setitem(sys.modules, "ml_dtypes", None)
+    assert run("apply", "relu", "x.npy", "-o", "z.npy", "--dtype", "bfloat16") == 2
+    assert complaint(capsys) == "argument --dtype: bfloat16 needs ml_dtypes: pip install ml_dtypes"
+
+
+def piped(*arguments, given=b"", **options):
+    """The finished program, with that on its standard input."""
+    command = [sys.executable, "-c", PROGRAM, "apply", *arguments]
+    environment = os.environ | {"PYTHONPATH": str(PACKAGE.parent)}
+    return subprocess.run(command, env=environment, input=given, capture_output=True, timeout=60, **options)
+
+
+@pytest.mark.parametrize("order", "CF")
+def test_standard_input_and_output(order):
+    """Through pipes, which cannot be mapped, and no file but the results is made."""
+    x = np.random.default_rng(0).normal(0, 2, (300, 500)).astype(np.float32, order=order)
+    np.save("x.npy", x)
+    given, wanted = Path("x.npy").read_bytes(), functions["softmax"](x)
+    os.unlink("x.npy")
+    for options in ([], ["--memory", "32MB"]):
+        done = piped("softmax", "-", "-o", "-", *options, given=given)
+        assert (done.returncode, done.stderr) == (0, b"")
+        y = np.load(io.BytesIO(done.stdout))
+        assert_same_bits(y, wanted)
+        assert y.flags.f_contiguous == x.flags.f_contiguous
+    assert os.listdir() == []
+    assert piped("softmax", "-", "-o", "y.npy", given=given).returncode == 0
+    assert_same_bits(np.load("y.npy"), wanted)
+    for wrong, message in ((b"", "not a .npy file"), (given[:-1], "cut short, 600127 bytes of 600128")):
+        done = piped("softmax", "-", "-o", "-", given=wrong)
+        assert (done.returncode, done.stdout) == (2, b"")
+        assert done.stderr.decode() == f"fastsig: standard input: {message}\n"
+    assert os.listdir() == ["y.npy"]
+
+
+@posix
+def test_pipes(folder):
+    """A pipe by its name, as a shell makes of <(...); and one whose reader goes away."""
+    np.save("x.npy", np.arange(1_000_000.0))
+    os.mkfifo("pipe")
+    with subprocess.Popen(["sh", "-c", "cat x.npy > pipe"]):
+        assert run("apply", "sigmoid", "pipe", "-o", "y.npy") == 0
+    assert_same_bits(np.load("y.npy"), functions["sigmoid"](np.arange(1_000_000.0)))
+    command = [sys.executable, "-c", PROGRAM, "apply", "sigmoid", "x.npy", "-o", "-"]
+    environment = os.environ | {"PYTHONPATH": str(PACKAGE.parent)}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b"fastsig: standard output: Broken pipe\n"
+    assert process.returncode == 2
+
+
+@posix
+def test_terminals_are_no_files():
+    np.save("x.npy", np.zeros(3))
+    master, slave = os.openpty()
+    environment = os.environ | {"PYTHONPATH": str(PACKAGE.parent)}
+    for line, use in (("- -o y.npy", "stdin"), ("x.npy -o -", "stdout")):
+        command = [sys.executable, "-c", PROGRAM, "apply", "sigmoid", *line.split()]
+        done = subprocess.run(command, env=environment, stderr=subprocess.PIPE, timeout=60, **{use: slave})
+        assert done.returncode == 2 and b": a terminal, " in done.stderr
+    os.close(slave)
+    os.close(master)
+    assert os.listdir() == ["x.npy"]
 
 
 def test_threads(monkeypatch):
@@ -473,10 +552,11 @@ def test_long_double(files, capsys):
 
 @posix
 def test_special_files(files, capsys):
-    """A pipe is not waited for, and a device is not replaced."""
+    """A device is neither read nor replaced, nor is a pipe replaced."""
     os.mkfifo("pipe")
-    assert run("apply", "sigmoid", "pipe", "-o", "y.npy") == 2
-    assert complaint(capsys) == "pipe: not a regular file"
+    for line in ("/dev/null -o y.npy", "x.npy -o pipe --force"):
+        assert run("apply", "sigmoid", *line.split()) == 2
+        assert complaint(capsys).endswith(": not a regular file")
     assert run("apply", "sigmoid", "x.npy", "-o", "/dev/null", "--force") == 2
     assert complaint(capsys) == "/dev/null: not a regular file"
     os.symlink("x.npy", "link.npy")
@@ -671,10 +751,28 @@ def test_slopes(monkeypatch):
     np.testing.assert_allclose(right.lines[1].get_ydata(), np.where(x > 0, 1, 0.3))
 
 
+def test_drawn_where_it_is_defined(monkeypatch):
+    """A function's curve has all of its points there; the picture has room for all, or shows the range asked for."""
+    pytest.importorskip("matplotlib")
+    from matplotlib import figure
+
+    drawn = []
+    monkeypatch.setattr(figure.Figure, "savefig", lambda self, file, format: drawn.append(self))
+    for line, limits in (("logit", (0.005, 0.995)), ("logit tanh", (-6, 6)), ("logit --range -1 3", (-1, 3))):
+        assert run("plot", *line.split(), "-o", "figure.svg", "--force") == 0
+        left = drawn[-1].axes[0]
+        assert np.allclose(left.get_xlim(), limits, atol=0.005)
+        x, y = left.lines[0].get_data()
+        assert 0 < x[0] < 0.011 and 0.989 < x[-1] < 1 and np.isfinite(y).all() and len(x) == 1200
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
         ("softmax -o y.svg", "softmax works along an axis; only elementwise functions can be drawn"),
+        ("expit -o y.jpg", "unknown function 'expit'; did you mean sigmoid?"),
+        ("clip -o y.jpg", "unknown function 'clip'; did you mean relu6 or hard_tanh?"),
+        ("swis -o y.jpg", "unknown function 'swis'; did you mean silu?"),
         ("tahn -o y.svg", "unknown function 'tahn'; did you mean tanh?"),
         ("tanh -o y.jpg", "y.jpg: the name has to end in .svg, .png or .pdf"),
         ("tanh -o y.svg --range 2 1", "--range 2.0 1.0: LOW has to be less than HIGH"),

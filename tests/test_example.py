@@ -1,5 +1,6 @@
 """The examples run as the README says, and their models are as good as they should be."""
 
+import importlib
 import importlib.util
 import os
 import re
@@ -30,6 +31,14 @@ def run(folder, name, *arguments, needs):
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def test_durations(monkeypatch):
+    """What takes microseconds is not told as 0.000 ms."""
+    monkeypatch.syspath_prepend(EXAMPLES)
+    race = importlib.import_module("_race")
+    for seconds, text in ((1.234567, "1235 ms"), (0.0456, "45.6 ms"), (7.8e-5, "78 µs"), (3.21e-7, "0.321 µs")):
+        assert race.duration(seconds) == text
 
 
 def test_digits_network(tmp_path):

@@ -450,8 +450,21 @@ def test_same_bits_on_any_number_of_threads(compiled, row, dtype, shape):
 def test_axis_of_a_wrong_type(fs, row, axis):
     """Whatever the layout: the short cut for plain arrays must not take what the gufunc refuses."""
     for x in (np.ones((2, 3)), np.asfortranarray(np.ones((2, 3))), np.ones((2, 3), np.float16)):
+        for wrong in (axis, (0, axis)):
+            with pytest.raises(TypeError, match=rf"{row.name}: axis must be .* or None, not {type(axis).__name__}$"):
+                getattr(fs, row.name)(x, wrong)
+
+
+@each_rows
+def test_casting_of_integers(fs, row):
+    """As elementwise: to float64 is no cast, to another dtype it is one."""
+    x = np.arange(6).reshape(2, 3)
+    for casting in ("no", "equiv"):
+        assert_same_bits(getattr(fs, row.name)(x, casting=casting), getattr(fs, row.name)(x))
+        assert_same_bits(getattr(fs, row.name)(x, casting=casting, where=x > 0), getattr(fs, row.name)(x, where=x > 0))
+        assert_same_bits(getattr(fs.backward, row.name)(x, x, casting=casting), getattr(fs.backward, row.name)(x, x))
         with pytest.raises(TypeError):
-            getattr(fs, row.name)(x, axis)
+            getattr(fs, row.name)(x, casting=casting, dtype=np.float32)
 
 
 @each_rows

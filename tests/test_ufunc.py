@@ -6,6 +6,7 @@ Where the question is what a ufunc does (subclasses, order=, casting=), np.tanh 
 import functools
 import inspect
 import itertools
+import re
 import warnings
 
 import numpy as np
@@ -91,6 +92,8 @@ def test_attributes(fs, row):
         assert function.__module__ == "fastsig"
         assert function.__qualname__ == row.name
         signature = inspect.signature(function)
+        assert {"out", "where", "dtype", "casting", "order", "subok"} <= set(signature.parameters)
+        assert not any(parameter.kind is parameter.VAR_KEYWORD for parameter in signature.parameters.values())
         assert {name: signature.parameters[name].default for name, *_ in row.parameters} == {
             n: d for n, d, _ in row.parameters
         }
@@ -907,8 +910,11 @@ def test_parameters_that_do_not_broadcast(fs, row):
 @pytest.mark.parametrize("wrong", ["", "nonsense", None, True, 1.0])
 def test_unknown_choice(fs, row, wrong):
     out = guarded(2, 3)
-    with pytest.raises(ValueError, match=f"^{row.choice.name} argument must be either none or tanh.$"):
+    message = f"{row.name}: {row.choice.name} must be 'none' or 'tanh', not "
+    with pytest.raises(ValueError, match=f"^{re.escape(message + repr(wrong))}$"):
         getattr(fs, row.name)(X, wrong, out=out)
+    with pytest.raises(TypeError, match=f"^{re.escape(message)}ndarray$"):
+        getattr(fs, row.name)(X, out)
     assert (out == GUARD).all()
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from typing_extensions import assert_type
 
 import fastsig
@@ -48,11 +49,30 @@ fastsig.bench()
 with fastsig.num_threads(1) as nothing:
     assert_type(nothing, None)
 
-fastsig.logsumexp(x, axis="0")  # type: ignore[arg-type]
-fastsig.leaky_relu(x, slope=0.1)  # type: ignore[call-arg]
-fastsig.gelu(x, approximate="sigmoid")  # type: ignore[arg-type]
+# An array's dtype stays, unless an operand, `dtype` or `out` says otherwise.
+half, double, wide = np.ones(3, np.float16), np.ones(3), x.astype(np.float64)
+assert_type(fastsig.sigmoid(x), npt.NDArray[np.float32])
+assert_type(fastsig.sigmoid(half, where=[True, False, True]), npt.NDArray[np.float16])
+assert_type(fastsig.leaky_relu(x), npt.NDArray[np.float32])
+assert_type(fastsig.leaky_relu(x, 0.1), npt.NDArray[np.float32])
+assert_type(fastsig.leaky_relu(x, x), npt.NDArray[np.float32])
+assert_type(fastsig.gelu(double, "tanh"), npt.NDArray[np.float64])
+assert_type(fastsig.softmax(x, axis=(0, 1)), npt.NDArray[np.float32])
+assert_type(fastsig.logsumexp(x), np.float32)
+assert_type(fastsig.backward.sigmoid(1.0, x), npt.NDArray[np.float32])
+assert_type(fastsig.backward.elu(x, x, 0.5), npt.NDArray[np.float32])
+assert_type(fastsig.backward.softmax(x, x), npt.NDArray[np.float32])
+assert_type(fastsig.sigmoid(x, dtype=np.float64), Any)
+assert_type(fastsig.sigmoid(x, out=wide), Any)
+assert_type(fastsig.sigmoid([1.0]), Any)
+assert_type(fastsig.softmax(x, dtype="float64"), Any)
+assert_type(fastsig.logsumexp(x, 0), Any)
+
+fastsig.logsumexp(x, axis="0")  # type: ignore[call-overload]
+fastsig.leaky_relu(x, slope=0.1)  # type: ignore[call-overload]
+fastsig.gelu(x, approximate="sigmoid")  # type: ignore[call-overload]
 fastsig.set_num_threads("2")  # type: ignore[arg-type]
-fastsig.backward.leaky_relu(x)  # type: ignore[call-arg]
-fastsig.backward.gelu(x, x, approximate="erf")  # type: ignore[arg-type]
-fastsig.backward.softmax(x, x, axis="0")  # type: ignore[arg-type]
+fastsig.backward.leaky_relu(x)  # type: ignore[call-overload]
+fastsig.backward.gelu(x, x, approximate="erf")  # type: ignore[call-overload]
+fastsig.backward.softmax(x, x, axis="0")  # type: ignore[call-overload]
 fastsig.unknown(x)  # type: ignore[attr-defined]
