@@ -114,7 +114,8 @@ class Modules(build_ext):
         note.unlink(missing_ok=True)
         if self.left_out:
             note.parent.mkdir(parents=True, exist_ok=True)
-            note.write_text(f'"""What setup.py did not compile, and why."""\n\nLEFT_OUT = {self.left_out!r}\n')
+            text = f"LEFT_OUT = {self.left_out!r}\nASKED = {PURE_PYTHON}  # to compile nothing\n"
+            note.write_text(f'"""What setup.py did not compile, and why."""\n\n{text}')
 
     def build_extensions(self):
         from Cython.Build import cythonize  # not at the top, nor NumPy: compiling nothing must need nothing

@@ -7,6 +7,7 @@ import contextlib
 import importlib
 import os
 import struct
+import warnings
 from importlib.machinery import EXTENSION_SUFFIXES
 
 from ._catalog import TABLE, expanded
@@ -40,12 +41,13 @@ def _refuse_cut_short(name):
                 raise ImportError(f"{file.name} is cut short")
 
 
-def _why_not_built(name):
-    """Why setup.py left a module out, or None."""
+def _left_out():
+    """Module -> why setup.py left it out; and whether all were, as it was asked to."""
     try:
-        return importlib.import_module(f"{__package__}._left_out").LEFT_OUT.get(name)
+        note = importlib.import_module(f"{__package__}._left_out")
     except ImportError:
-        return None
+        return {}, False
+    return note.LEFT_OUT, note.ASKED
 
 
 def _import(name):
@@ -54,7 +56,7 @@ def _import(name):
         _refuse_cut_short(name)
         return importlib.import_module(f"{__package__}.{name}"), None
     except Exception as error:  # a missing module or library, a file that is no library, one of another version
-        why = isinstance(error, ModuleNotFoundError) and _why_not_built(name)
+        why = isinstance(error, ModuleNotFoundError) and _left_out()[0].get(name)
         return None, f"{name}: " + (f"not built, as {why}" if why else str(error))
 
 
@@ -109,6 +111,12 @@ def _choose():
         skipped.append(why)
     if pinned:
         raise ImportError(f"FASTSIG_ISA={pinned!r}: this kernel set cannot be imported ({'; '.join(skipped)})")
+    reasons, asked = _left_out()
+    if not threads and "_threads" in reasons:  # the first of all
+        skipped = [f"built without kernels, as {reasons['_threads']}"]
+    if not asked:
+        text = f"runs in pure Python, right but slower ({'; '.join(skipped)}); FASTSIG_PURE_PYTHON=1 silences this"
+        warnings.warn_explicit(text, RuntimeWarning, "fastsig", 0)  # in one line: without one of our source
     return "pure Python", _fallback(), None, skipped, False
 
 

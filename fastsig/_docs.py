@@ -128,6 +128,9 @@ def docstring(row):
     if rows:
         parameters.append(AXIS_ROWS)
     if reduction:
+        parameters = [
+            "x : array_like\n    Input of any shape; it may be given as `a`, too, which is its name in SciPy."
+        ]
         parameters += [AXIS_REDUCTION, REDUCTION]
     where = WHERE_ROWS.format(hole="-inf" if row.name.startswith("log_") else "0") if rows else WHERE_ELEMENTWISE
     if reduction:
@@ -276,7 +279,9 @@ def _declaration(row, *inputs):
     elif row.kind == "reduction":
         arguments += ["axis: int | tuple[int, ...] | None = None", "keepdims: bool = False"]
         if len(inputs) == 1:
+            arguments[0] += " = ..."  # or a
             arguments[2:] = ["b: ArrayLike | None = None", "keepdims: bool = False", "return_sign: bool = False"]
+            arguments.append("*, a: ArrayLike = ...")
     elif row.choice:
         arguments.append(_choice(row))
     elif row.parameters:
@@ -288,9 +293,10 @@ def _declaration(row, *inputs):
     if row.kind == "reduction" and len(inputs) == 1:
         kept[1:], result = ["axis: None = None", "b: None = None"], KEPT
         kept += [f"{name}: Literal[False] = False" for name in ("keepdims", "return_sign")]
+    text = ", ".join(arguments)
     return (
         f"@overload\ndef {row.name}({', '.join(kept)}, *, out: None = None, {KEPT_OPTIONS}) -> {result}: ...\n"
-        f"@overload\ndef {row.name}({', '.join(arguments)}, *, {OPTIONS}) -> Any: ...\n"
+        f"@overload\ndef {row.name}({text}, {'' if '*, ' in text else '*, '}{OPTIONS}) -> Any: ...\n"
     )
 
 
@@ -376,7 +382,13 @@ from cython cimport floating
 
 """
 PYX_NOTE = '''# cython: language_level=3, freethreading_compatible=True
-"""The elementwise functions for Cython: `from fastsig.cython_api cimport sigmoid`. See cython_api.pxd."""
+"""The elementwise functions for Cython: `from fastsig.cython_api cimport sigmoid`. See cython_api.pxd.
+
+What is cimported is of float or double, under names that Cython makes up. numba and SciPy's LowLevelCallable find plain
+ones beside these: NAME takes and gives double, NAME_float float.
+"""
+
+from cpython.pycapsule cimport PyCapsule_New
 
 from fastsig._backend import kernels
 
@@ -389,7 +401,13 @@ except AttributeError:
 for _kind in ("float", "double"):
     for _count in (1, 2, 3):
         PYX_NOTE += f"ctypedef {_kind} (*{_kind}{_count})({', '.join([_kind] * _count)}) noexcept nogil\n"
-PYX_NOTE += "\n"
+PYX_NOTE += """
+cdef plainly(str name, const char *double_signature, const char *float_signature):
+    exported = globals()["__pyx_capi__"]
+    exported[name] = PyCapsule_New(<void *><size_t>address(name, "d"), double_signature, NULL)
+    exported[f"{name}_float"] = PyCapsule_New(<void *><size_t>address(name, "f"), float_signature, NULL)
+
+"""
 
 
 def cython_files():
@@ -408,7 +426,9 @@ def cython_files():
             pyx += f'cdef {pointer} {name}_{kind} = <{pointer}><size_t>address("{name}", "{kind[0]}")\n'
         call = f"({', '.join(arguments)})"
         pyx += f"{signature}:\n    if floating is float:\n        return {name}_float{call}\n"
-        pyx += f"    else:\n        return {name}_double{call}\n\n"
+        pyx += f"    else:\n        return {name}_double{call}\n"
+        signatures = (f'"{kind} ({", ".join([kind] * len(arguments))})"' for kind in ("double", "float"))
+        pyx += f'plainly("{name}", {", ".join(signatures)})\n\n'
     return pxd, pyx.rstrip("\n") + "\n"
 
 

@@ -1,8 +1,9 @@
 """The pure-Python twin of the compiled kernels, for where there is no compiled module. It needs NumPy alone.
 
 Adding a function means adding a line to `FORMULAS` and one to `GRADIENTS` (elementwise), or lines to `ROWS` (along an
-axis). A formula gets fresh native arrays of one dtype, a step wider than the result's where there is one, and NumPy's
-warnings are off around it. `Ufunc` is all the rest that a caller expects of a `numpy.ufunc`.
+axis). A formula gets native arrays of one dtype, a step wider than the result's where there is one, in blocks that stay
+in the cache, and parameters that are numbers as such; NumPy's warnings are off around it. It returns a new array.
+`Ufunc` is all the rest that a caller expects of a `numpy.ufunc`.
 """
 
 import inspect
@@ -12,6 +13,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+
+from ._catalog import refuse
 
 __all__ = [
     "FORMULAS",
@@ -24,6 +27,31 @@ __all__ = [
     "build_gradient",
     "build_rows",
 ]
+
+
+class Formula:
+    """A formula that is not the same for float32 and float64.
+
+    Parameters
+    ----------
+    double : callable
+        What computes float64.
+    single : callable, optional
+        What computes narrower results from float64 arrays, whose range and digits leave room. Without it `double` does
+        so too, and in the result's own type, on whole arrays: of few steps, or those where NumPy's own float32 is good.
+    """
+
+    def __init__(self, double: Callable, single: Callable | None = None) -> None:
+        self.double, self.single = double, single
+
+    def way(self, dtype: np.dtype) -> tuple[Callable, np.dtype, bool]:
+        """Return what computes a result of that dtype, the dtype of its arrays, and whether in blocks."""
+        char = _char(dtype)
+        if char not in _NARROW:
+            return self.double, dtype, self.single is not None
+        if char == "e" or self.single is None:
+            return self.double, np.dtype("f"), self.single is not None or char != "f"
+        return self.single, np.dtype("d"), True
 
 
 def _sum(terms: np.ndarray) -> np.ndarray:
@@ -50,12 +78,19 @@ def _softmax(x: np.ndarray) -> np.ndarray:
     return e / _sum(e)
 
 
+def _softmax_single(x: np.ndarray) -> np.ndarray:
+    e = x - x.max(-1, keepdims=True, initial=-np.inf)
+    np.exp(e, out=e)
+    e /= e.sum(-1, keepdims=True)
+    return e
+
+
 def _parts(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the maximum, and by how much the logarithm of the sum of exponentials exceeds it."""
-    top = x.argmax(-1, keepdims=True)
-    m = np.take_along_axis(x, top, -1)
-    # log(sum) is log1p(sum - 1). The maximum's exp(0) is subtracted, not skipped: were it NaN, all has to be.
-    rest = _exp_below(x, m) - (np.arange(x.shape[-1]) == top)
+    top = np.arange(len(x)), x.argmax(-1)
+    m = x[top][:, None]
+    rest = _exp_below(x, m)
+    rest[top] -= 1  # log(sum) is log1p(sum - 1); subtracted, not left out: were it NaN, all has to be
     return m, np.log1p(_sum(rest))
 
 
@@ -66,11 +101,31 @@ def _log_softmax(x: np.ndarray) -> np.ndarray:
     return (x - m) - excess
 
 
+def _log_softmax_single(x: np.ndarray) -> np.ndarray:
+    if not x.size:
+        return x
+    z = x - x.max(-1, keepdims=True)
+    total = np.exp(z).sum(-1, keepdims=True)
+    if not total.min() > 1.001:  # of less than that, or of NaN, the logarithm is not so easy
+        return _log_softmax(x)
+    z -= np.log(total)
+    return z
+
+
 def _logsumexp(x: np.ndarray) -> np.ndarray:
     if not x.size:
-        return np.full(x.shape[:-1], -np.inf, x.dtype)
+        return np.full(len(x), -np.inf, x.dtype)
     m, excess = _parts(x)
-    return np.where(np.isinf(m), m, m + excess)[..., 0]  # NaN is every row's maximum
+    return np.where(np.isinf(m), m, m + excess)[:, 0]  # NaN is every row's maximum
+
+
+def _logsumexp_single(x: np.ndarray) -> np.ndarray:
+    if not x.size:
+        return _logsumexp(x)
+    m = x.max(-1, keepdims=True)
+    e = x - m
+    total = np.exp(e, out=e).sum(-1)
+    return m[:, 0] + np.log(total) if total.min() > 1.001 else _logsumexp(x)
 
 
 def _softmax_backward(grad: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -81,13 +136,23 @@ def _log_softmax_backward(grad: np.ndarray, y: np.ndarray) -> np.ndarray:
     return grad - np.exp(np.minimum(y, 0)) * _sum(grad)
 
 
+def _split(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Split numbers in two of half as many digits."""
+    shifted = a * a.dtype.type(2.0 ** (np.finfo(a.dtype).nmant // 2 + 1) + 1)
+    high = shifted - (shifted - a)
+    return high, a - high
+
+
+def _lost_of(a: tuple[np.ndarray, np.ndarray], b: tuple[np.ndarray, np.ndarray], product: np.ndarray) -> np.ndarray:
+    """What the rounding of the product of split numbers lost (Dekker), where nothing overflows or underflows."""
+    (p, q), (r, s) = a, b
+    return ((p * r - product) + p * s + q * r) + q * s
+
+
 def _lost(a: np.ndarray, b: np.ndarray, product: np.ndarray) -> np.ndarray:
-    """What the rounding of a * b lost (Dekker's product); 0 where nothing finite is left to say of it."""
-    splitter = 2.0 ** (np.finfo(a.dtype).nmant // 2 + 1) + 1
+    """What the rounding of a * b lost; 0 where nothing finite is left to say of it."""
     (a, i), (b, k) = np.frexp(a), np.frexp(b)  # numbers about 1, whose parts neither overflow nor underflow
-    product = np.ldexp(product, -(i + k))
-    (p, q), (r, s) = ((high, whole - high) for whole, high in ((v, v * splitter - (v * splitter - v)) for v in (a, b)))
-    lost = np.ldexp(((p * r - product) + p * s + q * r) + q * s, i + k)
+    lost = np.ldexp(_lost_of(_split(a), _split(b), np.ldexp(product, -(i + k))), i + k)
     return np.nan_to_num(lost, nan=0.0, posinf=0.0, neginf=0.0)
 
 
@@ -96,27 +161,63 @@ def _times_exp(x: Any, z: np.ndarray) -> np.ndarray:
     return x * np.exp(z + 652) * 6.918274648626584e-284  # exp(-652), which happens to be nearly a float64
 
 
+def _where_low(x: Any, z: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """y, but x * exp(z) where z is below -700, for which an exponential may underflow though the product does not."""
+    low = z < -700
+    return np.where(low, _times_exp(x, z), y) if np.count_nonzero(low) else y
+
+
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    e = np.exp(-np.abs(x))  # nothing overflows, and small results underflow gradually
+    return np.where(x < 0, e, 1) / (1 + e)
+
+
 def _silu(x: np.ndarray) -> np.ndarray:
     x = np.maximum(x, -1000)
-    return np.where(x < -700, _times_exp(x, x), x / (1 + np.exp(-x)))
+    return _where_low(x, x, x / (1 + np.exp(-x)))
+
+
+def _silu_single(x: np.ndarray) -> np.ndarray:
+    x = np.maximum(x, -1000)
+    return x / (1 + np.exp(-x))
+
+
+def _with_zeros_of(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """y, where x is 0 with its sign, which maxima do not keep."""
+    zero = x == 0
+    return np.where(zero, x, y) if np.count_nonzero(zero) else y
 
 
 def _mish(x: np.ndarray) -> np.ndarray:
     x, a = np.maximum(x, -1000), np.minimum(np.abs(x), 1000)
     e = np.exp(-a)
-    below = x * e - x * e * (e * (1 + e) / (2 + e * (2 + e)))
-    above = x - a * (2 * e * e / (1 + 2 * e * (1 + e)))
-    return np.where(x < 0, np.where(x < -700, _times_exp(x, x), below), above)
+    both, small = e * (1 + e), x * e
+    below = small - small * (both / (2 + e * (2 + e)))
+    above = x - a * (e * e / (0.5 + both))
+    return np.where(x < 0, _where_low(x, x, below), above)
+
+
+def _mish_single(x: np.ndarray) -> np.ndarray:
+    x = np.maximum(x, -1000)
+    e = np.exp(np.minimum(x, 40))
+    n = e * (2 + e)
+    return x * (n / (2 + n))
 
 
 def _softplus(x: np.ndarray, beta: np.ndarray) -> np.ndarray:
+    if np.ndim(beta) == 0 and beta == 1:
+        return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
     z = np.abs(x) * np.abs(beta)
     exponential = np.exp(-z) * (1 - _lost(np.abs(x), np.abs(beta), z))
     return np.where(x * beta <= 0, 0, x) + np.log1p(exponential) / beta
 
 
 def _logit(x: np.ndarray) -> np.ndarray:
-    return np.where(np.abs(x - 0.5) < 0.25, 2 * np.arctanh(2 * x - 1), np.log(x) - np.log1p(-x))
+    # log(x / (1 - x)) for x > 1/2, whose numerator and denominator are exact there, and odd about 1/2.
+    v = np.abs(2 * x - 1) / (np.minimum(x, 1 - x) + 0.0)  # -0.0 becomes 0
+    result = np.copysign(np.log1p(v), x - 0.5)
+    tiny = x < np.finfo(x.dtype).tiny  # 1 / x may be infinite
+    return np.where(tiny, np.log(x), result) if np.count_nonzero(tiny) else result
 
 
 # Phi(-a) = exp(-a^2/2) P(a) / Q(a); the constant terms come first.
@@ -173,7 +274,7 @@ def _gelu(x: np.ndarray) -> np.ndarray:
 
 
 def _gelu_tanh_argument(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """z = sqrt(8/pi) (x + 0.044715 x^3), and what it has lost to rounding."""
+    """z = sqrt(8/pi) (x + 0.044715 x^3), and what it has lost to rounding, for abs(x) <= 23."""
     one, one_rest, three, three_rest = np.array(
         [1.5957691216057308, -9.96930880911092e-17, 0.07135481627260025, -4.1218577217431825e-18], x.dtype
     )
@@ -181,40 +282,50 @@ def _gelu_tanh_argument(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     cubic = three * square
     slope = one + cubic
     part = slope - one
-    rest = (one - (slope - part)) + (cubic - part) + _lost(three, square, cubic)
-    rest = rest + three * _lost(x, x, square) + (three_rest * square + one_rest)
+    split = _split(x)
+    rest = (one - (slope - part)) + (cubic - part) + _lost_of(_split(three), _split(square), cubic)
+    rest += three * _lost_of(split, split, square) + (three_rest * square + one_rest)
     z = x * slope
-    return z, np.where(np.isfinite(z), _lost(x, slope, z) + x * rest, 0)
+    return z, _lost_of(split, _split(slope), z) + x * rest
 
 
 def _gelu_tanh(x: np.ndarray) -> np.ndarray:
     """x sigmoid(z)."""
     x = np.maximum(x, -23)
-    z, rest = _gelu_tanh_argument(x)
-    return np.where(z < -700, _times_exp(x, z) * (1 + rest), x / (1 + np.exp(-z) * (1 - rest)))
+    z, rest = _gelu_tanh_argument(np.minimum(x, 23))
+    return _where_low(x * (1 + rest), z, x / (1 + np.exp(-z) * (1 - rest)))
 
 
-FORMULAS: dict[str, Callable[..., np.ndarray]] = {
-    # The exponents are never positive: nothing overflows, and small results underflow gradually.
-    "sigmoid": lambda x: np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x))),
-    "tanh": np.tanh,
-    "relu": lambda x: np.where(x < 0, 0, x),
-    "leaky_relu": lambda x, negative_slope: np.where(x > 0, x, x * negative_slope),
-    "relu6": lambda x: np.where(x < 0, 0, np.minimum(x, 6)),
-    "hard_tanh": lambda x, min_val, max_val: np.minimum(np.maximum(x, min_val), max_val),
-    "hard_sigmoid": lambda x: np.clip(x + 3, 0, 6) / 6,
-    "hard_swish": lambda x: np.maximum(x, -3) * (np.clip(x + 3, 0, 6) / 6),
-    "silu": _silu,
-    "mish": _mish,
+def _gelu_tanh_single(x: np.ndarray) -> np.ndarray:
+    x = np.maximum(x, -23)
+    return x / (1 + np.exp(-x * (1.5957691216057308 + 0.07135481627260025 * (x * x))))
+
+
+def _softsign(x: np.ndarray) -> np.ndarray:
+    x = np.clip(x, -1e30, 1e30)
+    return x / (1 + np.abs(x))
+
+
+FORMULAS: dict[str, Callable[..., np.ndarray] | Formula] = {
+    "sigmoid": Formula(_sigmoid, lambda x: 1 / (1 + np.exp(-x))),
+    "tanh": Formula(np.tanh),
+    "relu": Formula(lambda x: _with_zeros_of(x, np.maximum(x, 0))),
+    "leaky_relu": Formula(lambda x, negative_slope: np.where(x > 0, x, x * negative_slope)),
+    "relu6": Formula(lambda x: _with_zeros_of(x, np.clip(x, 0, 6))),
+    "hard_tanh": Formula(np.clip),
+    "hard_sigmoid": Formula(lambda x: np.clip(x + 3, 0, 6) / 6),
+    "hard_swish": Formula(lambda x: np.maximum(x, -3) * (np.clip(x + 3, 0, 6) / 6)),
+    "silu": Formula(_silu, _silu_single),
+    "mish": Formula(_mish, _mish_single),
     "gelu": _gelu,
-    "gelu_tanh": _gelu_tanh,
+    "gelu_tanh": Formula(_gelu_tanh, _gelu_tanh_single),
     "elu": lambda x, alpha: np.where(x >= 0, x, alpha * np.expm1(x)),
     "selu": lambda x: np.where(x >= 0, 1.0507009873554805 * x, 1.7580993408473766 * np.expm1(x)),
     "celu": lambda x, alpha: np.where(x >= 0, x, alpha * np.expm1(x / alpha)),
     "softplus": _softplus,
     "log_sigmoid": lambda x: -(np.maximum(-x, 0) + np.log1p(np.exp(-np.abs(x)))),
-    "logit": _logit,
-    "softsign": lambda x: np.clip(x, -1e30, 1e30) / (1 + np.abs(np.clip(x, -1e30, 1e30))),
+    "logit": Formula(_logit, lambda x: np.log(x / (1 - x))),
+    "softsign": Formula(_softsign),
 }
 
 
@@ -304,11 +415,11 @@ GRADIENTS: dict[str, Callable[..., np.ndarray]] = {
     "logit": lambda grad, x: grad * np.where(x * (1 - x) >= 0, 1 / np.abs(x * (1 - x)), np.nan),
 }
 
-# Rows lie along the last axis. A mask comes as numbers, 0 and 1.
-ROWS: dict[str, Callable[..., np.ndarray]] = {
-    "softmax": _softmax,
-    "log_softmax": _log_softmax,
-    "logsumexp": _logsumexp,
+# Some rows, along the last axis of two. A mask comes as numbers, 0 and 1.
+ROWS: dict[str, Callable[..., np.ndarray] | Formula] = {
+    "softmax": Formula(_softmax, _softmax_single),
+    "log_softmax": Formula(_log_softmax, _log_softmax_single),
+    "logsumexp": Formula(_logsumexp, _logsumexp_single),
     "softmax_where": lambda x, mask: np.where(mask, _softmax(np.where(mask, x, -np.inf)), 0),
     "log_softmax_where": lambda x, mask: np.where(mask, _log_softmax(np.where(mask, x, -np.inf)), -np.inf),
     "logsumexp_where": lambda x, mask: _logsumexp(np.where(mask, x, -np.inf)),
@@ -326,7 +437,9 @@ _INTEGERS, _FLOATS = "bBhHiIlLqQ", "efd"
 _KEEP_INTEGERS = {"relu"}
 _REDUCTIONS = {"logsumexp"}  # the last axis goes
 # NumPy's exp is off by up to 2.5 ULP in float32, which would leave a formula no room of its own.
-_WIDER = {"e": "f", "E": "d", "f": "d"}
+_NARROW = "eEf"
+_PLAIN: list[np.dtype] = [np.dtype("f"), np.dtype("d")]
+_BYTES = 2**17  # of a block: a few of them stay in the second cache
 
 
 def _bfloat16() -> type | None:
@@ -376,13 +489,14 @@ class Ufunc:
     _like: np.ufunc = np.add  # a ufunc with two inputs whose options are ours
     _usage = "where=True, casting='same_kind', order='K', dtype=None, subok=True[, signature]"
 
-    def __init__(self, name: str, doc: str, module: str, formula: Callable, types: list[str]) -> None:
+    def __init__(self, name: str, doc: str, module: str, formula: Any, types: list[str]) -> None:
         self.__name__ = self.__qualname__ = name
         self.__module__ = module
         self.types, self.ntypes = types, len(types)
         self.nin = types[0].index("->")
         self.nargs = self.nin + self.nout
-        self._formula = formula
+        self._formula = formula if isinstance(formula, Formula) else Formula(formula, formula)
+        self._ways = {dtype: self._formula.way(dtype) for dtype in _PLAIN}
         inputs = ["x"] if self.nin == 1 else [f"x{i + 1}" for i in range(self.nin)]
         self.__doc__ = f"{name}({', '.join(inputs)}, /, out=None, *, {self._usage})\n\n{doc}"
         try:
@@ -399,6 +513,10 @@ class Ufunc:
         return self.__name__
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if len(args) == self.nin == 1 and not kwargs and type(args[0]) is np.ndarray:
+            result = self._short(args[0])
+            if result is not None:
+                return result
         if self.signature is None and any(map(_is_others, (*args, kwargs.get("out")))):
             from ._arrays import elementwise  # when the first of them comes
 
@@ -412,6 +530,17 @@ class Ufunc:
         with np.errstate(all="ignore"):
             return self._evaluate(inputs, **kwargs)
 
+    def _short(self, x: np.ndarray) -> np.ndarray | None:
+        """Call it of a plain float32 or float64 array alone, as most calls are; None of others."""
+        dtype = x.dtype
+        if dtype not in self._ways or not x.ndim:
+            return None
+        with np.errstate(all="ignore"):
+            formula, wide, blocks = self._ways[dtype]
+            if (blocks and x.nbytes > _BYTES) or not x.flags.forc:
+                return self._compute([x], dtype, "K")
+            return formula(x if dtype is wide else x.astype(wide)).astype(dtype, copy=False)
+
     def _parse(self, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
         """Split off the inputs, and spell the keywords as `__array_ufunc__` methods expect them."""
         name, inputs, out = self.__name__, args[: self.nin], args[self.nin :]
@@ -421,6 +550,7 @@ class Ufunc:
             raise TypeError(f"{name}() takes {span} but {given} given")
         for key in kwargs:
             if key not in self._keywords:
+                refuse(name.removesuffix("_backward"), kwargs)
                 raise TypeError(f"{name}() got an unexpected keyword argument '{key}'")
         for pair in (("sig", "signature"), ("sig", "dtype"), ("signature", "dtype"), ("axis", "axes")):
             if kwargs.keys() >= set(pair):
@@ -548,19 +678,48 @@ class Ufunc:
         """Compute and hand over; NumPy sees to where=, order=, broadcasting into out= and 0-d results."""
         if options.get("order") in ("A", "a"):  # asks the operands, not what is computed of them
             options["order"] = "F" if all(array.flags.f_contiguous for array in arrays) else "C"
-        return np.positive(self._compute(arrays, dtype, "K"), **options)
+        result = self._compute(arrays, dtype, "K")
+        return np.positive(result, **options) if options else result[()]
 
     def _compute(self, arrays: list[np.ndarray], dtype: np.dtype, order: Any) -> np.ndarray:
-        """Run the formula over fresh contiguous arrays: no strides, no difference in the result's bits."""
-        fresh = (np.positive(array, dtype=dtype, casting="unsafe", order=order) for array in arrays)
-        wide = (array.astype(_WIDER.get(dtype.char, dtype), copy=False) for array in fresh)
-        return self._formula(*wide).astype(dtype, copy=False)
+        """Run the formula over contiguous arrays: no strides, no difference in the result's bits."""
+        formula, wide, blocks = self._formula.way(dtype)
+        arrays = [x if x.dtype is dtype else x.astype(dtype, order) for x in arrays]
+        if not blocks or sum(x.nbytes for x in arrays) <= _BYTES:
+            return formula(*(x.astype(wide, order, copy=not x.flags.forc) for x in arrays)).astype(dtype, copy=False)
+        looped = [i for i, x in enumerate(arrays) if x.ndim or i == 0]
+        values: list = [x.astype(wide)[()] for x in arrays]
+        flags: Any = [*[["readonly", "contig", "aligned"]] * len(looped), ["writeonly", "allocate"]]
+        iterator: Any = np.nditer(
+            [*(arrays[i] for i in looped), None],
+            ["external_loop", "buffered", "zerosize_ok"],
+            flags,
+            [*[wide] * len(looped), dtype],
+            order,
+            "unsafe",
+            buffersize=_BYTES // wide.itemsize,
+        )
+        result = iterator.operands[-1]
+        with iterator:
+            for *parts, y in iterator:
+                for i, part in zip(looped, parts):
+                    values[i] = part
+                y[...] = formula(*values)
+        return result
 
 
 class _Default(Ufunc):
     """A function of x alone: the parameters have these values."""
 
-    defaults: tuple[float, ...]
+    def __init__(self, *args: Any, defaults: tuple[float, ...]) -> None:
+        super().__init__(*args)
+        self.defaults = defaults
+        for dtype, (formula, wide, blocks) in self._ways.items():
+            self._ways[dtype] = self._bound(formula, [wide.type(dtype.type(v)) for v in defaults]), wide, blocks
+
+    @staticmethod
+    def _bound(formula: Callable, values: list) -> Callable:
+        return lambda x: formula(x, *values)
 
     def _compute(self, arrays: list[np.ndarray], dtype: np.dtype, order: Any) -> np.ndarray:
         return super()._compute([*arrays, *map(np.asarray, self.defaults)], dtype, order)
@@ -608,11 +767,25 @@ class _RowUfunc(Ufunc):
                 problem = "has a mismatch in its core dimension 0, with gufunc signature"
                 raise ValueError(f"{operand} {problem} {self.signature} (size {size} is different from {n})")
         result = self._compute(rows[: self.nin], dtype, "C")
-        if self._reduces:
-            return np.positive(result, **options)
-        if given:
-            return np.positive(result, **options | {"out": rows[-1]})
-        return np.moveaxis(np.positive(result, **options), -1, axes[-1])
+        if given and not self._reduces:
+            options["out"] = rows[-1]
+        result = np.positive(result, **options) if options else result[()]
+        return result if given or self._reduces else np.moveaxis(result, -1, axes[-1])
+
+    def _compute(self, arrays: list[np.ndarray], dtype: np.dtype, order: Any) -> np.ndarray:
+        formula, wide, _ = self._formula.way(dtype)
+        arrays = list(np.broadcast_arrays(*arrays)) if len(arrays) > 1 else arrays
+        shape = arrays[0].shape
+        rows = [
+            x.astype(dtype, "C", copy=not x.flags.c_contiguous).reshape(math.prod(shape[:-1]), shape[-1])
+            for x in arrays
+        ]
+        result = np.empty(shape[:-1] if self._reduces else shape, dtype)
+        results = result.reshape(rows[0].shape[: 1 if self._reduces else 2])
+        step = max(1, _BYTES // (wide.itemsize * max(1, shape[-1])))
+        for i in range(0, len(results), step):
+            results[i : i + step] = formula(*(x[i : i + step].astype(wide, copy=False) for x in rows))
+        return result
 
 
 def _priority(operand: Any) -> tuple[float, bool]:
@@ -620,7 +793,7 @@ def _priority(operand: Any) -> tuple[float, bool]:
     return getattr(operand, "__array_priority__", 0.0), type(operand) is not np.ndarray
 
 
-def _formula(table: dict[str, Callable], name: str) -> Callable:
+def _formula(table: dict[str, Any], name: str) -> Any:
     if name not in table:
         raise KeyError(f"no formula for {name!r}: add its line to fastsig/_fallback.py")
     return table[name]
@@ -651,9 +824,7 @@ def build(name: str, doc: str, parameters: int) -> Ufunc:
 def build_default(name: str, doc: str, defaults: tuple[float, ...]) -> Ufunc:
     """Build the ufunc NAME_default, of x alone; the parameters have the values `defaults`."""
     types = [f"{char}->{char if char in _FLOATS else 'd'}" for char in "?" + _INTEGERS + _FLOATS]
-    ufunc = _Default(f"{name}_default", doc, "fastsig._backend", _formula(FORMULAS, name), types)
-    ufunc.defaults = defaults
-    return ufunc
+    return _Default(f"{name}_default", doc, "fastsig._backend", _formula(FORMULAS, name), types, defaults=defaults)
 
 
 def build_gradient(name: str, doc: str, parameters: int) -> Ufunc:
@@ -695,9 +866,21 @@ def build_rows(name: str, doc: str) -> Ufunc:
     return _RowUfunc(name.removesuffix("_where"), doc, "fastsig._backend", _formula(ROWS, name), types)
 
 
-def build_direct(name: str) -> Callable[..., None]:
-    """A short cut for plain arrays, which here there is none."""
-    return lambda x, axis, out=None: None
+def build_direct(name: str) -> Callable[..., Any]:
+    """Build the short way along the last axis of a plain array, or over all of one: it returns None for other calls."""
+    ufunc = build_rows(name, "")
+
+    def direct(x: Any, axis: int | None, out: Any = None) -> Any:
+        if type(x) is not np.ndarray or out is not None or x.dtype not in _PLAIN or not x.ndim:
+            return None
+        if axis is None and x.flags.c_contiguous:
+            x = x.reshape(-1)
+        elif axis != -1 or not x.flags.c_contiguous:  # else the result has to lie as x does
+            return None
+        with np.errstate(all="ignore"):
+            return ufunc._compute([x], x.dtype, "C")[()]
+
+    return direct
 
 
 def build_scalar(name: str, parameters: int) -> Callable[..., float]:

@@ -203,6 +203,8 @@ def _flattened(call, ufunc, operands, axes, out, where, kwargs):
     return out
 
 
+_BLOCK = 2**15  # elements
+
 _PLAIN = frozenset([np.ndarray, np.memmap, *np.ScalarType, list, tuple, type(None), type(...)])
 
 
@@ -279,14 +281,18 @@ def _rows_gradient(row):
 
 def _reduction(row):
     """The public function of a reduction, with the options that SciPy gives logsumexp."""
-    call, direct = _over_axes(row.name), kernels.build_direct(row.name)
+    call, direct, slope = _over_axes(row.name), kernels.build_direct(row.name), functions[row.gradient.slope]
 
-    def function(x, axis=None, b=None, keepdims=False, return_sign=False, *, out=None, where=True, **kwargs):
+    def function(x=..., axis=None, b=None, keepdims=False, return_sign=False, *, out=None, where=True, **kwargs):
         if b is None and out is None and where is True and not return_sign and not kwargs:
             result = direct(x, axis) if axis is None or type(axis) is int else None
             if result is not None:
                 kept = (1,) * x.ndim if axis is None else (*x.shape[:axis], 1, *x.shape[axis:][1:])
                 return result.reshape(kept) if keepdims else result
+        if x is ...:  # SciPy calls it a
+            if "a" not in kwargs:
+                raise TypeError(f"{row.name}() missing 1 required positional argument: 'x'")
+            return function(kwargs.pop("a"), axis, b, keepdims, return_sign, out=out, where=where, **kwargs)
         if kwargs:
             refuse(row.name, kwargs)
         if others := _others(out, x, b, where):
@@ -300,9 +306,14 @@ def _reduction(row):
         if b is None and out is None and not keepdims and not return_sign:
             return call((x,), axis, None, where, kwargs)
         x = _array(x)
+        shift = None
         if b is not None:
             dtype = _common_dtype(row, x, b, kwargs)
-            x, b = np.broadcast_arrays(x, b)
+            shift = _log_of_one(b, x)
+            if shift is not None:
+                x, b = x.astype(float, copy=False), None
+            else:
+                x, b = np.broadcast_arrays(x, b)
         if not x.ndim:
             x, b = x.reshape(1), b if b is None else b.reshape(1)
         axes = _axes(row.name, axis, x.ndim)
@@ -314,12 +325,18 @@ def _reduction(row):
                 raise ValueError(f"{row.name}: out has shape {out.shape}, the result has {shape}")
             target = out.squeeze(axes) if keepdims else out
         if b is not None:
-            result, sign = _weighted(x, b, axes, np.broadcast_to(_bools(where), x.shape), dtype)
+            with np.errstate(all="ignore"):
+                result, sign = _weighted(slope, call, x, b, axes, where, dtype)
             result = result if return_sign else np.where(sign < 0, np.asarray(np.nan, dtype), result)
         else:
-            result = call((x,), axes[0] if len(axes) == 1 else axes, None if return_sign else target, where, kwargs)
+            straight = shift is None and not return_sign
+            options = kwargs if shift is None else {}
+            result = call((x,), axes[0] if len(axes) == 1 else axes, target if straight else None, where, options)
+            if shift is not None:
+                with np.errstate(all="ignore"):
+                    result = (result + shift).astype(dtype)
             sign = np.where(np.isnan(result), result, result > -np.inf).astype(result.dtype) if return_sign else None
-        if b is not None or return_sign:  # of which `out` may hold less than the sign depends on
+        if b is not None or shift is not None or return_sign:  # of which `out` may hold less than the sign depends on
             result = np.positive(result, out=target, casting=kwargs.get("casting", "same_kind"))
         if keepdims:
             result, sign = np.expand_dims(result, axes), sign if sign is None else np.expand_dims(sign, axes)
@@ -377,20 +394,62 @@ def _common_dtype(row, x, other, kwargs):
     return ufuncs[f"{row.gradient.slope}_backward"](np.empty(0, other), np.empty(0, x.dtype), **kwargs).dtype
 
 
-def _weighted(x, b, axes, where, dtype):
+def _log_of_one(b, x):
+    """The logarithm of a weight that all entries share, if it is one positive number; else None."""
+    b = np.asarray(b)
+    if b.size != 1 or b.ndim > x.ndim or not 0 < b.item() < math.inf:
+        return None
+    return math.log(b.item())
+
+
+def _weighted(softmax, plain, x, b, axes, where, dtype):
     """log(abs(sum(b * exp(x)))) over axes, and the sum's sign. Weights of 0 keep what has them out of the sum."""
-    with np.errstate(all="ignore"):
-        part = (b != 0) & where
-        x, b = np.where(part, x.astype(float), -np.inf), np.where(part, b.astype(float), 0)
-        top = np.clip(x.max(axes, keepdims=True, initial=-np.inf), np.finfo(float).min, np.finfo(float).max)
-        main = np.where(x == top, b, 0).sum(axes)
-        # An infinite weight outweighs whatever is more than exp(-inf).
-        rest = np.where(x == top, 0, np.where(np.isinf(b) & (x > -np.inf), b, b * np.exp(x - top))).sum(axes)
-        # log1p keeps what a sum of 1 + tiny would lose.
-        precise = np.log(np.abs(main)) + np.log1p(rest / main)
-        excess = np.where((np.abs(rest) < np.abs(main)) & np.isfinite(main), precise, np.log(np.abs(main + rest)))
-        result = top.squeeze(axes) + excess
-        return result.astype(dtype), np.sign(main + rest).astype(dtype)
+    where = where if where is True else np.broadcast_to(_bools(where), x.shape)
+    kept = [i for i in range(x.ndim) if i not in axes]
+    longest = max(kept, key=x.shape.__getitem__, default=x.ndim)
+    if longest >= x.ndim - 1 or x.size <= _BLOCK:
+        return tuple(each.astype(dtype) for each in _weighted_block(softmax, plain, x, b, axes, where))
+    result, sign = np.empty((2, *(x.shape[i] for i in kept)), dtype)
+    step = max(1, _BLOCK * x.shape[longest] // x.size)
+    for first in range(0, x.shape[longest], step):  # blocks that stay in the cache
+        part, at = ((slice(None),) * i + (slice(first, first + step),) for i in (longest, kept.index(longest)))
+        masks = where if where is True else where[part]
+        result[at], sign[at] = _weighted_block(softmax, plain, x[part], b[part], axes, masks)
+    return result, sign
+
+
+def _weighted_block(softmax, plain, x, b, axes, where):
+    part = b != 0
+    if where is not True or not part.all():
+        part &= where
+        x, b = np.where(part, x, -np.inf), np.where(part, b, 0)
+    wide, axis = x.astype(float, copy=False), axes[0] if len(axes) == 1 else axes
+    result = plain((wide,), axis, None, True, {})
+    terms = softmax(wide, axis, out=None if wide is x else wide)
+    if axes == (x.ndim - 1,) and x.shape[-1] < 64:  # where a sum over so few takes NumPy long
+        total = np.vecdot(terms, b)
+    else:
+        total = np.multiply(terms, b, out=terms).sum(axes)
+    result, sign = np.asarray(result + np.log(np.abs(total))), np.asarray(np.sign(total))
+    # Near 0 the two logarithms may cancel; and what is infinite or NaN is no matter of speed.
+    hard = ~((np.abs(result) > 0.5) & (np.abs(result) < np.inf))
+    if hard.any():
+        order = [i for i in range(x.ndim) if i not in axes] + list(axes)
+        rows = (a.transpose(order).reshape(*result.shape, -1)[hard].astype(float) for a in (x, b))
+        result[hard], sign[hard] = _weighted_rows(*rows)
+    return result, sign
+
+
+def _weighted_rows(x, b):
+    """The same along the last axis, without a rounding of the largest term or of what is added to it."""
+    top = np.clip(x.max(-1, keepdims=True, initial=-np.inf), np.finfo(float).min, np.finfo(float).max)
+    main = np.where(x == top, b, 0).sum(-1)
+    # An infinite weight outweighs whatever is more than exp(-inf).
+    rest = np.where(x == top, 0, np.where(np.isinf(b) & (x > -np.inf), b, b * np.exp(x - top))).sum(-1)
+    # log1p keeps what a sum of 1 + tiny would lose.
+    precise = np.log(np.abs(main)) + np.log1p(rest / main)
+    excess = np.where((np.abs(rest) < np.abs(main)) & np.isfinite(main), precise, np.log(np.abs(main + rest)))
+    return top.squeeze(-1) + excess, np.sign(main + rest)
 
 
 _FACES = {"rows": (_rows, _rows_gradient), "reduction": (_reduction, _reduction_gradient)}

@@ -217,18 +217,24 @@ cdef inline void clear_sums(floating *sums, floating *lost, npy_intp n) noexcept
         sums[j] = beginning(sums)
         lost[j] = 0
 
+cdef inline double fold_half(double *lanes) noexcept nogil:
+    """What is left to do of fold() when halves are added."""
+    add_halves(lanes, 4)
+    add_halves(lanes, 2)
+    return lanes[0] + lanes[1]
+
 cdef inline double lane_sum(floating sum, floating lost) noexcept nogil:
     """In float32, all that plus() added up; the double has digits enough."""
     return <double>(sum - beginning(&sum)) + <double>lost
 
 cdef inline void fold_to(floating *sums, floating *lost, Sum *sum) noexcept nogil:
     """LANES sums to a row's."""
-    cdef double[LANES] lanes
+    cdef double[8] lanes
     cdef npy_intp j
     if floating is float:
-        for j in range(LANES):
-            lanes[j] = lane_sum(sums[j], lost[j])
-        add_to(sum, fold(lanes), 0)
+        for j in range(8):
+            lanes[j] = lane_sum(sums[j], lost[j]) + lane_sum(sums[8 + j], lost[8 + j])
+        add_to(sum, fold_half(lanes), 0)
     else:
         for j in range(LANES):
             sums[j] -= beginning(sums)
@@ -313,15 +319,15 @@ cdef void add_total(const floating *e, npy_intp whole, const floating *tail, bin
     cdef floating[LANES] sums
     cdef floating[LANES] lost
     cdef floating[LANES] lanes
-    cdef double[LANES] wide
+    cdef double[8] wide
     cdef const floating *four[FOUR]
     cdef npy_intp i = 0, j
     if floating is float:
         if not logarithm and whole < FOUR * LANES:          # with less to do, what plus() would give
             last_four(e, whole, tail, lanes)
-            for j in range(LANES):
-                wide[j] = lanes[j]
-            add_to(sum, fold(wide), 0)
+            for j in range(8):
+                wide[j] = <double>lanes[j] + <double>lanes[8 + j]
+            add_to(sum, fold_half(wide), 0)
             return
     clear_sums(sums, lost, LANES)
     while True:
@@ -568,9 +574,9 @@ cdef void short_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLo
     cdef npy_intp[SHORTS] dominated_rows
     cdef npy_intp n = at.n, row = begin, rows, lanes, r, i, count, next_row, next_i, width = whole_lanes(n)
     cdef npy_intp strip = max(<npy_intp>(STRIP // <int>sizeof(floating)) // width, <npy_intp>1)
-    # As few as pay, to leave the nearest cache to input and output; a logarithm pays for many rows at once.
+    # As few as pay, to leave the nearest cache to input and output; what is computed once a row pays for many at once.
     cdef npy_intp most = (<npy_intp>sizeof(z_block) // <npy_intp>sizeof(floating) if loop.reduces
-                          else SEGMENT * (2 if loop.logarithm else 1)) // width
+                          else SEGMENT * 2) // width
     cdef const floating *terms
     cdef floating *y
     cdef floating limit = dominated(n, z)

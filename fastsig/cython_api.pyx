@@ -1,6 +1,12 @@
 # Made by `make generate` from the table in _catalog.py.
 # cython: language_level=3, freethreading_compatible=True
-"""The elementwise functions for Cython: `from fastsig.cython_api cimport sigmoid`. See cython_api.pxd."""
+"""The elementwise functions for Cython: `from fastsig.cython_api cimport sigmoid`. See cython_api.pxd.
+
+What is cimported is of float or double, under names that Cython makes up. numba and SciPy's LowLevelCallable find plain
+ones beside these: NAME takes and gives double, NAME_float float.
+"""
+
+from cpython.pycapsule cimport PyCapsule_New
 
 from fastsig._backend import kernels
 
@@ -16,6 +22,11 @@ ctypedef double (*double1)(double) noexcept nogil
 ctypedef double (*double2)(double, double) noexcept nogil
 ctypedef double (*double3)(double, double, double) noexcept nogil
 
+cdef plainly(str name, const char *double_signature, const char *float_signature):
+    exported = globals()["__pyx_capi__"]
+    exported[name] = PyCapsule_New(<void *><size_t>address(name, "d"), double_signature, NULL)
+    exported[f"{name}_float"] = PyCapsule_New(<void *><size_t>address(name, "f"), float_signature, NULL)
+
 cdef float1 sigmoid_float = <float1><size_t>address("sigmoid", "f")
 cdef double1 sigmoid_double = <double1><size_t>address("sigmoid", "d")
 cdef floating sigmoid(floating x) noexcept nogil:
@@ -23,6 +34,7 @@ cdef floating sigmoid(floating x) noexcept nogil:
         return sigmoid_float(x)
     else:
         return sigmoid_double(x)
+plainly("sigmoid", "double (double)", "float (float)")
 
 cdef float1 tanh_float = <float1><size_t>address("tanh", "f")
 cdef double1 tanh_double = <double1><size_t>address("tanh", "d")
@@ -31,6 +43,7 @@ cdef floating tanh(floating x) noexcept nogil:
         return tanh_float(x)
     else:
         return tanh_double(x)
+plainly("tanh", "double (double)", "float (float)")
 
 cdef float1 relu_float = <float1><size_t>address("relu", "f")
 cdef double1 relu_double = <double1><size_t>address("relu", "d")
@@ -39,6 +52,7 @@ cdef floating relu(floating x) noexcept nogil:
         return relu_float(x)
     else:
         return relu_double(x)
+plainly("relu", "double (double)", "float (float)")
 
 cdef float2 leaky_relu_float = <float2><size_t>address("leaky_relu", "f")
 cdef double2 leaky_relu_double = <double2><size_t>address("leaky_relu", "d")
@@ -47,6 +61,7 @@ cdef floating leaky_relu(floating x, floating negative_slope) noexcept nogil:
         return leaky_relu_float(x, negative_slope)
     else:
         return leaky_relu_double(x, negative_slope)
+plainly("leaky_relu", "double (double, double)", "float (float, float)")
 
 cdef float1 relu6_float = <float1><size_t>address("relu6", "f")
 cdef double1 relu6_double = <double1><size_t>address("relu6", "d")
@@ -55,6 +70,7 @@ cdef floating relu6(floating x) noexcept nogil:
         return relu6_float(x)
     else:
         return relu6_double(x)
+plainly("relu6", "double (double)", "float (float)")
 
 cdef float3 hard_tanh_float = <float3><size_t>address("hard_tanh", "f")
 cdef double3 hard_tanh_double = <double3><size_t>address("hard_tanh", "d")
@@ -63,6 +79,7 @@ cdef floating hard_tanh(floating x, floating min_val, floating max_val) noexcept
         return hard_tanh_float(x, min_val, max_val)
     else:
         return hard_tanh_double(x, min_val, max_val)
+plainly("hard_tanh", "double (double, double, double)", "float (float, float, float)")
 
 cdef float1 hard_sigmoid_float = <float1><size_t>address("hard_sigmoid", "f")
 cdef double1 hard_sigmoid_double = <double1><size_t>address("hard_sigmoid", "d")
@@ -71,6 +88,7 @@ cdef floating hard_sigmoid(floating x) noexcept nogil:
         return hard_sigmoid_float(x)
     else:
         return hard_sigmoid_double(x)
+plainly("hard_sigmoid", "double (double)", "float (float)")
 
 cdef float1 hard_swish_float = <float1><size_t>address("hard_swish", "f")
 cdef double1 hard_swish_double = <double1><size_t>address("hard_swish", "d")
@@ -79,6 +97,7 @@ cdef floating hard_swish(floating x) noexcept nogil:
         return hard_swish_float(x)
     else:
         return hard_swish_double(x)
+plainly("hard_swish", "double (double)", "float (float)")
 
 cdef float1 softsign_float = <float1><size_t>address("softsign", "f")
 cdef double1 softsign_double = <double1><size_t>address("softsign", "d")
@@ -87,6 +106,7 @@ cdef floating softsign(floating x) noexcept nogil:
         return softsign_float(x)
     else:
         return softsign_double(x)
+plainly("softsign", "double (double)", "float (float)")
 
 cdef float1 silu_float = <float1><size_t>address("silu", "f")
 cdef double1 silu_double = <double1><size_t>address("silu", "d")
@@ -95,6 +115,7 @@ cdef floating silu(floating x) noexcept nogil:
         return silu_float(x)
     else:
         return silu_double(x)
+plainly("silu", "double (double)", "float (float)")
 
 cdef float1 mish_float = <float1><size_t>address("mish", "f")
 cdef double1 mish_double = <double1><size_t>address("mish", "d")
@@ -103,6 +124,7 @@ cdef floating mish(floating x) noexcept nogil:
         return mish_float(x)
     else:
         return mish_double(x)
+plainly("mish", "double (double)", "float (float)")
 
 cdef float1 gelu_float = <float1><size_t>address("gelu", "f")
 cdef double1 gelu_double = <double1><size_t>address("gelu", "d")
@@ -111,6 +133,7 @@ cdef floating gelu(floating x) noexcept nogil:
         return gelu_float(x)
     else:
         return gelu_double(x)
+plainly("gelu", "double (double)", "float (float)")
 
 cdef float1 gelu_tanh_float = <float1><size_t>address("gelu_tanh", "f")
 cdef double1 gelu_tanh_double = <double1><size_t>address("gelu_tanh", "d")
@@ -119,6 +142,7 @@ cdef floating gelu_tanh(floating x) noexcept nogil:
         return gelu_tanh_float(x)
     else:
         return gelu_tanh_double(x)
+plainly("gelu_tanh", "double (double)", "float (float)")
 
 cdef float2 elu_float = <float2><size_t>address("elu", "f")
 cdef double2 elu_double = <double2><size_t>address("elu", "d")
@@ -127,6 +151,7 @@ cdef floating elu(floating x, floating alpha) noexcept nogil:
         return elu_float(x, alpha)
     else:
         return elu_double(x, alpha)
+plainly("elu", "double (double, double)", "float (float, float)")
 
 cdef float1 selu_float = <float1><size_t>address("selu", "f")
 cdef double1 selu_double = <double1><size_t>address("selu", "d")
@@ -135,6 +160,7 @@ cdef floating selu(floating x) noexcept nogil:
         return selu_float(x)
     else:
         return selu_double(x)
+plainly("selu", "double (double)", "float (float)")
 
 cdef float2 celu_float = <float2><size_t>address("celu", "f")
 cdef double2 celu_double = <double2><size_t>address("celu", "d")
@@ -143,6 +169,7 @@ cdef floating celu(floating x, floating alpha) noexcept nogil:
         return celu_float(x, alpha)
     else:
         return celu_double(x, alpha)
+plainly("celu", "double (double, double)", "float (float, float)")
 
 cdef float2 softplus_float = <float2><size_t>address("softplus", "f")
 cdef double2 softplus_double = <double2><size_t>address("softplus", "d")
@@ -151,6 +178,7 @@ cdef floating softplus(floating x, floating beta) noexcept nogil:
         return softplus_float(x, beta)
     else:
         return softplus_double(x, beta)
+plainly("softplus", "double (double, double)", "float (float, float)")
 
 cdef float1 log_sigmoid_float = <float1><size_t>address("log_sigmoid", "f")
 cdef double1 log_sigmoid_double = <double1><size_t>address("log_sigmoid", "d")
@@ -159,6 +187,7 @@ cdef floating log_sigmoid(floating x) noexcept nogil:
         return log_sigmoid_float(x)
     else:
         return log_sigmoid_double(x)
+plainly("log_sigmoid", "double (double)", "float (float)")
 
 cdef float1 logit_float = <float1><size_t>address("logit", "f")
 cdef double1 logit_double = <double1><size_t>address("logit", "d")
@@ -167,3 +196,4 @@ cdef floating logit(floating x) noexcept nogil:
         return logit_float(x)
     else:
         return logit_double(x)
+plainly("logit", "double (double)", "float (float)")

@@ -640,6 +640,26 @@ def test_broken_module(python, tmp_path, breakage, module):
     assert reason.startswith(f"{module}: ") and words in reason
 
 
+NOTE = """
+LEFT_OUT = {"_threads": "no working C compiler was found", "_ufuncs": "no working C compiler was found"}
+"""
+
+
+def test_a_build_without_kernels_warns(python, tmp_path):
+    """In one line, and not whom asked for it, nor who does not want to read it."""
+    package = copied(tmp_path)
+    reason = "built without kernels, as no working C compiler was found"
+    for asked, environment in ((False, {}), (True, {}), (False, {"FASTSIG_PURE_PYTHON": "1"})):
+        (package / "_left_out.py").write_text(f"{NOTE}ASKED = {asked}\n")
+        done = python(CONFIG, folder=tmp_path, **environment)
+        assert config(done)["skipped"] == (["FASTSIG_PURE_PYTHON is set"] if environment else [reason])
+        if asked or environment:
+            assert done.stderr == ""
+        else:
+            text = f"runs in pure Python, right but slower ({reason}); FASTSIG_PURE_PYTHON=1 silences this"
+            assert done.stderr == f"fastsig:0: RuntimeWarning: {text}\n"
+
+
 def test_numpy_is_the_only_dependency(python):
     code = (
         "import sys, numpy; before = set(sys.modules); import fastsig;"

@@ -237,7 +237,9 @@ def test_nothing_old_is_installed(tree, copy, environment, why):
     assert f"fastsig: {why}; installing the pure-Python fallback" in output(done) + done.stderr
     tags, names = unpacked(copy / "dist")
     assert tags == "py3-none-any" and not compiled(names)
-    assert f"pure Python (_threads: not built, as {why})" in output(run(WORKS, copy / "dist"))
+    done = run(WORKS, copy / "dist")
+    assert f"pure Python (built without kernels, as {why})" in output(done)
+    assert ("fastsig:0: RuntimeWarning: runs in pure Python" in done.stderr) != ("FASTSIG_PURE_PYTHON" in environment)
 
     # In place what cannot be compiled does not stay, either; but FASTSIG_PURE_PYTHON leaves it to those whom it serves.
     output(run(BUILD, copy, "build_ext", "--inplace", **environment))

@@ -77,6 +77,15 @@ def test_signature(fs):
     assert fs.logsumexp.__name__ == ufunc.__name__ == "logsumexp"
 
 
+def test_scipys_name_of_x(fs):
+    x = normal((4, 5))
+    for options in ({}, {"axis": 1}, {"b": 0.5}, {"return_sign": True}, {"out": np.empty(4), "axis": 1}):
+        np.testing.assert_array_equal(fs.logsumexp(a=x, **options), fs.logsumexp(x, **options))
+    for arguments, keywords in (((), {}), ((), {"axis": 1}), ((x,), {"a": x})):
+        with pytest.raises(TypeError, match="'x'" if not arguments else "'a'"):
+            fs.logsumexp(*arguments, **keywords)
+
+
 @each_float
 @pytest.mark.parametrize("axis", AXES, ids=str)
 def test_axis(fs, dtype, axis):
@@ -105,7 +114,9 @@ WEIGHTS = {
 
 @pytest.mark.parametrize("weights", WEIGHTS)
 @pytest.mark.parametrize("axis", [None, 0, -1, (0, 2), (2, 1), ()], ids=str)
-def test_weights(fs, weights, axis):
+@pytest.mark.parametrize("block", [7, 10**6])
+def test_weights(fs, weights, axis, block, monkeypatch):
+    monkeypatch.setattr(fs._functions, "_BLOCK", block)
     rng = np.random.default_rng(3)
     x = normal((4, 5, 6))
     for shape in ((4, 5, 6), (5, 6), (6,), (1,), (), (4, 1, 1), (2, 1, 1, 1)):
@@ -384,8 +395,9 @@ def test_many_small_terms(fs, dtype):
 def test_near_zero(fs, dtype):
     """log(sum(exp(x))) is 0 there, and so is SciPy's max + log(sum) without log1p."""
     for far in (5, 10, 20, 60):
-        got = fs.logsumexp(np.array([-far, 0, -far], dtype))
-        assert got == pytest.approx(float(np.log1p(2 * np.exp(-float(far)))), rel=4 * float(np.finfo(dtype).eps))
+        for weights, rest in ((None, 2), (1, 2), (np.array([1, 1, 0.5], dtype), 1.5)):
+            got, truth = fs.logsumexp(np.array([-far, 0, -far], dtype), b=weights), np.log1p(rest * np.exp(-float(far)))
+            assert got == pytest.approx(float(truth), rel=4 * float(np.finfo(dtype).eps), abs=0)
 
 
 @pytest.mark.parametrize("weights", ["positive", "negative", "of both signs"])
@@ -404,6 +416,21 @@ def test_accuracy_with_weights(fs, weights, dtype):
         tolerance = 2 * eps * max(abs(float(truth)), abs(x.max()), 1)
         tolerance += 8 * np.finfo(float).eps * condition * max(1, scale)
         assert abs(float(got) - float(truth)) <= tolerance
+
+
+@pytest.mark.parametrize("shape", [(3, 5000), (400, 50), (2000, 7)], ids=str)
+@each_real
+def test_accuracy_with_many_weights(fs, shape, dtype):
+    if not HAS_LONG_DOUBLE:
+        pytest.skip("needs a long double that is wider than double")
+    rng = np.random.default_rng(6)
+    x, b = rng.normal(0, 10, shape).astype(dtype), rng.uniform(0.1, 3, shape).astype(dtype)
+    x[0], b[0] = 0, 1 / shape[1]  # a mean of ones, the logarithm of which is 0 but for what rounding b has left
+    for weights in (b, 0.25, 1 / shape[1]):
+        truth = np.log((weights * np.exp(x.astype(np.longdouble))).sum(1))
+        size = np.maximum(np.maximum(np.abs(truth), x.max(1)), np.log(shape[1]))
+        most = 8 if dtype == "float64" else 1  # float32 is computed in float64
+        assert (np.abs(fs.logsumexp(x, 1, weights) - truth) <= most * np.spacing(size.astype(dtype))).all()
 
 
 # -------------------------------------------------------------------------------- same bits wherever it lies

@@ -4,6 +4,7 @@ import ctypes
 import ctypes.util
 import decimal
 import fractions
+import importlib
 import math
 import os
 import platform
@@ -213,6 +214,39 @@ def test_cimport(user, default, row, dtype):
     expected = getattr(default, row.name)(x, **parameters)
     kind = f"i{x.itemsize}"
     np.testing.assert_array_equal(y.view(kind), expected.view(kind))
+
+
+@each
+@pytest.mark.parametrize("kind", ["double", "float"])
+def test_plain_names(default, row, kind):
+    """In what Cython exports there is, for numba and SciPy, a C function of doubles under the plain name."""
+    if default._backend.threads is None:
+        pytest.skip("needs compiled kernels")
+    exported = importlib.import_module("fastsig.cython_api").__pyx_capi__
+    name = next(name for name, variant in NAMED.items() if label(variant) == label(row))
+    capsule = exported[name if kind == "double" else f"{name}_float"]
+    signature = f"{kind} ({', '.join([kind] * (1 + len(row.parameters)))})".encode()
+    pointer = ctypes.pythonapi.PyCapsule_GetPointer
+    pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    real = ctypes.c_double if kind == "double" else ctypes.c_float
+    function = ctypes.CFUNCTYPE(real, real, *[real] * len(row.parameters))(pointer(capsule, signature))
+    x, parameters = inputs(np.dtype(kind if kind == "double" else "f")), defaults(row, "d" if kind == "double" else "f")
+    got = np.array([function(value, *map(float, numbers(parameters).values())) for value in x.tolist()], x.dtype)
+    expected = getattr(default, row.name)(x, **parameters)
+    np.testing.assert_array_equal(got.view(f"i{x.itemsize}"), expected.view(f"i{x.itemsize}"))
+
+
+def test_scipy_calls_it_without_python(default):
+    """quad takes the address; what it integrates is a number's sigmoid, whose integral is softplus."""
+    if default._backend.threads is None:
+        pytest.skip("needs compiled kernels")
+    integrate = pytest.importorskip("scipy.integrate")
+    function = pytest.importorskip("scipy").LowLevelCallable.from_cython(
+        importlib.import_module("fastsig.cython_api"), "sigmoid"
+    )
+    assert function.signature == "double (double)"
+    value, _ = integrate.quad(function, -2, 3)
+    assert value == pytest.approx(default.scalar.softplus(3) - default.scalar.softplus(-2), rel=1e-14)
 
 
 def test_pure_python_has_no_cython_api(default, python):

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from conftest import PACKAGE
 
+from fastsig import _backend
+
 EXAMPLES = PACKAGE.parent / "examples"
 
 
@@ -39,6 +41,8 @@ def differences(printed):
         ("boosted_margins.py", "xgboost"),
         ("boosted_margins.py", "lightgbm"),
         ("keras_numpy.py", "keras"),
+        ("compiled_callers.py", "numba"),
+        ("logsumexp_swap.py", "hmmlearn"),
         ("onnxruntime_logits.py", "onnxruntime"),
     ],
 )
@@ -59,6 +63,20 @@ def test_dask_softmax():
     (stored,), (peak,) = re.findall(r"(\d+) MB of logits", printed), re.findall(r"peak memory.* (\d+) MB", printed)
     assert int(stored) > 256 > int(peak)
     assert max(differences(printed)) < 1e-5
+
+
+@pytest.mark.skipif(not _backend.threads, reason="cython_api needs compiled kernels")
+def test_compiled_callers():
+    """numba's code and quad's call the kernels, with an array's bits."""
+    printed = run("compiled_callers.py")
+    assert "has the bits of arrays: True" in printed
+    assert len(differences(printed)) == 6 and max(differences(printed)) < 1e-13
+
+
+def test_logsumexp_swap(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    printed = run("logsumexp_swap.py")
+    assert len(differences(printed)) == 5 and max(differences(printed)) < 1e-9
 
 
 def test_llm_sampler():
