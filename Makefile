@@ -1,13 +1,13 @@
 # Everything runs in virtual environments of its own; `make demo` and `make test` are all that a newcomer needs.
 PYTHON ?= python3
-COMPILED := $(wildcard fastsig/*.pyx fastsig/*.px*) setup.py pyproject.toml
+COMPILED := $(wildcard fastsig/*.pyx fastsig/*.pxd fastsig/kernels/*.pxi) setup.py pyproject.toml
 # Where the source is, for links: a public address or nothing.
 docs release sdist wheel: export FASTSIG_REPOSITORY ?= $(shell git remote get-url origin 2>/dev/null | sed -nE '/^https:..[^@]+$$/{s,\.git$$,,;p}')
 TAG = $(shell $(PYTHON) -c "import sys; print('cp%d%d' % sys.version_info[:2])")
 WHEELS = .venv-wheels-$(TAG)
 PIP = bin/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-integrations matrix aarch64 portable exhaustive bench docs lint generate sanitize fuzz bench-compare instructions release sdist wheel test-wheel clean
+.PHONY: demo test test-integrations matrix aarch64 portable exhaustive bench bench-accuracy docs lint generate sanitize fuzz bench-compare instructions release sdist wheel test-wheel clean
 
 demo: .venv/.installed
 	.venv/bin/python examples/logistic_regression.py
@@ -58,6 +58,10 @@ fuzz: .venv/.installed
 # The race against PyTorch, ONNX Runtime, JAX and others; `make bench ARGS=--quick` takes two minutes.
 bench: .venv-bench/.installed
 	.venv-bench/bin/python bench/race.py $(ARGS)
+
+# The errors of fastsig and its peers on the same points; docs/accuracy.md shows what --json bench/accuracy.json recorded.
+bench-accuracy: .venv-bench/.installed
+	.venv-bench/bin/python bench/accuracy.py $(ARGS)
 
 # This build against another's times: BASE is a commit, which is built for it, or a JSON file of an earlier race.
 bench-compare: .venv/.installed

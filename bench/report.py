@@ -248,6 +248,25 @@ def entry(cell):
     return f"{number(ours)} / {number(theirs)} {cell['fastest_peer']} = **{cell['ratio']:.2f}**"
 
 
+def accuracy(results):
+    """A table of the largest errors in ULP: a row a function and dtype, a column a contender; the least is bold."""
+    names = list(dict.fromkeys(name for each in results["errors"].values() for of in each.values() for name in of))
+    lines = ["| | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
+    for function, each in results["errors"].items():
+        for dtype, of in each.items():
+            values = {name: float(value) for name, value in of.items()}
+            least = min(values.values())
+            texts = [ulp(values[name], least) if name in values else "" for name in names]
+            lines.append(f"| `{function}` {dtype} | " + " | ".join(texts) + " |")
+    return lines
+
+
+def ulp(value, least):
+    """'2.5', '340', '4e+09'."""
+    text = f"{value:.1f}" if value < 99.95 else f"{value:.0f}" if value < 9999.5 else f"{value:.0e}"
+    return f"**{text}**" if value == least else text
+
+
 def chart(results, path):
     """Ratios as dots: a row a function, a panel a shape; float32 and float64, one thread and more."""
     import matplotlib as mpl

@@ -16,6 +16,7 @@ from fastsig._catalog import TABLE, expanded
 CHECKOUT = Path(__file__).parent.parent
 MADE = "made"  # the folder of what is included in pages, and of the pictures
 RACE = CHECKOUT / "bench" / "race.json"  # make bench ARGS="--json bench/race.json"
+ERRORS = CHECKOUT / "bench" / "accuracy.json"  # make bench-accuracy ARGS="--json bench/accuracy.json"
 REPOSITORY = os.environ.get("FASTSIG_REPOSITORY")  # its address, from the Makefile: that of the clone's origin
 
 
@@ -173,10 +174,18 @@ def listing():
     return _docs.function_list(lambda row: f"[`{_docs.call(row)}`](functions/{row.name}.md)")
 
 
+def accuracy():
+    """The largest errors of all contenders, as they were recorded."""
+    import report
+
+    found = json.loads(ERRORS.read_text(encoding="utf-8"))
+    return "\n".join([*report.accuracy(found), "", "```text", *report.environment(found["environment"]), "```", ""])
+
+
 def texts():
     """Name under docs/ -> text, of all that is made."""
     functions = {f"functions/{row.name}.md": page(row) for row in TABLE}
-    made = {"examples": examples(), "first": first(), "list": listing()}
+    made = {"examples": examples(), "first": first(), "list": listing(), "accuracy": accuracy()}
     made |= {f"names-{library}": names_of(library) for row in TABLE for library, _ in calls(row)}
     return {"functions/index.md": index(), **functions} | {f"{MADE}/{name}.md": text for name, text in made.items()}
 

@@ -1,7 +1,7 @@
 """The table: one row a function. Docstrings, stubs, tests, benchmarks and the README's list are made from it.
 
-To add an elementwise function: its formula in _formulas.pxi and its derivative's in _gradients.pxi, its row here, its
-line in each of the two tables of _fallback.py.
+To add an elementwise function: its formula in kernels/formulas.pxi and its derivative's in kernels/gradients.pxi, its
+row here, its line in each of the two tables of _fallback.py.
 """
 
 import re
@@ -414,7 +414,7 @@ TABLE = (
         "elementwise",
         "Gaussian error linear unit.",
         "x * Phi(x)",
-        (6.5, 6.5),
+        (4, 4.75),
         "Phi is the distribution function of the standard normal distribution. gelu(-inf) = -0.0, its limit (torch gives NaN), and "
         "gelu(inf) = inf. The tail is accurate down to the subnormal numbers.",
         truth="x * ncdf(x)",
@@ -462,7 +462,7 @@ TABLE = (
         ),
         gradient=Gradient(
             "Phi(x) + x * phi(x)",
-            (6.5, 6.5),
+            (5.5, 5),
             "phi is the density of the standard normal distribution. -0.0 at -inf and 1 at inf, its limits (torch gives NaN). Underflows gradually.",
             "ncdf(x) + x * exp(-x * x / 2) / sqrt(2 * pi)",
             crosses_zero=True,
@@ -522,7 +522,7 @@ TABLE = (
         "x if x > 0 else alpha * (exp(x / alpha) - 1)",
         (2.5, 2.5),
         "celu(-inf) = -alpha and celu(inf) = inf. Where alpha is 0 so is the result for x < 0, though torch raises there. "
-        "Accurate also near 0; celu(-0.0) is -0.0.",
+        "Accurate also near 0, and for a negative alpha, where it grows; celu(-0.0) is -0.0.",
         truth="x if x > 0 else alpha * expm1(x / alpha)",
         numpy="np.where(x > 0, x, alpha * np.expm1(x / alpha))",
         torch="torch.nn.functional.celu(x, alpha)",
@@ -549,8 +549,8 @@ TABLE = (
         "log(1 + exp(beta * x)) / beta",
         (3, 3),
         "softplus(-inf) = 0 and softplus(inf) = inf. Exact for every beta * x: there is no threshold, as in torch, beyond which the "
-        "result is x. Small results underflow gradually.",
-        truth="max(x, 0) + log1p(exp(-abs(beta * x))) / beta",
+        "result is x. Small results underflow gradually, and only when divided by beta.",
+        truth="(x if beta * x > 0 else mpf(0)) + log1p(exp(-abs(beta * x))) / beta",
         numpy="np.log1p(np.exp(beta * x)) / beta",
         torch="torch.nn.functional.softplus(x, beta, 800)",
         elsewhere=(

@@ -208,8 +208,27 @@ def _softplus(x: np.ndarray, beta: np.ndarray) -> np.ndarray:
     if np.ndim(beta) == 0 and beta == 1:
         return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
     z = np.abs(x) * np.abs(beta)
-    exponential = np.exp(-z) * (1 - _lost(np.abs(x), np.abs(beta), z))
-    return np.where(x * beta <= 0, 0, x) + np.log1p(exponential) / beta
+    kept = 1 - _lost(np.abs(x), np.abs(beta), z)
+    below = np.where(z > 700, _times_exp(kept / beta, -z), np.log1p(np.exp(-z) * kept) / beta)
+    return np.where(x * beta <= 0, 0, x) + below
+
+
+def _quotient(x: np.ndarray, alpha: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return x / alpha, and what that has lost to rounding."""
+    # Multiplied by a power of 2, so that z * alpha and what it lost keep within the range.
+    power = np.where(np.abs(alpha) < 1e-10, 2.0 ** (np.finfo(x.dtype).maxexp // 2), 0.25).astype(x.dtype)
+    z, x, alpha = x / alpha, x * power, alpha * power
+    lost = (x - z * alpha - _lost(z, alpha, z * alpha)) / alpha
+    return z, np.where(np.abs(lost) < 1, lost, 0)
+
+
+def _celu(x: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    z, lost = _quotient(x, alpha)
+    # For an alpha below 0 it grows, and may be no number before it is multiplied by alpha: as in _times_exp.
+    above = alpha * np.exp(z - 652) / 6.918274648626584e-284
+    small = np.expm1(z) + np.where(z > 0.01, np.exp(np.minimum(z, 700)) * lost, 0)
+    below = np.where(z > 700, above * (1 + lost), alpha * small)
+    return np.where(x >= 0, x, np.where(alpha == 0, alpha, below))
 
 
 def _logit(x: np.ndarray) -> np.ndarray:
@@ -220,33 +239,29 @@ def _logit(x: np.ndarray) -> np.ndarray:
     return np.where(tiny, np.log(x), result) if np.count_nonzero(tiny) else result
 
 
-# Phi(-a) = exp(-a^2/2) P(a) / Q(a); the constant terms come first.
-_TAIL_P = (
-    0.5,
-    0.82806329936071499,
-    0.67982840071446426,
-    0.35751643216593698,
-    0.13213140462478151,
-    0.035697169412900985,
-    0.0071301257112956103,
-    0.0010409981362273937,
-    0.00010673024612468673,
-    6.988275292337941e-06,
-    2.2465769861992964e-07,
+# Phi(-a) = exp(-a^2/2) / (N(a) / M(a) + sqrt(2 pi) a): N and M without their constant terms, 2 and 1.
+_TAIL_M = (
+    1.69342912691734902,
+    1.4184049932611233,
+    0.760738556849506098,
+    0.28685683364326685,
+    0.0791440892990088312,
+    0.0161661888807208188,
+    0.00241824788365431105,
+    0.000254670061525376703,
+    0.0000171885971182936007,
+    5.72757687017792992e-7,
 )
-_TAIL_Q = (
-    1.0,
-    2.4540111595242955,
-    2.8176744176512933,
-    2.0021677200506356,
-    0.98059685113009254,
-    0.34854744754399386,
-    0.092053895810643924,
-    0.018138981486644289,
-    0.0026269123707473837,
-    0.00026809618603079667,
-    1.7517008438709121e-05,
-    5.631333394741182e-07,
+_TAIL_N = (
+    2.47599910080942915,
+    1.56757411100510364,
+    0.644273840448582306,
+    0.186692458714708419,
+    0.0392602532008751493,
+    0.00597547777256955351,
+    0.000635491793767199366,
+    0.000043085423560578672,
+    1.43569061267055667e-6,
 )
 
 
@@ -268,9 +283,14 @@ def _density(a: np.ndarray, factor: np.ndarray) -> np.ndarray:
     return np.where(far, density * np.exp(-square), density)
 
 
+def _inverse_tail(a: np.ndarray) -> np.ndarray:
+    """exp(-a^2/2) / Phi(-a)"""
+    return (2 + a * _polynomial(_TAIL_N, a)) / (1 + a * _polynomial(_TAIL_M, a)) + 2.5066282746310002 * a
+
+
 def _gelu(x: np.ndarray) -> np.ndarray:
     a = np.minimum(np.abs(x), 40)
-    return np.where(x < 0, -0.0, x) - _density(a, a * _polynomial(_TAIL_P, a) / _polynomial(_TAIL_Q, a))
+    return np.where(x < 0, -0.0, x) - _density(a, a / _inverse_tail(a))
 
 
 def _gelu_tanh_argument(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -321,7 +341,7 @@ FORMULAS: dict[str, Callable[..., np.ndarray] | Formula] = {
     "gelu_tanh": Formula(_gelu_tanh, _gelu_tanh_single),
     "elu": lambda x, alpha: np.where(x >= 0, x, alpha * np.expm1(x)),
     "selu": lambda x: np.where(x >= 0, 1.0507009873554805 * x, 1.7580993408473766 * np.expm1(x)),
-    "celu": lambda x, alpha: np.where(x >= 0, x, alpha * np.expm1(x / alpha)),
+    "celu": _celu,
     "softplus": _softplus,
     "log_sigmoid": lambda x: -(np.maximum(-x, 0) + np.log1p(np.exp(-np.abs(x)))),
     "logit": Formula(_logit, lambda x: np.log(x / (1 - x))),
@@ -355,7 +375,7 @@ def _gelu_tanh_slope(x: np.ndarray) -> np.ndarray:
 
 def _gelu_slope(x: np.ndarray) -> np.ndarray:
     a = np.minimum(np.abs(x), 40)
-    below = _density(a, _polynomial(_TAIL_P, a) / _polynomial(_TAIL_Q, a) - a * 0.3989422804014327)
+    below = _density(a, 1 / _inverse_tail(a) - a * 0.3989422804014327)
     return np.where(x < 0, below, 1 - below)
 
 
@@ -369,12 +389,7 @@ def _mish_slope(x: np.ndarray) -> np.ndarray:
 
 
 def _celu_slope(x: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    # Multiplied by a power of 2, so that z * alpha and what it lost keep within the range.
-    power = np.where(np.abs(alpha) < 1e-10, 2.0 ** (np.finfo(x.dtype).maxexp // 2), 0.25).astype(x.dtype)
-    x, alpha = x * power, alpha * power
-    z = x / alpha
-    lost = (x - z * alpha - _lost(z, alpha, z * alpha)) / alpha
-    lost = np.where(np.abs(lost) < 1, lost, 0)
+    z, lost = _quotient(x, alpha)
     e = np.exp(z)
     return np.where(x > 0, 1, e + np.minimum(e, np.finfo(e.dtype).max) * lost)  # infinite for an alpha below 0
 

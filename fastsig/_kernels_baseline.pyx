@@ -1,2 +1,2 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, freethreading_compatible=True
-include "_kernels.pxi"
+include "kernels/kernel_set.pxi"

@@ -39,7 +39,7 @@ cdef extern from "numpy/ufuncobject.h":
         const char *types
     int PyUFunc_RegisterLoopForType(PyUFuncObject *, int, PyUFuncGenericFunction, const int *, void *) except -1
 
-include "_calls.pxi"
+include "kernels/calls.pxi"
 
 cdef dict loops_of = {}     # ufunc -> its Loops
 

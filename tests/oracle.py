@@ -227,7 +227,8 @@ def unit(row, x, dtype=np.longdouble, **parameters):
     if row.kind != "derivative" or not row.gradient.crosses_zero:
         return np.zeros_like(x, dtype)
     with np.errstate(all="ignore"):
-        values = np.abs(reference(ELEMENTWISE[DERIVATIVES.index(row)], x, dtype, **parameters) / np.asarray(x, dtype))
+        of = ELEMENTWISE[list(map(label, DERIVATIVES)).index(label(row))]  # not by identity: it may have been pickled
+        values = np.abs(reference(of, x, dtype, **parameters) / np.asarray(x, dtype))
     return np.where(np.isfinite(values), values, 0)
 
 

@@ -282,8 +282,8 @@ def test_fallback_has_the_rows_and_no_others():
 
 @needs_checkout
 def test_kernels_have_the_rows_and_no_others():
-    for source, suffix in (("_formulas.pxi", ""), ("_gradients.pxi", "_backward")):
-        registered = re.findall(r'^elementwise\("(\w+)"', (PACKAGE / source).read_text(), re.M)
+    for source, suffix in (("formulas.pxi", ""), ("gradients.pxi", "_backward")):
+        registered = re.findall(r'^elementwise\("(\w+)"', (PACKAGE / "kernels" / source).read_text(), re.M)
         assert sorted(registered) == sorted(name + suffix for name in UFUNCS)
 
 

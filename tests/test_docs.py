@@ -12,6 +12,7 @@ import sys
 import numpy as np
 import pytest
 from conftest import PACKAGE
+from oracle import EXPANDED, label
 
 from fastsig._catalog import TABLE
 
@@ -115,3 +116,19 @@ def test_site_search_finds_names_elsewhere(pages):
     texts = {name: text for name, text in pages.texts().items() if name.startswith("functions/")}
     for word in ("expit", "swish", "hardtanh", "logsigmoid", "cross entropy", "temperature", "PReLU", "HardSwish"):
         assert any(word in text for text in texts.values()), word
+
+
+def test_errors_are_those_recorded(pages, monkeypatch, tmp_path):
+    monkeypatch.setattr(pages, "ERRORS", tmp_path / "accuracy.json")
+    environment = {"cpu": "A CPU", "cpus": 1, "system": "Linux", "python": "3", "versions": {}, "load_before": 0.0}
+    environment["fastsig"] = {"fastsig": "0", "kernels": "baseline", "threads": 1, "openmp": True}
+    errors = {
+        "tanh": {"float32": {"fastsig": 2.25, "torch": 0.51}, "float64": {"fastsig": 1.5, "jax": "inf", "numpy": 2e9}}
+    }
+    pages.ERRORS.write_text(json.dumps({"errors": errors, "environment": environment}))
+    text = pages.accuracy()
+    assert "| `tanh` float32 | 2.2 | **0.5** |  |  |" in text and "A CPU" in text
+    assert "| `tanh` float64 | **1.5** |  | inf | 2e+09 |" in text
+    recorded = json.loads((CHECKOUT / "bench" / "accuracy.json").read_text(encoding="utf-8"))["errors"]
+    names = {label(row) for row in EXPANDED}
+    assert set(recorded) == names and all(set(each) == {"float32", "float64"} for each in recorded.values())

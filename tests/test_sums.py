@@ -12,7 +12,7 @@ import operator
 import pytest
 from conftest import PACKAGE
 
-FILES = [PACKAGE / name for name in ("_formulas.pxi", "_gradients.pxi")]
+FILES = [PACKAGE / "kernels" / name for name in ("formulas.pxi", "gradients.pxi")]
 ARITHMETIC = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv}
 
 pytestmark = pytest.mark.skipif(not FILES[0].exists(), reason="about the source tree")

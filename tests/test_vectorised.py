@@ -15,7 +15,7 @@ import pytest
 from conftest import PACKAGE
 
 CHECKOUT = PACKAGE.parent
-SOURCES = [PACKAGE / name for name in ("_formulas.pxi", "_gradients.pxi")]
+SOURCES = [PACKAGE / "kernels" / name for name in ("formulas.pxi", "gradients.pxi")]
 # CC, which may be a cross compiler, or the two whose reports are read here.
 COMPILERS = [os.environ["CC"]] if "CC" in os.environ else ["gcc", "clang"]
 KERNEL_SETS = {"baseline": 16, "x86_64_v3": 32, "x86_64_v4": 64}  # and the bytes of a vector
@@ -62,14 +62,14 @@ def kernels(tmp_path_factory):
     pytest.importorskip("Cython")
     pyx = tmp_path_factory.mktemp("vectorised") / "kernels.pyx"
     directives = (PACKAGE / "_kernels_baseline.pyx").read_text().splitlines()[0]
-    head, _ = (PACKAGE / "_kernels.pxi").read_text().split('include "_driver.pxi"')
+    head, _ = (PACKAGE / "kernels" / "kernel_set.pxi").read_text().split('include "driver.pxi"')
     names = {kernel for source in SOURCES for _, kernel, _ in loops_of_block_kernels(source.read_text())}
     # Those that only the rows use need a user here, or they would not be compiled.
     used = [f"<void *>{kernel}[float], <void *>{kernel}[double]" for kernel in sorted(names)]
     used.append("NULL, <void *>libm_block")
     users = "".join(f"elementwise('user', 1, 1.0, {both}, NULL, NULL)\n" for both in used)
     pyx.write_text(f"{directives}\n{head}{COUNTER_EXAMPLE}{users}")
-    cython = [sys.executable, "-m", "cython", "--line-directives", "-I", PACKAGE, "-I", CHECKOUT, pyx]
+    cython = [sys.executable, "-m", "cython", "--line-directives", "-I", PACKAGE / "kernels", "-I", CHECKOUT, pyx]
     subprocess.run(cython, check=True, capture_output=True, cwd=CHECKOUT)
     return pyx
 

@@ -14,8 +14,8 @@ COPIED = ["README.md", "docs", "fastsig", "pyproject.toml", "setup.py", "tests"]
 
 # Where each block of the page goes, in its order: below the line that starts like this, or at the end.
 PLACES = [
-    ("_formulas.pxi", None),
-    ("_gradients.pxi", None),
+    ("kernels/formulas.pxi", None),
+    ("kernels/gradients.pxi", None),
     ("_catalog.py", "TABLE = ("),
     ("_fallback.py", "FORMULAS: "),
     ("_fallback.py", "GRADIENTS: "),

@@ -209,11 +209,16 @@ elementwise("gelu_tanh_backward", 2, 1.0, <void *>gelu_tanh_backward_block[float
 
 
 # ---------------------------------------------------------------------------------------------- gelu
-# Phi(x) + x phi(x) is E R for x < 0 and 1 - E R above, with a = |x|, E = exp(-a^2/2) and R = P(a)/Q(a) - a/sqrt(2 pi).
+# Phi(x) + x phi(x) is E R for x < 0 and 1 - E R above, with a = |x|, E = exp(-a^2/2) and R = M(a)/Q(a) - a/sqrt(2 pi).
 
 cdef inline floating gelu_slope(floating x, floating a, floating t, floating scale) noexcept nogil:
-    cdef floating q = 0, p = <floating>1.0 + a * normal_tail(a, &q), unit = exp_unit_inverse(x)
-    cdef floating below = exp_finish(<floating>-0.5 * t, scale * (p / q - a * <floating>0.39894228040143268)) * unit
+    cdef floating m = 0, q = normal_tail(a, &m), r, below
+    if floating is float:       # what M and N take back of the exponential
+        r = <float>-0.4646610142 + a * a * <float>6.384e-10
+    else:
+        r = -0.531923040446227832
+    r = multiply_add(a, r, multiply_add(a, m, <floating>1.0) / q)
+    below = multiply_add(r, density_finish(t), r) * scale * exp_unit_inverse(x)
     return select(x < 0, below, <floating>1.0 - below)
 
 cdef void gelu_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
@@ -266,17 +271,16 @@ elementwise("mish_backward", 2, 0.7, <void *>mish_backward_block[float], <void *
 # 1 above 0; at 0, as in torch, what holds below.
 
 cdef inline floating elu_slope(floating x, floating factor, floating lowest) noexcept nogil:
-    """factor exp(x), or factor above 0. A factor that is not tiny takes exp_unit away without a rounding, and so the
-    product is rounded into the subnormals once."""
-    cdef floating e = exp_of_negative(select(x > 0, <floating>0.0, x), lowest), unit = exp_unit_inverse(x)
-    cdef floating slope = e * (factor * unit), small = factor * (e * unit)
-    return select(magnitude(factor) < <floating>1e-10, small, slope)
+    """factor exp(x), or factor above 0."""
+    cdef floating scale = 0, z = select(x > 0, <floating>0.0, x), t
+    t = exp_reduce_wide(lowest if lowest > z else z, &scale)
+    return times_wide(factor, exp_finish(t, scale))
 
 cdef void elu_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef const floating *g = x[0]
     cdef const floating *a = x[1]
     cdef const floating *alpha = x[2]
-    cdef floating lowest = lowest_exponent(g)
+    cdef floating lowest = lowest_wide_exponent(g)
     cdef npy_intp i
     for i in range(whole(n, y)):
         y[i] = g[i] * select(a[i] > 0, <floating>1.0, elu_slope(a[i], alpha[i], lowest))
@@ -287,7 +291,7 @@ elementwise("elu_backward", 3, 0.5, <void *>elu_backward_block[float], <void *>e
 cdef void selu_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef const floating *g = x[0]
     cdef const floating *a = x[1]
-    cdef floating lowest = lowest_exponent(g), slope
+    cdef floating lowest = lowest_wide_exponent(g), slope
     cdef npy_intp i
     for i in range(whole(n, y)):
         slope = elu_slope(a[i], <floating>1.7580993408473766, lowest)
@@ -296,20 +300,15 @@ cdef void selu_backward_block(const floating **x, floating *y, npy_intp n) noexc
 elementwise("selu_backward", 2, 0.5, <void *>selu_backward_block[float], <void *>selu_backward_block[double],
             NULL, NULL)
 
-# celu' = exp(x / alpha) would err by x / alpha times as much as the quotient: what the quotient is off goes along.
+# celu' = exp(x / alpha) would err by x / alpha times as much as the quotient: what that has lost goes along.
 # For a negative alpha it grows: 1 / exp(-|x / alpha|).
 
-cdef inline floating celu_reduce(floating x, floating alpha, floating lowest, floating *quotient,
+cdef inline floating celu_reduce(floating x, floating alpha, floating lowest, floating *argument,
                                  floating *scale) noexcept nogil:
-    """For exp(-|z|), z = x / alpha."""
-    # Multiplied by a power of 2, so that z * alpha and what it lost keep within the range.
-    cdef floating power = select(magnitude(alpha) < <floating>1e-10, exp_unit(x), <floating>0.25)
-    cdef floating scaled = x * power, divisor = alpha * power, z = scaled / divisor, back, rest
-    back = rounded_product(z, divisor)
-    rest = ((scaled - back) - rounded_off(z, divisor, back)) / divisor
-    rest = select(magnitude(rest) < 1, rest, <floating>0.0)     # not if x or alpha is infinite
+    """For exp(-|z|), z = x / alpha, the argument."""
+    cdef floating rest = 0, z = quotient(x, alpha, &rest)
     rest = select(z > 0, -rest, rest)
-    quotient[0] = z
+    argument[0] = z
     return exp_reduce_scaled(-bounded_magnitude(z, -lowest), scale) + rest
 
 cdef inline floating celu_slope(floating x, floating z, floating t, floating scale) noexcept nogil:

@@ -150,8 +150,7 @@ cdef class Kernel:
     cdef void *f64
     cdef void *scalar32         # the stages composed directly, for one number; NULL if nothing calls that
     cdef void *scalar64
-    cdef dict as_stored         # "i4" (dtype kind and size), "e" or "E" -> block kernel's address, if such numbers need
-                                # no conversion
+    cdef dict as_stored         # "i4" (kind and size), "e" or "E" -> block kernel's address, if these are not converted
 
 cdef dict kernels = {}
 
@@ -224,6 +223,24 @@ cdef inline floating rounded_off(floating a, floating b, floating ab) noexcept n
         return fused_float(a, b, -ab)
     else:
         return rounded_off_double(a, b, ab)
+
+cdef inline floating remainder(floating a, floating y, floating b) noexcept nogil:
+    """a - y * b for y = a / b as rounded: exact."""
+    cdef floating yb
+    if floating is float:
+        return fused_float(-y, b, a)
+    elif HAS_FMA:
+        return multiply_add(-y, b, a)
+    else:
+        yb = y * b
+        return (a - yb) - rounded_off(y, b, yb)
+
+cdef inline floating rough_inverse(floating x) noexcept nogil:
+    """1 / x, of which a seventh may be wrong, for an x > 0: enough for what a rounding took."""
+    if floating is float:
+        return bits_float(<uint32_t>0x7ef311c7 - float_bits(x))
+    else:
+        return bits_double(<uint64_t>0x7fde623822fc16e6 - double_bits(x))
 
 cdef inline floating nearest(floating z, floating factor, int shift, floating *scale) noexcept nogil:
     """The integer n nearest to z * factor; sets scale = 2^(n + shift). The caller keeps n + shift within the exponent
@@ -300,6 +317,33 @@ cdef inline floating exp_reduce_scaled(floating z, floating *scale) noexcept nog
     else:
         return exp_reduce(z, 512, scale)
 
+# exp(z) times wide_unit, 2^125 (2^1021): for what is multiplied by a factor of any size, so that an exponential far
+# below the least number may count.
+
+cdef inline floating wide_unit_inverse(floating which) noexcept nogil:
+    if floating is float:
+        return <float>2.3509887016445750e-38
+    else:
+        return 4.4501477170144028e-308
+
+cdef inline floating lowest_wide_exponent(const floating *_) noexcept nogil:
+    """As lowest_exponent."""
+    if floating is float:
+        return hidden_float(<float>-174.5)
+    else:
+        return hidden_double(-1416.8)
+
+cdef inline floating exp_reduce_wide(floating z, floating *scale) noexcept nogil:
+    if floating is float:
+        return exp_reduce(z, 125, scale)
+    else:
+        return exp_reduce(z, 1021, scale)
+
+cdef inline floating times_wide(floating factor, floating e) noexcept nogil:
+    """factor e / wide_unit. The one that can spare it gives the unit away, without a rounding that shows."""
+    cdef floating unit = wide_unit_inverse(e), less = factor * (e * unit), more = factor * unit * e
+    return select(magnitude(factor) < 1, less, more)
+
 cdef inline floating exp_finish(floating t, floating scale) noexcept nogil:
     """Also of a multiple of exp: a factor of its scale costs no rounding."""
     return multiply_add(scale, expm1_poly(t), scale)
@@ -326,6 +370,7 @@ cdef inline floating log1p_series(floating v) noexcept nogil:
     return w
 
 cdef inline floating log1p_ratio(floating s, floating v) noexcept nogil:
+    """log1p(e)"""
     return s + s * (v * log1p_series(v))
 
 
@@ -874,16 +919,38 @@ cdef void selu_block(const floating **x, floating *y, npy_intp n) noexcept nogil
 elementwise("selu", 1, 0.4, <void *>selu_block[float], <void *>selu_block[double],
             <void *>selu[float], <void *>selu[double])
 
+cdef inline floating quotient(floating x, floating alpha, floating *rest) noexcept nogil:
+    """x / alpha, and what that has lost to rounding."""
+    # Multiplied by a power of 2, so that z * alpha and what it lost keep within the range.
+    cdef floating power = select(magnitude(alpha) < <floating>1e-10, exp_unit(x), <floating>0.25)
+    cdef floating scaled = x * power, divisor = alpha * power, z = x / alpha, back
+    back = rounded_product(z, divisor)
+    rest[0] = ((scaled - back) - rounded_off(z, divisor, back)) / divisor
+    rest[0] = select(magnitude(rest[0]) < 1, rest[0], <floating>0.0)        # not if x or alpha is infinite
+    return z
+
+cdef inline floating celu_of_positive(floating x, floating alpha, floating lowest) noexcept nogil:
+    return select(x >= 0, x, alpha * expm1(x / alpha, lowest))
+
 cdef inline floating celu_branch(floating x, floating alpha, floating lowest) noexcept nogil:
-    """For a negative alpha expm1's argument is positive, up to what overflows."""
-    cdef floating z = x / alpha, top, y
+    """For a negative alpha expm1's argument is positive: it feels what the quotient has lost, and may be infinite where
+    the product is not. So above `large` it comes divided by a unit, from a scale that is but bits."""
+    cdef floating rest = 0, z = quotient(x, alpha, &rest), large, top, unit, one, t, scale = 0, smaller, y
     if floating is float:
-        top = <float>88.37
+        large, top, unit = <float>80.0, <float>175.0, <float>8.507059173023462e37           # 2^126
     else:
-        top = 709.43
-    y = expm1(top if z > top else z, lowest)
-    y = alpha * select(z > top, <floating>INFINITY, y)
-    return select(x >= 0, x, y)
+        large, top, unit = 600.0, 1416.0, 4.49423283715579e307                              # 2^1022
+    t = exp_reduce(clamp(z, lowest, top), 0, &scale) + select(z > <floating>0.01, rest, <floating>0.0)
+    if floating is float:
+        smaller = bits_float(float_bits(scale) - <uint32_t>(126 << 23))
+    else:
+        smaller = bits_double(double_bits(scale) - (<uint64_t>1022 << 52))
+    scale = select(z > large, smaller, scale)
+    one = select(z > large, <floating>0.0, <floating>1.0)
+    unit = select(z > large, unit, <floating>1.0)
+    y = select(z > top, <floating>INFINITY, scale * expm1_poly(t) + (scale - one))
+    y = select(magnitude(alpha) < 1, alpha * unit * y, alpha * (unit * y))
+    return select(x >= 0, x, select(alpha == 0, alpha, y))
 
 cdef floating celu(floating x, floating alpha) noexcept nogil:
     return celu_branch(x, alpha, expm1_lowest(&x))
@@ -893,8 +960,12 @@ cdef void celu_block(const floating **x, floating *y, npy_intp n) noexcept nogil
     cdef const floating *alpha = x[1]
     cdef floating lowest = expm1_lowest(a)
     cdef npy_intp i
-    for i in range(whole(n, y)):
-        y[i] = celu_branch(a[i], alpha[i], lowest)
+    if uniform(x, 1) and alpha[0] > 0:
+        for i in range(whole(n, y)):
+            y[i] = celu_of_positive(a[i], alpha[i], lowest)
+    else:
+        for i in range(whole(n, y)):
+            y[i] = celu_branch(a[i], alpha[i], lowest)
 
 elementwise("celu", 2, 0.5, <void *>celu_block[float], <void *>celu_block[double],
             <void *>celu[float], <void *>celu[double])
@@ -922,7 +993,7 @@ cdef inline floating softplus_least(const floating *_) noexcept nogil:
     """An E whose square does not count beside it, and whose eighth power is a normal number."""
     return hidden(<floating>1e-30)
 
-cdef inline floating softplus_reduce(floating z, floating rest, floating lowest, floating highest,
+cdef inline floating softplus_reduce(floating z, floating rest, floating lowest, floating highest, bint wide,
                                      floating *scale) noexcept nogil:
     """exp(t) - 1 for E = 2^n exp(t), and the scale. Where z counts for more, E need not be as small as it is; rest is
     what |z| has lost."""
@@ -931,14 +1002,16 @@ cdef inline floating softplus_reduce(floating z, floating rest, floating lowest,
     if floating is float:
         rest = select(a >= -softplus_small(z), <float>0.0, rest)
         a = select(a >= -softplus_small(z), z, a)
-    return expm1_poly(exp_reduce_scaled(a, scale) - rest)
+    a = exp_reduce_wide(a, scale) if wide else exp_reduce_scaled(a, scale)
+    return expm1_poly(a - rest)
 
-cdef inline floating softplus_finish(floating x, floating z, floating p, floating scale, floating per_beta,
-                                     floating least) noexcept nogil:
-    cdef floating e = (scale + scale * p) * exp_unit_inverse(x), k, u, v, q, base, high, low
+cdef inline floating softplus_finish(floating x, floating z, floating p, floating scale, floating unit,
+                                     floating per_beta, floating least) noexcept nogil:
+    """unit: what the scale is to be multiplied by."""
+    cdef floating e = (scale + scale * p) * unit, k, u, v, q, base, high, low
     cdef floating linear = select(z <= softplus_small(z), <floating>0.0, x)
     if floating is float:
-        k = scale * (<float>0.5545492768287659 / exp_unit(x))
+        k = scale * (<float>0.5545492768287659 * unit)
         # All fused as it says: some compilers put a product before the branch that they make of a select, and its sum
         # behind.
         u = multiply_add(k, p, k - <float>0.44545072317123413)
@@ -962,11 +1035,21 @@ cdef inline floating softplus_finish(floating x, floating z, floating p, floatin
         v = least if least > u else u
         return linear + log1p_ratio(u, v * v) * per_beta
 
+cdef inline floating softplus_of_beta(floating x, floating z, floating p, floating scale, floating beta,
+                                      floating least) noexcept nogil:
+    """For any beta: where log1p(E) is E, that may be a number only when divided by beta."""
+    cdef floating per_beta = <floating>1.0 / beta, tail = times_wide(per_beta, scale + scale * p)
+    return select(z < <floating>-40.0, tail, softplus_finish(x, z, p, scale, wide_unit_inverse(x), per_beta, least))
+
 cdef floating softplus(floating x, floating beta) noexcept nogil:
     cdef floating scale = 0, z = rounded_product(x, beta)
     cdef floating rest = rounded_off(magnitude(x), magnitude(beta), magnitude(z))
-    cdef floating p = softplus_reduce(z, rest, lowest_exponent(&x), softplus_highest(&x), &scale)
-    return softplus_finish(x, z, p, scale, <floating>1.0 / beta, softplus_least(&x))
+    cdef floating p
+    if beta == 1:
+        p = softplus_reduce(x, <floating>0.0, lowest_exponent(&x), softplus_highest(&x), False, &scale)
+        return softplus_finish(x, x, p, scale, exp_unit_inverse(x), <floating>1.0, softplus_least(&x))
+    p = softplus_reduce(z, rest, lowest_wide_exponent(&x), softplus_highest(&x), True, &scale)
+    return softplus_of_beta(x, z, p, scale, beta, softplus_least(&x))
 
 cdef void softplus_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef floating[BLOCK] p
@@ -977,25 +1060,26 @@ cdef void softplus_block(const floating **x, floating *y, npy_intp n) noexcept n
     cdef npy_intp i
     if uniform(x, 1) and beta[0] == 1:
         for i in range(whole(n, y)):
-            p[i] = softplus_reduce(a[i], <floating>0.0, lowest, highest, &scale[i])
+            p[i] = softplus_reduce(a[i], <floating>0.0, lowest, highest, False, &scale[i])
         for i in range(whole(n, y)):
-            y[i] = softplus_finish(a[i], a[i], p[i], scale[i], <floating>1.0, least)
+            y[i] = softplus_finish(a[i], a[i], p[i], scale[i], exp_unit_inverse(least), <floating>1.0, least)
     else:
+        lowest = lowest_wide_exponent(a)
         for i in range(whole(n, y)):
             z = rounded_product(a[i], beta[i])
             p[i] = rounded_off(magnitude(a[i]), magnitude(beta[i]), magnitude(z))
-            p[i] = softplus_reduce(z, p[i], lowest, highest, &scale[i])
+            p[i] = softplus_reduce(z, p[i], lowest, highest, True, &scale[i])
         for i in range(whole(n, y)):
             z = rounded_product(a[i], beta[i])
-            y[i] = softplus_finish(a[i], z, p[i], scale[i], <floating>1.0 / beta[i], least)
+            y[i] = softplus_of_beta(a[i], z, p[i], scale[i], beta[i], least)
 
 elementwise("softplus", 2, 0.8, <void *>softplus_block[float], <void *>softplus_block[double],
             <void *>softplus[float], <void *>softplus[double])
 
 cdef floating log_sigmoid(floating x) noexcept nogil:
     cdef floating scale = 0, p
-    p = softplus_reduce(-x, <floating>0.0, lowest_exponent(&x), softplus_highest(&x), &scale)
-    return -softplus_finish(-x, -x, p, scale, <floating>1.0, softplus_least(&x))
+    p = softplus_reduce(-x, <floating>0.0, lowest_exponent(&x), softplus_highest(&x), False, &scale)
+    return -softplus_finish(-x, -x, p, scale, exp_unit_inverse(x), <floating>1.0, softplus_least(&x))
 
 cdef void log_sigmoid_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef floating[BLOCK] p
@@ -1004,9 +1088,9 @@ cdef void log_sigmoid_block(const floating **x, floating *y, npy_intp n) noexcep
     cdef floating lowest = lowest_exponent(a), highest = softplus_highest(a), least = softplus_least(a)
     cdef npy_intp i
     for i in range(whole(n, y)):
-        p[i] = softplus_reduce(-a[i], <floating>0.0, lowest, highest, &scale[i])
+        p[i] = softplus_reduce(-a[i], <floating>0.0, lowest, highest, False, &scale[i])
     for i in range(whole(n, y)):
-        y[i] = -softplus_finish(-a[i], -a[i], p[i], scale[i], <floating>1.0, least)
+        y[i] = -softplus_finish(-a[i], -a[i], p[i], scale[i], exp_unit_inverse(least), <floating>1.0, least)
 
 elementwise("log_sigmoid", 1, 0.6, <void *>log_sigmoid_block[float], <void *>log_sigmoid_block[double],
             <void *>log_sigmoid[float], <void *>log_sigmoid[double])
@@ -1064,8 +1148,10 @@ elementwise("logit", 1, 0.6, <void *>logit_block[float], <void *>logit_block[dou
 
 
 # ---------------------------------------------------------------------------------------------- gelu
-# x Phi(x) = max(x, 0) - a Phi(-a) with a = |x|, and Phi(-a) = exp(-a^2/2) P(a) / (2 Q(a)), P and Q from 1: the
-# normal distribution's tail over its density is so smooth that one quotient of polynomials serves all a.
+# x Phi(x) = max(x, 0) - a Phi(-a) with a = |x|. The normal distribution's tail over its density is so smooth that one
+# quotient serves all a: Phi(-a) = exp(-a^2/2) M(a) / Q(a), Q = sqrt(2 pi) a M + N, all positive. What the polynomials M
+# and N are off by shows the less the larger a is. The quotient comes divided by k, and the exponential times k, which
+# costs nothing: near 0, Q is then not just above a power of two, where a rounding is largest.
 
 cdef inline floating gelu_bound(const floating *_) noexcept nogil:
     """a Phi(-a) has long rounded to 0, and so does the scale."""
@@ -1075,45 +1161,71 @@ cdef inline floating gelu_bound(const floating *_) noexcept nogil:
         return hidden_double(46.13)
 
 cdef inline floating density_reduce(floating a, floating *scale) noexcept nogil:
-    """exp(-a^2/2) = 2^n exp(-t/2): returns t, with what the square would lose to rounding, and sets the scale."""
+    """exp(-a^2/2) = 2^n exp(-t/2): returns t, with what the square would lose to rounding, and sets the scale.
+    float32's 2 ln2 is off by 2.7e-9 of itself: M and N take that back."""
     cdef floating square = a * a, n, rest
     if floating is float:
         n = nearest(square, <float>-0.72134752, 64, scale)
-        return fused_float(a, a, n * <float>1.38671875) - n * <float>4.2438888e-4
+        return fused_float(n, <float>1.38629436, square) + fused_float(a, a, -square)
     else:
         n = nearest(square, -0.72134752044448170368, 512, scale)
         rest = n * 3.81642985854515540004e-10 + rounded_off(a, a, square)
         return multiply_add(n, <double>1.38629436073824763298, square) + rest
 
-cdef inline floating density_finish(floating t, floating scale) noexcept nogil:
-    """scale exp(-t/2). In float32 with FMA of a degree less than exp_finish: 0.9 ULP, not gelu's largest error."""
-    cdef floating h
+cdef inline floating density_finish(floating t) noexcept nogil:
+    """k exp(-t/2) - 1"""
+    cdef floating t2, t4, b, c, d, e, h
     if floating is float:
-        if HAS_FMA:
-            h = <float>2.618159375e-3 + t * <float>-2.59765e-4
-            h = <float>0.1249980725 + t * (<float>-0.020833895 + t * h)
-            return scale + (scale * t) * (<float>-0.5 + t * h)
-    return exp_finish(<floating>-0.5 * t, scale)
-
-cdef inline floating normal_tail(floating a, floating *divisor) noexcept nogil:
-    """(P - 1) / a, and as divisor 2 Q."""
-    cdef floating a2 = a * a, a4 = a2 * a2, a8, p, q
-    if floating is float:
-        q = <float>0.20396142267866 + a * <float>0.020671851801362
-        q = <float>2.406210660643 + a * <float>0.93970513061606 + a2 * q
-        divisor[0] = fused_float(a2, q, <float>2.0 + a * <float>3.3497337497282)
-        p = <float>0.36675973239552 + a * (<float>0.081363746106344 + a * <float>0.0082469698804014)
-        return <float>0.87698189205132 + a * p
+        h = <float>-0.0002245422052 + t * <float>1.854497461e-5
+        h = <float>0.1073207727 + t * (<float>-0.0178866382 + t * (<float>0.002235933923 + t * h))
+        return <float>-0.14143371582 + t * (<float>-0.4292831421 + t * h)
     else:
+        t2 = t * t
+        t4 = t2 * t2
+        b = 0.0937500000156887836 + t * -0.0156250000026147496
+        c = 0.00195312500032469437 + t * -0.000195312500033627528
+        d = 0.0000162760417058905829 + t * -1.16257439964472299e-6
+        e = 7.26606947510235882e-8 + t * -4.03672603232215857e-9
+        h = 2.02308456865510277e-10 + t * -9.17731277767538288e-12
+        b = b + t2 * c
+        d = d + t2 * e
+        d = d + t4 * h
+        b = b + t4 * d
+        return multiply_add(t2, b, -0.249999999874489731 + t * -0.375000000062755134)
+
+cdef inline floating normal_tail(floating a, floating *slope) noexcept nogil:
+    """k Q; sets (M - 1) / a."""
+    cdef floating a2 = a * a, a4, a8, m, n, high
+    if floating is float:
+        m = <float>0.431607306 + a * <float>0.1100859195 + a2 * (<float>0.01508237701 + a * <float>0.0007769899094)
+        n = <float>0.2357679754 + a * <float>0.03232138604 + a2 * <float>0.001676168176
+        m = <float>0.9461869597 + a * m
+        n = multiply_add(a, <float>0.8426957726 + a * n, <float>1.717132568)
+        slope[0] = m
+        return multiply_add(<float>2.15210652351, multiply_add(a2, m, a), n)
+    else:
+        a4 = a2 * a2
         a8 = a4 * a4
-        p = 0.07139433882580197 + a * 0.01426025142259122 + a2 * (0.0020819962724547875 + a * 0.00021346049224937346)
-        p = 1.65612659872143 + a * 1.3596568014289285 + a2 * (0.715032864331874 + a * 0.264262809249563) + a4 * p
-        q = 0.98059685113009254 + a * 0.34854744754399386 + a2 * (0.092053895810643924 + a * 0.018138981486644289)
-        q = 1.0 + a * 2.4540111595242955 + a2 * (2.8176744176512933 + a * 2.0021677200506356) + a4 * q
-        q = q + a8 * (0.0026269123707473837 + a * 0.00026809618603079667
-                      + a2 * (1.7517008438709121e-05 + a * 5.631333394741182e-07))
-        divisor[0] = q + q
-        return p + a8 * (1.3976550584675882e-05 + a * 4.493153972398593e-07)
+        high = 0.0791529305004573457 + a * 0.0161684766194169139
+        high = high + a2 * (0.00241867536457795664 + a * 0.00025472606538413489)
+        m = 1.69346487713298517 + a * 1.41846381495569994
+        m = m + a2 * (0.76078626300724439 + a * 0.286881449798912129) + a4 * high
+        m = m + a8 * (0.0000171933271950807537 + a * 5.72959507118228503e-7)
+        high = 0.0294492840164316189 + a * 0.00448239419695789388
+        high = high + a2 * (0.000476723372222522148 + a * 0.0000323229600838523118)
+        n = 1.85705295124129853 + a * 1.17574439343409886
+        n = n + a2 * (0.483244082224225407 + a * 0.140034446798873428) + a4 * high
+        n = n + a8 * 1.07714737566246143e-6
+        slope[0] = m
+        return 1.50000000025102054 + multiply_add(1.87997120628785797, multiply_add(a2, m, a), a * n)
+
+cdef inline floating quotient_error(floating a, floating b, floating y) noexcept nogil:
+    """By how much, relatively, a / b is above its rounded value y, to about a seventh, for an a > 0. Not in float32,
+    where it takes a sixth of gelu's time."""
+    if floating is float:
+        return 0
+    else:
+        return remainder(a, y, b) * rough_inverse(a)
 
 cdef inline floating gelu_argument(floating x, floating bound) noexcept nogil:
     """|x|, but not over the bound. A float32 NaN is lost here, by one instruction for both."""
@@ -1126,8 +1238,10 @@ cdef inline floating gelu_argument(floating x, floating bound) noexcept nogil:
 
 cdef inline floating gelu_finish(floating x, floating low, floating a, floating t, floating scale) noexcept nogil:
     """`low` is a hidden -0.0: what is left of x where it is negative. The division can run beside the exponential."""
-    cdef floating linear = low if low > x else x, q = 0, p = a + a * a * normal_tail(a, &q)
-    return linear - density_finish(t, scale * p / q) * exp_unit_inverse(x)
+    cdef floating linear = low if low > x else x, m = 0, q = normal_tail(a, &m), p = multiply_add(a * a, m, a)
+    cdef floating y = p / q, z
+    z = density_finish(t) + quotient_error(p, q, y)
+    return linear - (y + y * z) * scale * exp_unit_inverse(x)
 
 cdef floating gelu(floating x) noexcept nogil:
     cdef floating scale = 0, a = gelu_argument(x, gelu_bound(&x)), t = density_reduce(a, &scale)

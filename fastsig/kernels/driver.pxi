@@ -112,7 +112,7 @@ cdef inline uint16_t float_to_half(float x) noexcept nogil:
     return <uint16_t>((huge if bits >= 0x47800000 else normal) | sign)
 
 cdef inline const uint16_t *packed(const char *p, npy_intp stride, uint16_t *block, npy_intp n) noexcept nogil:
-    """16-bit numbers side by side: where they lie, or in `block`, which has room for as many as a Block has for floats."""
+    """16-bit numbers side by side: where they lie, or in `block`, which has room for 2 BLOCK of them."""
     cdef npy_intp i
     if stride == sizeof(uint16_t):
         return <const uint16_t *>p

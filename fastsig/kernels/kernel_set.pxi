@@ -31,10 +31,10 @@ cdef extern from *:
     #endif
     """
 
-include "_formulas.pxi"
-include "_gradients.pxi"
-include "_driver.pxi"
-include "_rows.pxi"
+include "formulas.pxi"
+include "gradients.pxi"
+include "driver.pxi"
+include "rows.pxi"
 
 import numpy as np
 

@@ -1,0 +1,464 @@
+"""softmax, log_softmax and logsumexp along an axis, and the gradients of the first two: the inner loops of generalised
+ufuncs "(n)->(n)", "(n)->()" and "(n),(n)->(n)".
+
+A row is one vector along the axis; it may lie anywhere, with any stride. Six ways to run the same arithmetic:
+
+- short_rows:   rows of which several fit a buffer: maxima, one exp over the whole block, sums, results
+- block_rows:   rows of a block, in memory as they are: exp and sum of one beside the next one's maximum
+- long_rows:    likewise, one row in blocks; its results may follow the next one's exp and sum
+- short_lanes:  many very short rows: 64 rows are put side by side, so that vector lanes are rows
+- short_quads:  likewise, but four elements of a row stay together; for rows that lie in one piece
+- long_lanes:   many rows side by side in memory (axis 0 of a C-ordered matrix): lanes are rows again, streamed
+
+No x_i - max x is rounded before its exponential is taken: see exp_frame(). All six add a row's terms in the same order:
+element i goes to lane i mod LANES, FOUR terms of a lane at a time, lanes are folded in halves, and blocks of SEGMENT
+elements follow one after the other. A row's bits thus depend neither on where it lies nor on its neighbours. Beyond one
+term a lane, what rounding takes from a sum is added up, too, so that a million small terms beside a large one count,
+and the logarithm of 1 + tiny loses nothing until it is dominated(). The gradients, gradient_rows and gradient_lanes,
+keep that order. While exponentials are computed, the next rows come from memory, strip by strip.
+The pointer `_` at the end of a signature only tells Cython the type.
+"""
+from libc.math cimport INFINITY
+
+cdef extern from *:
+    """
+    /* Whether the next row's maximum is found in the loop of this one's exponentials: with registers enough, and LANES
+       floats in one. Where there are fewer, a second loop is faster. */
+    #if defined(__AVX512F__)
+    #define FUSED 1
+    #else
+    #define FUSED 0
+    #endif
+    """
+    const bint FUSED
+
+cdef enum:
+    SEGMENT = 512       # elements of a row that are added up at once
+    LANES = 16          # partial sums of a row
+    WIDE = 64           # rows side by side in the lane variants
+    STEPS = 8           # elements of each that pass through exp together: WIDE * STEPS == SEGMENT
+    NEAR = 6144         # bytes of a row that stays in the nearest cache, beside the next ones
+    FURTHER = 2048      # bytes from what a loop reads to what is fetched for it
+    SHORTS = 128        # short rows that pass through exp together, at the most: two Blocks, LANES floats each
+    SHORT = 16          # rows of up to so many elements are always put side by side, if there are enough of them
+    FOUR = 4            # terms of a lane that are added up at once
+    QUAD = 4            # elements of a row that stay together in quads
+    GROUP = 4           # quads of a row that move one after the other, in which a row moves together
+
+cdef struct RowLoop:
+    bint logarithm          # log_softmax and logsumexp, not softmax
+    bint reduces            # logsumexp: one result a row, "(n)->()"
+    bint gradient           # of softmax or log_softmax; grad_output is a first operand: "(n),(n)->(n)"
+    bint masked             # a last, boolean operand
+    double cost             # as in Loop
+    Load load               # as in Loop
+    Store store
+
+cdef struct Layout:         # one call's operands; strides in bytes, [row, element]
+    const char *x           # for a gradient, the function's output
+    const char *grad        # not used if there is no gradient
+    const char *mask        # or NULL
+    char *y
+    npy_intp n
+    npy_intp rows
+    bint far                # so many rows that most come from memory, not from a cache
+    npy_intp[2] x_step
+    npy_intp[2] grad_step
+    npy_intp[2] mask_step
+    npy_intp[2] y_step      # the second is not used if a row has one result
+
+cdef struct Sum:            # high + low: twice a double's digits
+    double high
+    double low
+
+cdef struct Known:          # of a row that a thread may take next
+    npy_intp row            # -1: none
+    double maximum
+
+
+# ------------------------------------------------------------------------------------- pieces of a row
+
+cdef inline void mask_out(const Layout *at, npy_intp row, npy_intp i, npy_intp n, floating *block,
+                          floating hole) noexcept nogil:
+    """`hole` to those of elements [i, i + n) of a row that the mask, if there is one, leaves out."""
+    cdef const char *mask
+    cdef npy_intp j
+    if at.mask == NULL:
+        return
+    mask = at.mask + row * at.mask_step[0] + i * at.mask_step[1]
+    for j in range(n):
+        if not mask[j * at.mask_step[1]]:
+            block[j] = hole
+
+cdef void gather_masked(const Layout *at, const char *p, const npy_intp *step, npy_intp row, npy_intp i, npy_intp n,
+                        floating *block, floating hole, Load load) noexcept nogil:
+    """What read_operand() does where elements cannot stay where they lie. Not inline, for the size of its callers."""
+    gather(p + row * step[0] + i * step[1], step[1], block, n, load)
+    mask_out(at, row, i, n, block, hole)
+
+cdef inline const floating *read_operand(const Layout *at, const char *p, const npy_intp *step, npy_intp row,
+                                         npy_intp i, npy_intp n, floating *block, floating hole,
+                                         Load load) noexcept nogil:
+    """Elements [i, i + n) of a row of the operand p, masked: where they lie if that is possible, else in `block`."""
+    if at.mask == NULL and load == NULL and step[1] == sizeof(floating):
+        return <const floating *>(p + row * step[0] + i * step[1])
+    gather_masked(at, p, step, row, i, n, block, hole, load)
+    return block
+
+cdef inline const floating *read(const Layout *at, npy_intp row, npy_intp i, npy_intp n, floating *block,
+                                 Load load) noexcept nogil:
+    return read_operand(at, at.x, at.x_step, row, i, n, block, <floating>-INFINITY, load)
+
+cdef void write(const Layout *at, npy_intp row, npy_intp i, npy_intp n, floating *block,
+                const RowLoop *loop) noexcept nogil:
+    """The results `block` to elements [i, i + n) of a row; masked-out ones become 0 or -inf."""
+    mask_out(at, row, i, n, block, <floating>-INFINITY if loop.logarithm and not loop.gradient else <floating>0)
+    scatter(block, at.y + row * at.y_step[0] + i * at.y_step[1], at.y_step[1], n, loop.store)
+
+cdef inline void max_halves(floating *lanes, npy_intp half) noexcept nogil:
+    cdef npy_intp j
+    for j in range(half):
+        lanes[j] = lanes[half + j] if lanes[half + j] > lanes[j] else lanes[j]
+
+cdef inline floating higher(floating a, floating b) noexcept nogil:
+    return a if a > b else b
+
+cdef inline floating highest(floating *lanes) noexcept nogil:
+    """The maximum of LANES partial maxima."""
+    max_halves(lanes, 8)
+    max_halves(lanes, 4)
+    max_halves(lanes, 2)
+    max_halves(lanes, 1)
+    return lanes[0]
+
+cdef inline void rise(const floating *x, floating *lanes) noexcept nogil:
+    """LANES elements to the partial maxima."""
+    cdef npy_intp j
+    for j in range(LANES):
+        lanes[j] = higher(x[j], lanes[j])
+
+cdef floating maximum(const floating *x, npy_intp n) noexcept nogil:
+    """The maximum. Explicit lanes, as a plain reduction stays scalar; the last ones overlap. Not inline, nor are sums:
+    inside a loop over rows gcc takes loops over 16 lanes apart before it could vectorise them.
+
+    A NaN may win or be ignored: it comes back through the sum.
+    """
+    cdef floating[4 * LANES] lanes
+    cdef npy_intp i, j
+    if n >= 16 * LANES:
+        for j in range(4 * LANES):
+            lanes[j] = higher(x[j], x[n - 4 * LANES + j])
+        for i from 4 * LANES <= i < n - 4 * LANES by 4 * LANES:
+            for j in range(4 * LANES):
+                lanes[j] = higher(x[i + j], lanes[j])
+        max_halves(lanes, 32)
+        max_halves(lanes, 16)
+    elif n >= 2 * LANES:
+        for j in range(2 * LANES):
+            lanes[j] = higher(x[j], x[n - 2 * LANES + j])
+        for i from 2 * LANES <= i < n - 2 * LANES by 2 * LANES:
+            for j in range(2 * LANES):
+                lanes[j] = higher(x[i + j], lanes[j])
+        max_halves(lanes, 16)
+    elif n >= LANES:
+        for j in range(LANES):
+            lanes[j] = higher(x[j], x[n - LANES + j])
+    else:
+        for j in range(LANES):
+            lanes[j] = -INFINITY
+        for j in range(n):
+            lanes[j] = x[j]
+    return highest(lanes)
+
+cdef inline void add_halves(floating *lanes, npy_intp half) noexcept nogil:
+    cdef npy_intp j
+    for j in range(half):
+        lanes[j] += lanes[half + j]
+
+cdef inline floating fold(floating *lanes) noexcept nogil:
+    """The sum of LANES partial sums. Constant trip counts become straight vector code."""
+    add_halves(lanes, 8)
+    add_halves(lanes, 4)
+    add_halves(lanes, 2)
+    add_halves(lanes, 1)
+    return lanes[0]
+
+cdef inline floating without(floating e, floating top) noexcept nogil:
+    return <floating>0 if e == top else e
+
+cdef inline void add_to(Sum *sum, double term, double low) noexcept nogil:
+    """Of the sum of high and term nothing is lost (Knuth's), and what is in low goes to high as soon as it can: else
+    that would be a plain sum of thousands. `low` is small beside `term`."""
+    cdef double high = sum.high + term, added = high - sum.high
+    if sum.high != 0:                       # a short row need not wait for what 0 + term loses
+        low += sum.low + ((sum.high - (high - added)) + (term - added))
+    low = low if low - low == 0 else 0      # what infinity has lost says nothing
+    sum.high = high + low
+    sum.low = low - (sum.high - high)
+
+# A lane's sum and what it lost. A sum begins with so much that no term exceeds it: what a term lost is then known in
+# two subtractions (Fast2Sum, Dekker's). In float64 it begins with more than a block's sum: sums, less their beginnings,
+# are multiples of one number, which fold() adds up exactly. float32's lanes are folded in double.
+
+cdef inline floating beginning(const floating *_) noexcept nogil:
+    if floating is float:
+        return 2 * exp_unit(<float>0)
+    else:
+        return SEGMENT * 2 * exp_unit(<double>0)
+
+cdef inline void plus(floating e, floating *sum, floating *lost) noexcept nogil:
+    cdef floating more = sum[0] + e
+    lost[0] += e - (more - sum[0])
+    sum[0] = more
+
+cdef inline void clear_sums(floating *sums, floating *lost, npy_intp n) noexcept nogil:
+    cdef npy_intp j
+    for j in range(n):
+        sums[j] = beginning(sums)
+        lost[j] = 0
+
+cdef inline double fold_half(double *lanes) noexcept nogil:
+    """What is left to do of fold() when halves are added."""
+    add_halves(lanes, 4)
+    add_halves(lanes, 2)
+    return lanes[0] + lanes[1]
+
+cdef inline double lane_sum(floating sum, floating lost) noexcept nogil:
+    """In float32, all that plus() added up; the double has digits enough."""
+    return <double>(sum - beginning(&sum)) + <double>lost
+
+cdef inline void fold_to(floating *sums, floating *lost, Sum *sum) noexcept nogil:
+    """LANES sums to a row's."""
+    cdef double[8] lanes
+    cdef npy_intp j
+    if floating is float:
+        for j in range(8):
+            lanes[j] = lane_sum(sums[j], lost[j]) + lane_sum(sums[8 + j], lost[8 + j])
+        add_to(sum, fold_half(lanes), 0)
+    else:
+        for j in range(LANES):
+            sums[j] -= beginning(sums)
+        add_to(sum, fold(sums), fold(lost))
+
+cdef inline void pad(floating *block, npy_intp n, npy_intp padded) noexcept nogil:
+    cdef npy_intp i
+    for i in range(n, padded):
+        block[i] = 0
+
+cdef inline floating two_pairs(const floating **e, int count, npy_intp k) noexcept nogil:
+    cdef floating a = e[0][k], b = 0
+    if count > 1:
+        a = a + e[1][k]
+    if count > 2:
+        b = e[2][k]
+    if count > 3:
+        b = b + e[3][k]
+    return a + b
+
+cdef inline void plus_vectors(const floating **e, int count, npy_intp n, bint logarithm, floating *sums,
+                              floating *lost) noexcept nogil:
+    """Terms of so many vectors of n lanes, up to four, to their sums. Softmax can bear two roundings; a logarithm is to
+    know what little there is beside one large term."""
+    cdef floating sum, more, first, second
+    cdef npy_intp k
+    if not logarithm:
+        for k in range(n):
+            plus(two_pairs(e, count, k), &sums[k], &lost[k])
+        return
+    for k in range(n):
+        sum = sums[k]
+        more = sum + e[0][k]
+        first, second, sum = e[0][k] - (more - sum), 0, more
+        if count > 1:
+            more = sum + e[1][k]
+            first, sum = first + (e[1][k] - (more - sum)), more
+        if count > 2:
+            more = sum + e[2][k]
+            second, sum = e[2][k] - (more - sum), more
+        if count > 3:
+            more = sum + e[3][k]
+            second, sum = second + (e[3][k] - (more - sum)), more
+        lost[k] += first + second
+        sums[k] = sum
+
+cdef inline void plus_last(const floating **e, int count, const floating *tail, bint logarithm, floating *sums,
+                           floating *lost) noexcept nogil:
+    """Likewise, LANES of each, the last of which is `tail`: in loops that know how many there are."""
+    if count == 1:
+        e[0] = tail
+        plus_vectors(e, 1, LANES, logarithm, sums, lost)
+    elif count == 2:
+        e[1] = tail
+        plus_vectors(e, 2, LANES, logarithm, sums, lost)
+    elif count == 3:
+        e[2] = tail
+        plus_vectors(e, 3, LANES, logarithm, sums, lost)
+    else:
+        e[3] = tail
+        plus_vectors(e, FOUR, LANES, logarithm, sums, lost)
+
+cdef inline void last_four(const floating *e, npy_intp whole, const floating *tail, floating *lanes) noexcept nogil:
+    """The sums of up to four vectors, the last of which is `tail`."""
+    cdef npy_intp j
+    if whole == 0:
+        for j in range(LANES):
+            lanes[j] = tail[j]
+    elif whole == LANES:
+        for j in range(LANES):
+            lanes[j] = e[j] + tail[j]
+    elif whole == 2 * LANES:
+        for j in range(LANES):
+            lanes[j] = (e[j] + e[LANES + j]) + tail[j]
+    else:
+        for j in range(LANES):
+            lanes[j] = (e[j] + e[LANES + j]) + (e[2 * LANES + j] + tail[j])
+
+cdef void add_total(const floating *e, npy_intp whole, const floating *tail, bint logarithm, Sum *sum) noexcept nogil:
+    """Up to a block of terms, `whole`, a multiple of LANES, and LANES more, to a row's sum. Not inline, see
+    maximum()."""
+    cdef floating[LANES] sums
+    cdef floating[LANES] lost
+    cdef floating[LANES] lanes
+    cdef double[8] wide
+    cdef const floating *four[FOUR]
+    cdef npy_intp i = 0, j
+    if floating is float:
+        if not logarithm and whole < FOUR * LANES:          # with less to do, what plus() would give
+            last_four(e, whole, tail, lanes)
+            for j in range(8):
+                wide[j] = <double>lanes[j] + <double>lanes[8 + j]
+            add_to(sum, fold_half(wide), 0)
+            return
+    clear_sums(sums, lost, LANES)
+    while True:
+        four[0], four[1], four[2], four[3] = e + i, e + i + LANES, e + i + 2 * LANES, e + i + 3 * LANES
+        i += FOUR * LANES
+        if i > whole:
+            break
+        if logarithm:
+            plus_vectors(four, FOUR, LANES, True, sums, lost)
+        else:
+            plus_vectors(four, FOUR, LANES, False, sums, lost)
+    if logarithm:
+        plus_last(four, <int>((whole - i) // LANES) + FOUR + 1, tail, True, sums, lost)
+    else:
+        plus_last(four, <int>((whole - i) // LANES) + FOUR + 1, tail, False, sums, lost)
+    fold_to(sums, lost, sum)
+
+cdef inline double exact_sum(floating a, floating b, floating c, floating d) noexcept nogil:
+    """Of four numbers below beginning()."""
+    cdef double p, q, r, s, most = beginning(&a)
+    if floating is float:
+        return (<double>a + <double>c) + (<double>b + <double>d)
+    else:
+        p, q, r, s = (a + most) - most, (b + most) - most, (c + most) - most, (d + most) - most
+        return ((p + r) + (q + s)) + (((a - p) + (c - r)) + ((b - q) + (d - s)))
+
+cdef double few_total(const floating *e, floating top, bint rest) noexcept nogil:
+    """The sum of LANES terms: two roundings. `rest`: without the maxima, as exp(x) = top."""
+    cdef floating[LANES] lanes
+    cdef npy_intp j
+    for j in range(LANES):
+        lanes[j] = without(e[j], top) if rest else e[j]
+    add_halves(lanes, 8)
+    add_halves(lanes, 4)
+    return exact_sum(lanes[0], lanes[1], lanes[2], lanes[3])
+
+# log_softmax and logsumexp take log1p of the sum less the maximum's exponential, `top`, in units of that. Where next to
+# nothing is left then, they need the rest, added up for itself.
+
+cdef inline floating dominated(npy_intp n, const floating *_) noexcept nogil:
+    """From which share of `top` on downwards that is, in rows of n."""
+    if n <= LANES:
+        return 1
+    if floating is float:
+        return <float>(1.0 / (1 << 18))
+    else:
+        return 1.0 / (<npy_intp>1 << 32)
+
+cdef void add_rest(const floating *e, npy_intp whole, const floating *tail, floating top, Sum *rest) noexcept nogil:
+    """As add_total(), all but the maximum. Of terms of any size, the smaller one is what Fast2Sum can lose."""
+    cdef double[LANES] sums
+    cdef double[LANES] lost
+    cdef double less, more, both
+    cdef const floating *terms
+    cdef npy_intp i, j
+    for j in range(LANES):
+        sums[j] = lost[j] = 0
+    for i from 0 <= i <= whole by LANES:
+        terms = tail if i == whole else e + i
+        for j in range(LANES):
+            less = without(terms[j], top)
+            more = sums[j] if sums[j] > less else less
+            less = less if sums[j] > less else sums[j]
+            both = more + less
+            lost[j] += less - (both - more)
+            sums[j] = both
+    for j in range(LANES):
+        add_to(rest, sums[j], lost[j])
+
+cdef inline floating over(double high, double low, floating top) noexcept nogil:
+    """What log1p takes."""
+    return <floating>(((high - top) + low) / top)
+
+# softmax's factor, 1/sum, is as good as in two numbers where a product can be fused to a sum. Elsewhere its second
+# number would not make results any better, and they are divided by the sum.
+
+cdef inline void invert(double sum, double low, floating *factor, floating *fine) noexcept nogil:
+    cdef floating high = <floating>sum, one
+    if not HAS_FMA:
+        factor[0], fine[0] = <floating>(sum + low), 0
+        return
+    if floating is float:
+        low = sum - high
+    factor[0] = <floating>1.0 / high
+    one = high * factor[0]
+    fine[0] = factor[0] * ((<floating>1.0 - one) - (rounded_off(high, factor[0], one) + <floating>low * factor[0]))
+
+cdef inline floating times(floating e, floating factor, floating fine) noexcept nogil:
+    return rounded_off(e, factor, -(e * fine)) if HAS_FMA else e / factor
+
+cdef inline npy_intp whole_lanes(npy_intp n) noexcept nogil:
+    return (n + LANES - 1) & ~<npy_intp>(LANES - 1)
+
+cdef inline bint in_output(const Layout *at, const RowLoop *loop, floating *_) noexcept nogil:
+    """Whether results along a row can be computed in the output itself."""
+    return at.mask == NULL and loop.store == NULL and at.y_step[1] == sizeof(floating)
+
+cdef inline floating *target(const Layout *at, npy_intp row, npy_intp i, floating *block,
+                             const RowLoop *loop) noexcept nogil:
+    """Where the results of elements [i, ...) of a row are computed: in the output, or in `block`."""
+    return <floating *>(at.y + row * at.y_step[0] + i * at.y_step[1]) if in_output(at, loop, block) else block
+
+
+cdef floating of_special_row(const Layout *at, npy_intp row, const RowLoop *loop, floating nan) noexcept nogil:
+    """logsumexp of a row that gave NaN, as it is all -inf, or holds inf or NaN."""
+    cdef floating[SEGMENT] z
+    cdef const floating *x
+    cdef floating m = -INFINITY
+    cdef npy_intp i, j, n
+    for i from 0 <= i < at.n by SEGMENT:
+        n = min(<npy_intp>SEGMENT, at.n - i)
+        x = read(at, row, i, n, z, loop.load)
+        for j in range(n):
+            if x[j] != x[j]:
+                return nan
+            m = x[j] if x[j] > m else m
+    return m
+
+cdef inline void write_sums(const Layout *at, npy_intp row, npy_intp rows, const floating *m, floating *norm,
+                            const RowLoop *loop) noexcept nogil:
+    """logsumexp of rows [row, row + rows) from their maxima and what their logarithms exceed these by."""
+    cdef npy_intp r
+    for r in range(rows):
+        norm[r] = m[r] + norm[r]
+    for r in range(rows):
+        if norm[r] != norm[r]:
+            norm[r] = of_special_row(at, row + r, loop, norm[r])
+    scatter(norm, at.y + row * at.y_step[0], at.y_step[0], rows, loop.store)
+
+
+include "rows_along.pxi"
+include "rows_across.pxi"
+include "rows_gradients.pxi"
+include "rows_choosing.pxi"

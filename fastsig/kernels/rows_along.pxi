@@ -1,0 +1,445 @@
+"""Rows one after the other, vector lanes along each: short_rows, block_rows and long_rows of rows.pxi.
+
+What is exchanged here has the order of a row's terms to keep: that of add_total().
+"""
+
+cdef inline void shift(const floating *x, floating m, floating norm, floating *y, npy_intp n) noexcept nogil:
+    """(x - m) - norm, in whole vectors if n >= LANES: the last ones overlap, so y is not x."""
+    cdef floating[LANES] last
+    cdef npy_intp i, j
+    if n < LANES:
+        for j in range(n):
+            y[j] = (x[j] - m) - norm
+        return
+    for i in range(n & ~<npy_intp>(LANES - 1)):
+        y[i] = (x[i] - m) - norm
+    for j in range(LANES):
+        last[j] = x[n - LANES + j]
+    for j in range(LANES):
+        y[n - LANES + j] = (last[j] - m) - norm
+
+cdef inline void scale(const floating *x, floating by, floating fine, floating *y, npy_intp n) noexcept nogil:
+    """x * by, likewise."""
+    cdef floating[LANES] last
+    cdef npy_intp i, j
+    if n < LANES:
+        for j in range(n):
+            y[j] = times(x[j], by, fine)
+        return
+    for i in range(n & ~<npy_intp>(LANES - 1)):
+        y[i] = times(x[i], by, fine)
+    for j in range(LANES):
+        last[j] = x[n - LANES + j]
+    for j in range(LANES):
+        y[n - LANES + j] = times(last[j], by, fine)
+
+cdef inline void copy_wide(const floating *x, floating origin, floating *y, npy_intp n, npy_intp width) noexcept nogil:
+    """x - origin, and -inf from n to width = whole_lanes(n)."""
+    cdef npy_intp j
+    for j in range(LANES):
+        y[width - LANES + j] = -INFINITY
+    shift(x, origin, <floating>0, y, n)
+
+cdef inline void finish_row(const floating *x, floating m, floating norm, floating *y, npy_intp n) noexcept nogil:
+    """log_softmax from its row, the maximum and what the sum's logarithm exceeds that by."""
+    cdef npy_intp i
+    for i in range(n):
+        y[i] = (x[i] - m) - norm
+
+cdef inline void fetch_rows(const Layout *at, npy_intp end, npy_intp *row, npy_intp *i, npy_intp n,
+                            floating *_) noexcept nogil:
+    """The next n elements, from element i of a row on, of rows that lie in one piece, before `end`."""
+    cdef npy_intp part
+    while n > 0 and row[0] < end:
+        part = min(n, at.n - i[0])
+        fetch(at.x + row[0] * at.x_step[0] + i[0] * sizeof(floating), part * sizeof(floating))
+        n -= part
+        i[0] += part
+        if i[0] == at.n:
+            row[0] += 1
+            i[0] = 0
+
+cdef void move(const floating *x, floating origin, floating *y, npy_intp n) noexcept nogil:
+    """x - origin. Not inline, as it is seldom needed."""
+    cdef npy_intp i
+    for i in range(n):
+        y[i] = x[i] - origin
+
+cdef inline bint lanes_frame(const floating *m, floating *base, floating *frame, npy_intp n) noexcept nogil:
+    """exp_frame() of n maxima, and these less exp_origin(). Whether any is another then."""
+    cdef npy_intp k, others = 0
+    for k in range(n):
+        base[k] = m[k] - exp_origin(m[k])
+        exp_frame(base[k], &frame[k], &frame[n + k])
+    for k in range(n):
+        others += base[k] != m[k]
+    return others != 0
+
+cdef void move_lanes(floating *x, npy_intp steps, const floating *m, const floating *base, npy_intp n) noexcept nogil:
+    """Less exp_origin(), some elements of n rows each."""
+    cdef npy_intp i, k
+    for i in range(steps):
+        for k in range(n):
+            x[i * n + k] -= m[k] - base[k]
+
+cdef inline void lanes_exp(const floating *x, const floating *frame, npy_intp n, floating *y) noexcept nogil:
+    """Exponentials of an element of each of n rows."""
+    cdef npy_intp k
+    for k in range(n):
+        y[k] = scaled_exp(x[k], frame[k], frame[n + k])
+
+cdef void exp_rows(const floating *x, const floating *frame, npy_intp n, npy_intp rows, npy_intp width,
+                   floating *y) noexcept nogil:
+    """Exponentials of rows of a multiple of LANES, with lanes_frame() of n. Not inline, see maximum()."""
+    cdef floating lowest, bias
+    cdef npy_intp r, i, j
+    for r in range(rows):
+        lowest, bias = frame[r], frame[n + r]
+        for i from 0 <= i < width by LANES:
+            for j in range(LANES):
+                y[i + j] = scaled_exp(x[i + j], lowest, bias)
+        x += width
+        y += width
+
+cdef void short_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
+    cdef Block[2] z_block
+    cdef Block[2] spare_block
+    cdef floating *z = <floating *>&z_block
+    cdef floating *spare = <floating *>&spare_block
+    cdef floating *e = spare if loop.logarithm else z
+    cdef floating[SHORTS] top
+    cdef floating[SHORTS] base                          # top, less exp_origin()
+    cdef floating[2 * SHORTS] frame
+    cdef floating[SHORTS] exp_top
+    cdef floating[SHORTS] norm
+    cdef floating[SHORTS] fine
+    cdef Sum[SHORTS] sums
+    cdef npy_intp[SHORTS] dominated_rows
+    cdef npy_intp n = at.n, row = begin, rows, lanes, r, i, count, next_row, next_i, width = whole_lanes(n)
+    cdef npy_intp strip = max(<npy_intp>(STRIP // <int>sizeof(floating)) // width, <npy_intp>1)
+    # As few as pay, to leave the nearest cache to input and output; what is computed once a row pays for many at once.
+    cdef npy_intp most = (<npy_intp>sizeof(z_block) // <npy_intp>sizeof(floating) if loop.reduces
+                          else SEGMENT * 2) // width
+    cdef const floating *terms
+    cdef floating *y
+    cdef floating limit = dominated(n, z)
+    cdef bint ahead = at.far and at.x_step[1] == sizeof(floating)
+    while row < end:
+        rows = min(most, end - row)
+        lanes = whole_lanes(rows)
+        for r in range(rows):
+            terms = read(at, row + r, 0, n, spare + r * width, loop.load)
+            top[r] = maximum(terms, n)
+            copy_wide(terms, <floating>0, z + r * width, n, width)
+            if ahead and not loop.reduces and at.y_step[1] == sizeof(floating):
+                fetch(at.y + (row + r) * at.y_step[0], n * sizeof(floating))
+        pad(top, rows, lanes)
+        if lanes_frame(top, base, frame, lanes):
+            for r in range(rows):
+                move(z + r * width, exp_origin(top[r]), z + r * width, n)
+        next_row, next_i = row + rows, 0
+        for r from 0 <= r < rows by strip:
+            if ahead:
+                fetch_rows(at, min(end, row + 2 * rows), &next_row, &next_i, strip * width, z)
+            exp_rows(z + r * width, frame + r, lanes, min(strip, rows - r), width, e + r * width)
+        for r in range(rows):
+            terms = e + r * width
+            sums[r].high = sums[r].low = 0
+            if n <= LANES:
+                sums[r].high = few_total(terms, <floating>0, False)
+            else:
+                add_total(terms, width - LANES, terms + width - LANES, loop.logarithm, &sums[r])
+        for r in range(rows, lanes):
+            sums[r].high = sums[r].low = 0
+        if not loop.logarithm:
+            for r in range(lanes):
+                invert(sums[r].high, sums[r].low, &norm[r], &fine[r])
+        else:
+            lanes_exp(base, frame, lanes, exp_top)
+            for r in range(lanes):
+                norm[r] = over(sums[r].high, sums[r].low, exp_top[r])
+            count = 0
+            for r in range(rows):
+                dominated_rows[count] = r           # kept by the next line; a branch here would be mispredicted
+                count += norm[r] < limit
+            for i in range(count):
+                r = dominated_rows[i]
+                terms = e + r * width
+                sums[r].high = sums[r].low = 0
+                if n <= LANES:
+                    sums[r].high = few_total(terms, exp_top[r], True)
+                else:
+                    add_rest(terms, width - LANES, terms + width - LANES, exp_top[r], &sums[r])
+                norm[r] = <floating>((sums[r].high + sums[r].low) / exp_top[r])
+            log1p_block(norm, norm, lanes)
+        if loop.reduces:
+            write_sums(at, row, rows, top, norm, loop)
+            row += rows
+            continue
+        for r in range(rows):
+            y = target(at, row + r, 0, spare + r * width, loop)
+            if loop.logarithm:
+                shift(z + r * width, base[r], norm[r], y, n)
+            else:
+                scale(z + r * width, norm[r], fine[r], y, n)
+            if y == spare + r * width:
+                write(at, row + r, 0, n, y, loop)
+        row += rows
+
+cdef inline void exps_and_maxima(const floating *x, floating lowest, floating bias, floating *y, const floating *next,
+                                 npy_intp n, floating *top) noexcept nogil:
+    """Exponentials of n elements, a multiple of LANES, to y. Beside it, n elements of `next` to the partial maxima
+    `top`: the CPU has time."""
+    cdef npy_intp i, j
+    for i from 0 <= i < n by LANES:
+        for j in range(LANES):
+            y[i + j] = scaled_exp(x[i + j], lowest, bias)
+        rise(next + i, top)
+
+cdef inline floating exp_of_top(floating m) noexcept nogil:
+    """A row's largest exponential."""
+    cdef floating base = m - exp_origin(m), lowest, bias
+    exp_frame(base, &lowest, &bias)
+    return scaled_exp(base, lowest, bias)
+
+cdef floating over_top_again(const Layout *at, npy_intp row, floating m, const RowLoop *loop) noexcept nogil:
+    """What over() cannot tell of a row that is dominated by its maximum m."""
+    cdef floating[SEGMENT] e
+    cdef const floating *x
+    cdef floating origin = exp_origin(m), lowest, bias, top = exp_of_top(m)
+    cdef npy_intp i, n, width
+    cdef Sum rest
+    rest.high = rest.low = 0
+    exp_frame(m - origin, &lowest, &bias)
+    for i from 0 <= i < at.n by SEGMENT:
+        n = min(<npy_intp>SEGMENT, at.n - i)
+        width = whole_lanes(n)
+        x = read(at, row, i, n, e, loop.load)
+        move(x, origin, e, n)
+        for k in range(n, width):
+            e[k] = -INFINITY
+        scaled_exp_block(e, lowest, bias, e, width)
+        add_rest(e, width - LANES, e + width - LANES, top, &rest)
+    return <floating>((rest.high + rest.low) / top)
+
+cdef inline floating over_top(const Layout *at, npy_intp row, floating m, const Sum *sum,
+                              const RowLoop *loop) noexcept nogil:
+    """What log1p takes for a row of more than LANES elements."""
+    cdef floating others = over(sum.high, sum.low, exp_of_top(m))
+    return over_top_again(at, row, m, loop) if others < dominated(at.n, &m) else others
+
+cdef inline void exp_total(const floating *x, floating m, floating *y, npy_intp n, bint logarithm, bint over,
+                           const char *fetch_x, const char *fetch_y, const floating *next, Sum *sum,
+                           floating *next_m) noexcept nogil:
+    """Exponentials of up to a block, of a row with the maximum m, to y, which may be x, and `sum`. `over`: the elements
+    up to a multiple of LANES can be read, and written. Beside it, n elements of `next`, unless that is NULL, to the
+    maximum `next_m`, and what `fetch_x` and `fetch_y` point to, unless NULL, comes to the cache, in strips: at once, it
+    would keep the CPU waiting."""
+    cdef floating[SEGMENT] moved
+    cdef floating[LANES] tail
+    cdef floating[LANES] top
+    cdef npy_intp whole = n & ~<npy_intp>(LANES - 1), strip = STRIP // sizeof(floating), i, j, k
+    cdef int left = <int>(n - whole)
+    cdef floating origin = exp_origin(m), lowest, bias
+    cdef const floating *last = &tail[0] if left else y + whole - LANES
+    cdef const floating *beside = x if next == NULL else next
+    # The last LANES elements, some of them before `next`; or what does no harm.
+    cdef const floating *end = <const floating *>tail if next == NULL else next + n - LANES
+    exp_frame(m - origin, &lowest, &bias)
+    if origin != 0:
+        move(x, origin, moved, n)
+        x = moved
+    if over and left:
+        for j in range(LANES):
+            tail[j] = x[whole + j] if <int>j < left else <floating>-INFINITY
+    elif left:
+        for j in range(LANES):
+            tail[j] = -INFINITY
+        for j in range(left):
+            tail[j] = x[whole + j]
+    for j in range(LANES):
+        top[j] = -INFINITY
+    for i from 0 <= i < whole by strip:
+        k = min(strip, whole - i)
+        if fetch_x != NULL:
+            fetch(fetch_x + i * sizeof(floating), k * sizeof(floating))
+        if fetch_y != NULL:
+            fetch(fetch_y + i * sizeof(floating), k * sizeof(floating))
+        if FUSED:
+            exps_and_maxima(x + i, lowest, bias, y + i, beside + i, k, top)
+        else:
+            scaled_exp_block(x + i, lowest, bias, y + i, k)
+    if left:
+        if FUSED:
+            exps_and_maxima(tail, lowest, bias, tail, end, LANES, top)
+        else:
+            scaled_exp_block(tail, lowest, bias, tail, LANES)
+        for j in range(LANES if over else left):
+            y[whole + j] = tail[j]
+    add_total(y, whole if left else whole - LANES, last, logarithm, sum)
+    if FUSED and next != NULL:
+        next_m[0] = higher(highest(top), next_m[0])
+
+cdef inline bint in_blocks(const Layout *at, const RowLoop *loop, floating *_) noexcept nogil:
+    """Whether rows are for block_rows(). Of shorter ones several pass through exp together."""
+    cdef npy_intp least = 4 * LANES if FUSED else SEGMENT if loop.logarithm else STRIP // <int>sizeof(floating)
+    return (least < at.n and at.n <= SEGMENT and at.mask == NULL and loop.load == NULL
+            and at.x_step[1] == sizeof(floating) and (loop.reduces or in_output(at, loop, _)))
+
+cdef void block_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
+    """LANES rows at a time share their logarithms."""
+    cdef floating[SEGMENT] e
+    cdef floating[LANES] top
+    cdef floating[LANES] norm
+    cdef Sum[LANES] sums
+    cdef npy_intp n = at.n, row, rows, r, i
+    cdef const floating *x = <const floating *>(at.x + begin * at.x_step[0])
+    cdef const floating *next_x
+    cdef floating *y = e
+    cdef floating m, factor, fine, next = maximum(x, n)
+    cdef bint logarithm = FUSED and loop.logarithm        # as in_blocks() has it
+    # Where the next row follows at once, whole vectors reach into it: its results are written later. Not in place, as
+    # it would be read later, too.
+    cdef npy_intp size = n * <npy_intp>sizeof(floating)
+    cdef bint over_x = at.x_step[0] == size
+    cdef bint over_y = over_x and not loop.reduces and at.y_step[0] == size and not overlap(
+        at.x + begin * size, (end - begin) * size, at.y + begin * size, (end - begin) * size)
+    cdef bint reaches
+    for row from begin <= row < end by LANES:
+        rows = min(<npy_intp>LANES, end - row)
+        for r in range(LANES):
+            sums[r].high = sums[r].low = top[r] = norm[r] = 0
+        for r in range(rows):
+            m = top[r] = next
+            if not logarithm:
+                y = <floating *>(at.y + (row + r) * at.y_step[0])
+            next_x = <const floating *>(<const char *>x + at.x_step[0]) if row + r + 1 < end else NULL
+            reaches = (over_x if logarithm else over_y) and row + r + 1 < end
+            next = -INFINITY
+            exp_total(x, m, y, n, logarithm, reaches, <const char *>next_x if at.far else NULL, NULL, next_x, &sums[r],
+                      &next)
+            x = next_x
+            if not FUSED and x != NULL:
+                next = maximum(x, n)
+            if logarithm:
+                if at.far and not loop.reduces:
+                    fetch(at.y + (row + r) * at.y_step[0], n * sizeof(floating))
+            else:
+                invert(sums[r].high, sums[r].low, &factor, &fine)
+                for i in range(whole_lanes(n) if reaches else n):
+                    y[i] = times(y[i], factor, fine)
+        if not logarithm:
+            continue
+        for r in range(rows):
+            norm[r] = over_top(at, row + r, top[r], &sums[r], loop)
+        log1p_block(norm, norm, LANES)
+        if loop.reduces:
+            write_sums(at, row, rows, top, norm, loop)
+            continue
+        for r in range(rows):
+            finish_row(<const floating *>(at.x + (row + r) * at.x_step[0]), top[r], norm[r],
+                       <floating *>(at.y + (row + r) * at.y_step[0]),
+                       whole_lanes(n) if over_y and row + r + 1 < end else n)
+
+cdef inline floating row_maximum(const Layout *at, npy_intp row, floating *block, Load load) noexcept nogil:
+    """`block` is two Blocks: the more at once, the fewer lanes are folded."""
+    cdef floating m = -INFINITY
+    cdef npy_intp i, n, most = 2 * sizeof(Block) // sizeof(floating)
+    for i from 0 <= i < at.n by most:
+        n = min(most, at.n - i)
+        m = higher(maximum(read(at, row, i, n, block, load), n), m)
+    return m
+
+cdef void finish_long_row(const Layout *at, npy_intp row, floating m, floating norm, floating fine, bint keep,
+                          const RowLoop *loop) noexcept nogil:
+    """A row's results from its maximum and normaliser; `keep`: from exponentials that wait in the output."""
+    cdef floating[SEGMENT] z
+    cdef floating[SEGMENT] e
+    cdef floating origin = exp_origin(m), lowest, bias
+    cdef npy_intp i, j, n
+    cdef const floating *x
+    cdef floating *y = target(at, row, 0, e, loop)
+    if keep:
+        for i in range(at.n):
+            y[i] = times(y[i], norm, fine)
+        return
+    exp_frame(m - origin, &lowest, &bias)
+    for i from 0 <= i < at.n by SEGMENT:
+        n = min(<npy_intp>SEGMENT, at.n - i)
+        x = read(at, row, i, n, z, loop.load)
+        y = target(at, row, i, e, loop)
+        if loop.logarithm:
+            finish_row(x, m, norm, y, n)
+        else:
+            copy_wide(x, origin, e, n, whole_lanes(n))
+            scaled_exp_block(e, lowest, bias, e, whole_lanes(n))
+            for j in range(n):
+                y[j] = times(e[j], norm, fine)
+        if y == e:
+            write(at, row, i, n, e, loop)
+
+cdef void long_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, Known *known,
+                    floating *_) noexcept nogil:
+    cdef Block[2] z_block
+    cdef Block e_block
+    cdef floating *z = <floating *>&z_block
+    cdef floating *e = <floating *>&e_block
+    cdef floating[LANES] norm
+    cdef npy_intp row, i, j, n, size = at.n * <npy_intp>sizeof(floating)
+    cdef const floating *x
+    cdef floating *y
+    cdef const char *following
+    cdef const char *fetch_x
+    cdef const char *fetch_y
+    cdef floating m = 0, factor, fine = 0, next = -INFINITY, last_m
+    cdef Sum sum
+    # softmax's exponentials wait in the output, if it can hold them.
+    cdef bint keep = not loop.logarithm and in_output(at, loop, e)
+    # The next row's maximum is found while this one's exponentials are computed: in the same loop, or else, of rows
+    # that the caches hold, block by block.
+    cdef bint direct = loop.load == NULL and at.x_step[1] == sizeof(floating)
+    cdef bint fused = FUSED and direct and at.mask == NULL
+    cdef bint cached = size < 65536, beside = fused or cached, ahead = at.far and direct and cached
+    # Also of the row that follows, in another piece, as long as nobody can write there.
+    cdef bint apart = (at.x_step[0] == size and at.y_step[0] >= 0
+                       and not overlap(at.x, at.rows * size, at.y, (at.rows - 1) * at.y_step[0] + size))
+    cdef npy_intp last = at.rows if fused and apart else end
+    # A row that is still near is finished after the next one's exponentials: by then its norm is known.
+    cdef bint late = FUSED and size < NEAR and (end - begin) * size < UNCACHED // 2 and not loop.reduces
+    for row in range(begin, end):
+        last_m, m = m, <floating>known.maximum if known.row == row else row_maximum(at, row, z, loop.load)
+        next = -INFINITY
+        sum.high = sum.low = 0
+        for i from 0 <= i < at.n by SEGMENT:
+            n = min(<npy_intp>SEGMENT, at.n - i)
+            x = read(at, row, i, n, z, loop.load)
+            y = target(at, row, i, e, loop) if keep else e
+            following = at.x + (row + 1) * at.x_step[0] + i * sizeof(floating) if row + 1 < last else NULL
+            # What the same loop reads: sooner if there is no output, not at all if that is fetched as well.
+            fetch_x = following if ahead and not (fused and loop.logarithm) else NULL
+            fetch_y = NULL
+            if ahead and fused and loop.reduces and following != NULL:
+                fetch_x = following + FURTHER
+            if ahead and loop.logarithm and not loop.reduces and at.y_step[1] == sizeof(floating):
+                fetch_y = at.y + row * at.y_step[0] + i * sizeof(floating)
+            exp_total(x, m, y, n, loop.logarithm, False, fetch_x, fetch_y,
+                      <const floating *>following if fused else NULL, &sum, &next)
+            if beside and not fused and following != NULL:
+                next = higher(maximum(read(at, row + 1, i, n, z, loop.load), n), next)
+        if beside and row + 1 < last:
+            known.row, known.maximum = row + 1, next
+        if late and row > begin:
+            finish_long_row(at, row - 1, last_m, norm[0], fine, keep, loop)
+        if not loop.logarithm:
+            invert(sum.high, sum.low, &norm[0], &fine)
+        else:
+            factor = over_top(at, row, m, &sum, loop)
+            for j in range(LANES):
+                norm[j] = factor
+            log1p_block(norm, norm, LANES)
+        if loop.reduces:
+            write_sums(at, row, 1, &m, norm, loop)
+        elif not late:
+            finish_long_row(at, row, m, norm[0], fine, keep, loop)
+    if late:
+        finish_long_row(at, end - 1, m, norm[0], fine, keep, loop)

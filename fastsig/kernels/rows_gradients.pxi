@@ -1,0 +1,284 @@
+"""The gradients of softmax, from its output y: y (grad - sum(grad y)); of log_softmax, from its output y:
+grad - exp(y) sum(grad). Along rows and across them, in the order of terms of all rows.
+"""
+
+cdef inline floating softmax_gradient(floating grad, floating y, floating sum) noexcept nogil:
+    return y * (grad - sum)
+
+cdef inline floating log_softmax_gradient(floating grad, floating scaled_e, floating sum) noexcept nogil:
+    return grad - (scaled_e * exp_unit_inverse(sum)) * sum
+
+cdef inline void exponentials(const floating *y, floating lowest, floating bias, floating *e,
+                              npy_intp n) noexcept nogil:
+    """exp(y) times exp_unit. No logarithm of a probability is above 0; what is counts as 0, lest it overflow."""
+    cdef npy_intp i
+    for i in range(n):
+        e[i] = <floating>0 if y[i] > 0 else y[i]
+    pad(e, n, whole_lanes(n))
+    scaled_exp_block(e, lowest, bias, e, whole_lanes(n))
+
+cdef inline const floating *tail_of(const floating *x, npy_intp n, npy_intp whole, floating *block) noexcept nogil:
+    """The elements of n that follow `whole`, less than LANES, and zeros, in a block of 2 * LANES. At least LANES
+    elements that end with the n-th can be read."""
+    cdef npy_intp j
+    for j in range(LANES):
+        block[j] = x[n - LANES + j]
+        block[LANES + j] = 0
+    return block + (LANES - (n - whole))
+
+cdef inline floating term(const floating **grad, const floating **y, npy_intp count, npy_intp k,
+                          bint logarithm) noexcept nogil:
+    """Of lane k of so many vectors, up to four. Products are added at once, so that all ways fuse the two, or none."""
+    cdef floating one = 0, two = 0
+    if logarithm:
+        one = grad[0][k]
+        if count > 1:
+            one = one + grad[1][k]
+        if count > 2:
+            two = grad[2][k]
+        if count > 3:
+            two = two + grad[3][k]
+    else:
+        one = multiply_add(grad[0][k], y[0][k], one)
+        if count > 1:
+            one = multiply_add(grad[1][k], y[1][k], one)
+        if count > 2:
+            two = multiply_add(grad[2][k], y[2][k], two)
+        if count > 3:
+            two = multiply_add(grad[3][k], y[3][k], two)
+    return one + two
+
+cdef inline void plus_terms(const floating **grad, const floating **y, npy_intp count, npy_intp n, bint logarithm,
+                            bint few, floating *sums, floating *lost) noexcept nogil:
+    """These of n lanes to their sums; unless they are few, what rounding takes from these to `lost` (Knuth's)."""
+    cdef floating more, added, one
+    cdef npy_intp k
+    if few:
+        for k in range(n):
+            sums[k] += term(grad, y, count, k, logarithm)
+        return
+    for k in range(n):
+        one = term(grad, y, count, k, logarithm)
+        more = sums[k] + one
+        added = more - sums[k]
+        lost[k] += (sums[k] - (more - added)) + (one - added)
+        sums[k] = more
+
+cdef inline void add_terms(const floating **grad, const floating **y, npy_intp count, npy_intp n, bint logarithm,
+                           bint few, floating *sums, floating *lost) noexcept nogil:
+    """Likewise, in loops that know how many vectors there are."""
+    if count == 1:
+        plus_terms(grad, y, 1, n, logarithm, few, sums, lost)
+    elif count == 2:
+        plus_terms(grad, y, 2, n, logarithm, few, sums, lost)
+    elif count == 3:
+        plus_terms(grad, y, 3, n, logarithm, few, sums, lost)
+    else:
+        plus_terms(grad, y, 4, n, logarithm, few, sums, lost)
+
+cdef inline void add_last_terms(const floating **grad, const floating *last_grad, const floating **y,
+                                const floating *last_y, npy_intp count, bint logarithm, bint few, floating *sums,
+                                floating *lost) noexcept nogil:
+    """Likewise, LANES of each, the last of which are given apart."""
+    if count == 1:
+        grad[0], y[0] = last_grad, last_y
+        plus_terms(grad, y, 1, LANES, logarithm, few, sums, lost)
+    elif count == 2:
+        grad[1], y[1] = last_grad, last_y
+        plus_terms(grad, y, 2, LANES, logarithm, few, sums, lost)
+    elif count == 3:
+        grad[2], y[2] = last_grad, last_y
+        plus_terms(grad, y, 3, LANES, logarithm, few, sums, lost)
+    elif count == 4:
+        grad[3], y[3] = last_grad, last_y
+        plus_terms(grad, y, 4, LANES, logarithm, few, sums, lost)
+
+cdef inline void add_block_terms(const floating *grad, const floating *y, npy_intp n, bint logarithm, bint few,
+                                 floating *sums, floating *lost) noexcept nogil:
+    """Up to a block of a row to its partial sums; see tail_of()."""
+    cdef floating[2 * LANES] last_grads
+    cdef floating[2 * LANES] last_ys
+    cdef npy_intp i, whole = n & ~<npy_intp>(LANES - 1)
+    cdef const floating *grads[FOUR]
+    cdef const floating *ys[FOUR]
+    cdef const floating *last_grad = grad + whole - LANES
+    cdef const floating *last_y = y + whole - LANES
+    if n > whole:
+        last_grad, last_y = tail_of(grad, n, whole, last_grads), tail_of(y, n, whole, last_ys)
+    for i from 0 <= i < n by FOUR * LANES:
+        grads[0], grads[1], grads[2], grads[3] = grad, grad + LANES, grad + 2 * LANES, grad + 3 * LANES
+        ys[0], ys[1], ys[2], ys[3] = y, y + LANES, y + 2 * LANES, y + 3 * LANES
+        if i + FOUR * LANES < n:
+            plus_terms(grads, ys, FOUR, LANES, logarithm, few, sums, lost)
+            grad += FOUR * LANES
+            y += FOUR * LANES
+        else:
+            add_last_terms(grads, last_grad, ys, last_y, (n - i + LANES - 1) // LANES, logarithm, few, sums, lost)
+
+cdef void add_gradient_total(const floating *grad, const floating *y, npy_intp n, bint few, bint logarithm,
+                             Sum *sum) noexcept nogil:
+    """What up to a block of a row adds to its sum. Not inline, see maximum()."""
+    cdef floating[LANES] sums
+    cdef floating[LANES] lost
+    pad(sums, 0, LANES)
+    if few:
+        if logarithm:
+            add_block_terms(grad, y, n, True, True, sums, lost)
+        else:
+            add_block_terms(grad, y, n, False, True, sums, lost)
+        sum.high = fold(sums)
+        return
+    pad(lost, 0, LANES)
+    if logarithm:
+        add_block_terms(grad, y, n, True, False, sums, lost)
+    else:
+        add_block_terms(grad, y, n, False, False, sums, lost)
+    add_to(sum, fold(sums), fold(lost))
+
+cdef inline double sum_of(double high, double low) noexcept nogil:
+    """What infinity has lost says nothing."""
+    cdef double sum = high + low
+    return sum if sum - sum == 0 else high
+
+cdef inline const floating *read_gradient(const Layout *at, const char *p, const npy_intp *step, npy_intp row,
+                                          npy_intp i, npy_intp n, floating *block, Load load) noexcept nogil:
+    """As read_operand(); LANES elements that end with the n-th can be read, as `block` begins with so many others."""
+    if at.n >= LANES:
+        return read_operand(at, p, step, row, i, n, block + LANES, <floating>0, load)
+    gather_masked(at, p, step, row, i, n, block + LANES, <floating>0, load)
+    return block + LANES
+
+cdef void gradient_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop,
+                        floating *_) noexcept nogil:
+    """Vector lanes along a row."""
+    cdef floating[LANES + SEGMENT] grad_block
+    cdef floating[LANES + SEGMENT] y_block
+    cdef floating[SEGMENT] e
+    cdef const floating *grad = NULL
+    cdef const floating *y = NULL
+    cdef floating *result
+    cdef floating rounded, lowest, bias
+    cdef Sum sum
+    cdef npy_intp row, i, j, n
+    exp_frame(hidden(<floating>0), &lowest, &bias)
+    pad(grad_block, 0, LANES)
+    pad(y_block, 0, LANES)
+    for row in range(begin, end):
+        sum.high = sum.low = 0
+        for i from 0 <= i < at.n by SEGMENT:
+            n = min(<npy_intp>SEGMENT, at.n - i)
+            grad = read_gradient(at, at.grad, at.grad_step, row, i, n, grad_block, loop.load)
+            y = read_gradient(at, at.x, at.x_step, row, i, n, y_block, loop.load)
+            add_gradient_total(grad, y, n, at.n <= FOUR * LANES, loop.logarithm, &sum)
+        rounded = <floating>sum_of(sum.high, sum.low)
+        for i from 0 <= i < at.n by SEGMENT:
+            n = min(<npy_intp>SEGMENT, at.n - i)
+            if at.n > SEGMENT:
+                grad = read_gradient(at, at.grad, at.grad_step, row, i, n, grad_block, loop.load)
+                y = read_gradient(at, at.x, at.x_step, row, i, n, y_block, loop.load)
+            result = target(at, row, i, e, loop)
+            if loop.logarithm:
+                exponentials(y, lowest, bias, e, n)
+                for j in range(n):
+                    result[j] = log_softmax_gradient(grad[j], e[j], rounded)
+            else:
+                for j in range(n):
+                    result[j] = softmax_gradient(grad[j], y[j], rounded)
+            if result == e:
+                write(at, row, i, n, e, loop)
+
+cdef inline const floating *gradient_lanes_at(const char *p, const npy_intp *step, npy_intp row, npy_intp i, npy_intp w,
+                                              floating *block, Load load) noexcept nogil:
+    """Element i of w rows of one operand, where it lies, or else in `block`."""
+    p += row * step[0] + i * step[1]
+    if load == NULL and step[0] == sizeof(floating):
+        return <const floating *>p
+    gather(p, step[0], block, w, load)
+    return block
+
+cdef inline void fold_some(floating *lanes, npy_intp n) noexcept nogil:
+    """fold() of WIDE rows, of which the partial sums after the first n are 0 and need not be there."""
+    cdef npy_intp half = LANES // 2, k
+    while half:
+        for k in range(min(half, n - half) * WIDE):
+            lanes[k] += lanes[half * WIDE + k]
+        half //= 2
+
+cdef void gradient_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop,
+                         floating *_) noexcept nogil:
+    """Vector lanes across rows: many that are short, or that lie side by side."""
+    cdef floating[LANES * WIDE] sums
+    cdef floating[LANES * WIDE] grad_block
+    cdef floating[LANES * WIDE] more_block
+    cdef floating[WIDE] e
+    cdef floating[WIDE] rounded
+    cdef double[WIDE] high
+    cdef double[WIDE] low
+    cdef Sum sum
+    cdef const floating *grads[FOUR]
+    cdef const floating *ys[FOUR]
+    cdef const floating *grad
+    cdef const floating *y
+    cdef floating *result
+    cdef char *p
+    cdef bint few = at.n <= LANES, fours = at.n > FOUR * LANES
+    # Where few elements are gathered, they stay; of more, four, and there are sums that may lose something.
+    cdef floating *lost = more_block
+    cdef floating *y_block = <floating *>more_block if few else grad_block + FOUR * WIDE
+    cdef npy_intp row, w, i, j, k, q, count, slot, lanes = min(<npy_intp>LANES, at.n)
+    cdef floating lowest, bias
+    exp_frame(hidden(<floating>0), &lowest, &bias)
+    for row from begin <= row < end by WIDE:
+        w = min(<npy_intp>WIDE, end - row)
+        for k in range(WIDE):
+            high[k] = low[k] = 0
+        pad(sums, 0, lanes * WIDE)
+        if fours:
+            pad(lost, 0, LANES * WIDE)
+        for i from 0 <= i < at.n by FOUR * LANES:
+            for j in range(min(<npy_intp>LANES, at.n - i)):
+                count = min(<npy_intp>FOUR, (at.n - i - j + LANES - 1) // LANES)
+                for q in range(count):
+                    k, slot = i + q * LANES + j, j if few else q
+                    grads[q] = gradient_lanes_at(at.grad, at.grad_step, row, k, w, grad_block + slot * WIDE, loop.load)
+                    ys[q] = gradient_lanes_at(at.x, at.x_step, row, k, w, y_block + slot * WIDE, loop.load)
+                if not fours:
+                    if loop.logarithm:
+                        add_terms(grads, ys, count, w, True, True, sums + j * WIDE, lost + j * WIDE)
+                    else:
+                        add_terms(grads, ys, count, w, False, True, sums + j * WIDE, lost + j * WIDE)
+                elif loop.logarithm:
+                    add_terms(grads, ys, count, w, True, False, sums + j * WIDE, lost + j * WIDE)
+                else:
+                    add_terms(grads, ys, count, w, False, False, sums + j * WIDE, lost + j * WIDE)
+            if (i + FOUR * LANES) % SEGMENT == 0 or i + FOUR * LANES >= at.n:
+                fold_some(sums, lanes)
+                if fours:
+                    fold_some(lost, lanes)
+                for k in range(WIDE):
+                    sum.high, sum.low = high[k], low[k]
+                    add_to(&sum, sums[k], lost[k] if fours else <floating>0)
+                    high[k], low[k] = sum.high, sum.low
+                pad(sums, 0, lanes * WIDE)
+                if fours:
+                    pad(lost, 0, LANES * WIDE)
+        for k in range(WIDE):
+            rounded[k] = <floating>sum_of(high[k], low[k])
+        for i in range(at.n):
+            grad, y, result = grad_block + i * WIDE, y_block + i * WIDE, e
+            if not few or (loop.load == NULL and at.grad_step[0] == sizeof(floating)):
+                grad = gradient_lanes_at(at.grad, at.grad_step, row, i, w, grad_block, loop.load)
+            if not few or (loop.load == NULL and at.x_step[0] == sizeof(floating)):
+                y = gradient_lanes_at(at.x, at.x_step, row, i, w, y_block, loop.load)
+            p = at.y + row * at.y_step[0] + i * at.y_step[1]
+            if loop.store == NULL and at.y_step[0] == sizeof(floating):
+                result = <floating *>p
+            if loop.logarithm:
+                exponentials(y, lowest, bias, e, w)
+                for k in range(w):
+                    result[k] = log_softmax_gradient(grad[k], e[k], rounded[k])
+            else:
+                for k in range(w):
+                    result[k] = softmax_gradient(grad[k], y[k], rounded[k])
+            if result == e:
+                scatter(e, p, at.y_step[0], w, loop.store)
