@@ -283,16 +283,18 @@ def _reduction(row):
     """The public function of a reduction, with the options that SciPy gives logsumexp."""
     call, direct, slope = _over_axes(row.name), kernels.build_direct(row.name), functions[row.gradient.slope]
 
-    def function(x=..., axis=None, b=None, keepdims=False, return_sign=False, *, out=None, where=True, **kwargs):
+    def function(x=..., axis=None, b=None, keepdims=False, return_sign=False, *, a=..., out=None, where=True, **kwargs):
+        if a is not ...:  # as SciPy calls it
+            if x is not ...:
+                raise TypeError(f"{row.name}() got 'x' and 'a', two names of one argument")
+            x = a
+        elif x is ...:
+            raise TypeError(f"{row.name}() missing 1 required positional argument: 'x'")
         if b is None and out is None and where is True and not return_sign and not kwargs:
             result = direct(x, axis) if axis is None or type(axis) is int else None
             if result is not None:
                 kept = (1,) * x.ndim if axis is None else (*x.shape[:axis], 1, *x.shape[axis:][1:])
                 return result.reshape(kept) if keepdims else result
-        if x is ...:  # SciPy calls it a
-            if "a" not in kwargs:
-                raise TypeError(f"{row.name}() missing 1 required positional argument: 'x'")
-            return function(kwargs.pop("a"), axis, b, keepdims, return_sign, out=out, where=where, **kwargs)
         if kwargs:
             refuse(row.name, kwargs)
         if others := _others(out, x, b, where):

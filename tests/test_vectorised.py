@@ -48,7 +48,8 @@ def loops_of_block_kernels(text):
     for number, line in enumerate(text.splitlines(), 1):
         if definition := re.match(r"cdef .*?(\w+)\(", line):
             kernel = definition[1] if definition[1].endswith("_block") else None
-            sizes = next((sizes for name, sizes in fused.items() if re.search(rf"\b{name} \*", line)), [8])
+            of = re.search(r"(\w+) \*y\b", line)
+            sizes = fused.get(of[1]) or [size_of(of[1])] if of else []
         elif re.match(r" +for \w+ in range\(whole\(n, y\)\):", line) and kernel:
             found.append((number, kernel, sizes))
     return found
@@ -63,7 +64,8 @@ def kernels(tmp_path_factory):
     pyx = tmp_path_factory.mktemp("vectorised") / "kernels.pyx"
     directives = (PACKAGE / "_kernels_baseline.pyx").read_text().splitlines()[0]
     head, _ = (PACKAGE / "kernels" / "kernel_set.pxi").read_text().split('include "driver.pxi"')
-    names = {kernel for source in SOURCES for _, kernel, _ in loops_of_block_kernels(source.read_text())}
+    loops = [loop for source in SOURCES for loop in loops_of_block_kernels(source.read_text())]
+    names = {kernel for _, kernel, sizes in loops if len(sizes) > 1}
     # Those that only the rows use need a user here, or they would not be compiled.
     used = [f"<void *>{kernel}[float], <void *>{kernel}[double]" for kernel in sorted(names)]
     used.append("NULL, <void *>libm_block")
