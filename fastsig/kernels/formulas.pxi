@@ -958,11 +958,12 @@ cdef floating celu(floating x, floating alpha) noexcept nogil:
 cdef void celu_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef const floating *a = x[0]
     cdef const floating *alpha = x[1]
-    cdef floating lowest = expm1_lowest(a)
+    cdef floating lowest = expm1_lowest(a), positive
     cdef npy_intp i
     if uniform(x, 1) and alpha[0] > 0:
+        positive = alpha[0]
         for i in range(whole(n, y)):
-            y[i] = celu_of_positive(a[i], alpha[i], lowest)
+            y[i] = celu_of_positive(a[i], positive, lowest)
     else:
         for i in range(whole(n, y)):
             y[i] = celu_branch(a[i], alpha[i], lowest)

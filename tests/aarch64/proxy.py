@@ -11,7 +11,8 @@ from pathlib import Path
 @functools.cache
 def server():
     command = [os.environ["FASTSIG_PYTHON"], Path(__file__).with_name("server.py")]
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    not_there = {"PYTHONPATH", "FASTSIG_PURE_PYTHON"}
+    environment = {name: value for name, value in os.environ.items() if name not in not_there}
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
 
 
