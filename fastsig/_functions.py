@@ -428,10 +428,11 @@ def _weighted_block(softmax, plain, x, b, axes, where):
     wide, axis = x.astype(float, copy=False), axes[0] if len(axes) == 1 else axes
     result = plain((wide,), axis, None, True, {})
     terms = softmax(wide, axis, out=None if wide is x else wide)
+    # NumPy's sums depend on how the terms lie, and so would a row's bits.
     if axes == (x.ndim - 1,) and x.shape[-1] < 64:  # where a sum over so few takes NumPy long
-        total = np.vecdot(terms, b)
+        total = np.vecdot(*(a if a.strides[-1] == a.itemsize else np.ascontiguousarray(a) for a in (terms, b)))
     else:
-        total = np.multiply(terms, b, out=terms).sum(axes)
+        total = np.ascontiguousarray(np.multiply(terms, b, out=terms)).sum(axes)
     result, sign = np.asarray(result + np.log(np.abs(total))), np.asarray(np.sign(total))
     # Near 0 the two logarithms may cancel; and what is infinite or NaN is no matter of speed.
     hard = ~((np.abs(result) > 0.5) & (np.abs(result) < np.inf))

@@ -77,6 +77,15 @@ def test_signature(fs):
     assert fs.logsumexp.__name__ == ufunc.__name__ == "logsumexp"
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(("shape", "axis"), [((6, 5), -1), ((6, 5), 0), ((40, 100), -1), ((3, 4, 70), (0, 2))])
+def test_weights_wherever_they_lie(fs, layout, shape, axis):
+    rng = np.random.default_rng(5)
+    for x, b in ((rng.normal(0, 3, shape), rng.uniform(0.1, 2, shape)) for _ in range(20)):
+        got = fs.logsumexp(place(x, layout), axis, place(b, layout))
+        assert_same(fs, got, fs.logsumexp(x, axis, b), layout)
+
+
 def test_scipys_name_of_x(fs):
     x = normal((4, 5))
     for options in ({}, {"axis": 1}, {"b": 0.5}, {"return_sign": True}, {"out": np.empty(4), "axis": 1}):
