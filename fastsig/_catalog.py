@@ -664,7 +664,7 @@ TABLE = (
         "       [0.047, 0.953]])",
         gradient=Gradient(
             "y_i * (grad_i - sum_j grad_j y_j)",
-            (4, 4),
+            (6, 6),
             "A row in which grad_output or y holds NaN gives NaN, as do inf * 0 and inf - inf. Masked-out entries are 0.",
             "[v * (g - fsum(h * w for h, w in zip(grad, y))) for g, v in zip(grad, y)]",
             operand="y",

@@ -228,7 +228,7 @@ def _celu(x: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     above = alpha * np.exp(z - 652) / 6.918274648626584e-284
     small = np.expm1(z) + np.where(z > 0.01, np.exp(np.minimum(z, 700)) * lost, 0)
     below = np.where(z > 700, above * (1 + lost), alpha * small)
-    return np.where(x >= 0, x, np.where(alpha == 0, alpha, below))
+    return np.where((x >= 0) | (np.abs(z) < 4e-17), x, np.where(alpha == 0, alpha, below))
 
 
 def _logit(x: np.ndarray) -> np.ndarray:

@@ -460,3 +460,13 @@ def test_exhaustive_check_of_float64(default, row):
             return right(x, **parameters) * (1 + 8 * np.finfo(np.float64).eps)
 
     assert exhaustive.check64(row, 0, wrong).error > 4
+
+
+@pytest.mark.parametrize(
+    ("dtype", "x", "alpha"),
+    [("float64", -1e-300, 1e200), ("float64", -1e-300, 1e20), ("float32", -1e-30, 1e20), ("float32", -3e-38, -750)],
+)
+def test_celu_of_a_quotient_that_underflows(fs, dtype, x, alpha):
+    x, alpha = np.array([x, x], dtype), np.array([alpha, alpha], dtype)
+    np.testing.assert_array_equal(fs.celu(x, alpha), x)
+    np.testing.assert_array_equal(fs.celu(x, alpha[:1]), x)

@@ -1005,3 +1005,21 @@ def test_example_in_the_module(fs, monkeypatch):
     test = doctest.DocTestParser().get_doctest(fs.backward.__doc__, {}, "backward", None, None)
     assert test.examples
     assert doctest.DocTestRunner().run(test).failed == 0
+
+
+@pytest.mark.skipif(not HAS_LONG_DOUBLE, reason="no long double here")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("n", [16, 64, 100, 1000])
+def test_softmax_of_rows_that_few_dominate(fs, dtype, n):
+    """grad_output of one sign: the products' roundings, of which the sum keeps none, count most."""
+    rng, worst = np.random.default_rng(0), 0
+    row = next(row for row in TABLE if row.name == "softmax")
+    for _ in range(40):
+        y = fs.softmax((rng.normal(size=(20, n)) * 8).astype(dtype))
+        grad = np.abs(rng.normal(size=y.shape)).astype(dtype)
+        wide_y, wide_grad = y.astype(np.longdouble), grad.astype(np.longdouble)
+        total = (wide_grad * wide_y).sum(1, keepdims=True)
+        unit = np.spacing((wide_y * (wide_grad + total)).astype(dtype))
+        error = np.abs(fs.backward.softmax(grad, y) - wide_y * (wide_grad - total)) / unit
+        worst = max(worst, error[y > 1e3 * np.finfo(dtype).tiny].max())
+    assert worst <= row.gradient.max_ulp[dtype == "float64"]

@@ -929,8 +929,16 @@ cdef inline floating quotient(floating x, floating alpha, floating *rest) noexce
     rest[0] = select(magnitude(rest[0]) < 1, rest[0], <floating>0.0)        # not if x or alpha is infinite
     return z
 
+cdef inline floating linear_below(const floating *_) noexcept nogil:
+    """Where expm1(z) is z, and a quotient z of subnormal size need not be multiplied back."""
+    if floating is float:
+        return <float>2e-8
+    else:
+        return 4e-17
+
 cdef inline floating celu_of_positive(floating x, floating alpha, floating lowest) noexcept nogil:
-    return select(x >= 0, x, alpha * expm1(x / alpha, lowest))
+    cdef floating z = x / alpha
+    return select((x >= 0) | (magnitude(z) < linear_below(&x)), x, alpha * expm1(z, lowest))
 
 cdef inline floating celu_branch(floating x, floating alpha, floating lowest) noexcept nogil:
     """For a negative alpha expm1's argument is positive: it feels what the quotient has lost, and may be infinite where
@@ -950,7 +958,7 @@ cdef inline floating celu_branch(floating x, floating alpha, floating lowest) no
     unit = select(z > large, unit, <floating>1.0)
     y = select(z > top, <floating>INFINITY, scale * expm1_poly(t) + (scale - one))
     y = select(magnitude(alpha) < 1, alpha * unit * y, alpha * (unit * y))
-    return select(x >= 0, x, select(alpha == 0, alpha, y))
+    return select((x >= 0) | (magnitude(z) < linear_below(&x)), x, select(alpha == 0, alpha, y))
 
 cdef floating celu(floating x, floating alpha) noexcept nogil:
     return celu_branch(x, alpha, expm1_lowest(&x))
