@@ -11,8 +11,7 @@ from pathlib import Path
 @functools.cache
 def server():
     command = [os.environ["FASTSIG_PYTHON"], Path(__file__).with_name("server.py")]
-    not_there = {"PYTHONPATH", "FASTSIG_PURE_PYTHON"}
-    environment = {name: value for name, value in os.environ.items() if name not in not_there}
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
 
 
@@ -46,5 +45,6 @@ class Proxy:
 def pytest_collection_modifyitems(config):
     for plugin in config.pluginmanager.get_plugins():
         if hasattr(plugin, "imported_on") and hasattr(plugin, "BACKENDS"):  # conftest.py
-            native = plugin.imported_on
+            native, why_not = plugin.imported_on, plugin.why_not
             plugin.imported_on = lambda backend, native=native: Proxy() if backend == "baseline" else native(backend)
+            plugin.why_not = lambda backend, why=why_not: (None, True) if backend == "baseline" else why(backend)
