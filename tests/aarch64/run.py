@@ -133,7 +133,7 @@ def main(arguments):
         if chosen not in (None, name) or shutil.which(name if name == "clang" else compiler) is None:
             continue
         tree, headers = build(name, compiler, python)
-        native, anyway = HERE / "venv/bin/python", "-Wignore:runs in pure Python"  # this machine cannot load the kernels
+        native, anyway = HERE / "venv/bin/python", "-Wignore:runs in pure Python"  # no kernels for this machine
         pytest(name, native, anyway, "tests/test_vectorised.py", "tests/test_sums.py", CC=compiler)
         # test_cimport compiles for ARM, too.
         cross = {"CC": compiler, "LDSHARED": f"{TRIPLE}-gcc -shared", "CFLAGS": headers, "PYTHONPATH": str(tree)}
