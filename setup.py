@@ -85,7 +85,6 @@ def extension(name):
         name,
         [name.replace(".", "/") + ".pyx"],
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"), ("NPY_TARGET_VERSION", "NPY_2_0_API_VERSION")],
-        depends=[str(path) for path in Path("fastsig").glob("*.px*")] if KERNELS in name else [],
     )
 
 

@@ -250,6 +250,15 @@ def test_nothing_old_is_installed(tree, copy, environment, why):
     assert done.returncode and f"fastsig: {why}, and FASTSIG_REQUIRE_EXTENSION is set." in done.stderr
 
 
+def test_whatever_has_changed_is_compiled_again():
+    """Cython compiles what its own tree of includes and cimports says has changed: no source is outside of it."""
+    dependencies = pytest.importorskip("Cython.Build.Dependencies").create_dependency_tree(quiet=True)
+    modules = PACKAGE.glob("*.pyx")
+    seen = {os.path.realpath(path) for module in modules for path in dependencies.all_dependencies(str(module))}
+    sources = {os.path.realpath(path) for kind in ("pyx", "pxd", "pxi") for path in PACKAGE.rglob(f"*.{kind}")}
+    assert len(sources) > 15 and not sources - seen
+
+
 def test_licence_of_libgomp(copy):
     """Goes with the wheels to which libgomp will be added, and no others."""
     output(run(BUILD, copy, "bdist_wheel", FASTSIG_PURE_PYTHON="1", FASTSIG_WITH_LIBGOMP="1"))
