@@ -39,7 +39,14 @@ class Proxy:
         return value
 
     def __call__(self, *arguments, **keywords):
-        return ask(self._path, arguments, keywords, True)[1]
+        kind, value = ask(self._path, arguments, keywords, True)
+        return Proxy((value,)) if kind == "proxy" else value
+
+    def __enter__(self):
+        return Proxy((*self._path, "__enter__"))()
+
+    def __exit__(self, *error):
+        Proxy((*self._path, "__exit__"))(None, None, None)  # a traceback cannot be sent
 
 
 def pytest_collection_modifyitems(config):

@@ -13,14 +13,20 @@ import numpy as np
 import fastsig
 import fastsig.scalar
 
+KEPT = []  # what cannot be sent: num_threads(2), for a `with` there
+
 
 def answer(path, arguments, keywords, call):
     thing = fastsig
     for name in path:
-        thing = getattr(thing, name)
+        thing = KEPT[name] if isinstance(name, int) else getattr(thing, name)
     if call:
         with np.errstate(all="ignore"):
-            return "value", thing(*arguments, **keywords)
+            value = thing(*arguments, **keywords)
+        if hasattr(value, "__enter__"):
+            KEPT.append(value)
+            return "proxy", len(KEPT) - 1
+        return "value", value
     return ("proxy", None) if callable(thing) or isinstance(thing, types.ModuleType) else ("value", thing)
 
 
