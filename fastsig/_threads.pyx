@@ -138,6 +138,7 @@ cdef extern from *:
         ElfW(Addr) runtime = (ElfW(Addr))&omp_get_wtime - library->dlpi_addr;
         ElfW(Addr) own = (ElfW(Addr))&limit - library->dlpi_addr;
         int i;
+        (void)size;
         for (i = 0; i < library->dlpi_phnum; i++) {
             const ElfW(Phdr) *part = &library->dlpi_phdr[i];
             if (part->p_type != PT_LOAD) continue;

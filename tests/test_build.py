@@ -2,6 +2,7 @@
 
 import functools
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -275,6 +276,20 @@ def test_no_kernels_rather_than_wrong_ones(tree, flags):
     command = ["gcc", *flags.split(), *needs_these, *includes, "-E", "-o", os.devnull, str(source)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert bool(done.returncode) == ('#error "fastsig: ' in done.stderr) == bool(flags), done.stderr
+
+
+@pytest.mark.parametrize(("compiler", "threads"), [("gcc", "-fopenmp"), ("clang", "-fno-openmp")])
+def test_no_warning(tree, compiler, threads):
+    """Of those with which noxfile.py builds, that no optimiser is needed for; with threads and without."""
+    asked = re.search('^WARNINGS = "(.+)"$', (CHECKOUT / "noxfile.py").read_text(encoding="utf-8"), re.M)[1].split()
+    macros = [f"-D{name}=NPY_2_0_API_VERSION" for name in ("NPY_NO_DEPRECATED_API", "NPY_TARGET_VERSION")]
+    includes = [f"-I{sysconfig.get_path('include')}", f"-I{np.get_include()}"]
+    command = [needed(compiler), *asked, *macros, *includes, threads, "-fsyntax-only"]
+    sources = sorted((tree / "build/cython/fastsig").glob("*.c"))
+    assert len(sources) == 5
+    for source in sources:
+        done = subprocess.run([*command, source], cwd=tree, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
 
 
 # -------------------------------------------------------------------------------- frozen programs
