@@ -49,6 +49,12 @@ class Proxy:
         Proxy((*self._path, "__exit__"))(None, None, None)  # a traceback cannot be sent
 
 
+def pytest_unconfigure():
+    if server.cache_info().currsize:
+        with server():  # closes its pipes, at which it ends
+            pass
+
+
 def pytest_collection_modifyitems(config):
     for plugin in config.pluginmanager.get_plugins():
         if hasattr(plugin, "imported_on") and hasattr(plugin, "BACKENDS"):  # conftest.py
