@@ -68,7 +68,7 @@ KERNELS = "fastsig._kernels_"
 # What probes compile. The compiler alone knows which machine it compiles for; macOS' -arch can say two at once.
 EMPTY = "int probe(void) { return 0; }\n"
 PYTHON = "#include <Python.h>\nPyMODINIT_FUNC PyInit_probe(void) { return PyLong_FromLong(0); }\n"
-OMP = "#include <omp.h>\nint probe(void) { return omp_get_max_threads(); }\n"
+OMP = "#include <omp.h>\nint probe(void) { int n = 0;\n#pragma omp parallel\nn = omp_get_max_threads();\nreturn n; }\n"
 X86_64 = "#if !(defined(__x86_64__) || defined(_M_X64)) || defined(__ILP32__)\n#error\n#endif\n" + EMPTY
 # Without this, CFLAGS=-Werror=format-security is an error for gcc whatever it compiles.
 FORMAT = ["-Wformat"]
@@ -150,7 +150,10 @@ class Modules(build_ext):
         flags = [*self.always, *self.known(FLAGS[self.kind])]
         arithmetic = ARITHMETIC if self.kind == "unix" else []
         link_flags = [flag for group in arithmetic if self.compiles([], group) for flag in group]
-        openmp = next((pair for pair in OPENMP[self.kind] if self.compiles(*pair, OMP)), ([], []))
+        # A module may lack functions until it is loaded: clang's OpenMP, linked by gcc, would be no error before.
+        complete = ["-Wl,-z,defs"] if self.kind == "unix" and self.compiles([], ["-Wl,-z,defs"]) else []
+        pairs = OPENMP[self.kind]
+        openmp = next((pair for pair in pairs if self.compiles(pair[0], [*pair[1], *complete], OMP)), ([], []))
         if not openmp[0]:
             print("fastsig: this compiler has no OpenMP; building for one thread.", file=sys.stderr)
         symbols = "-g" in os.environ.get("CFLAGS", "").split()  # who asks for them keeps them

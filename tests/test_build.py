@@ -156,6 +156,16 @@ def test_asks_about_the_machine_that_it_compiles_for(tmp_path):
     assert path.name.startswith("_kernels_baseline") and path.read_bytes()[18:20] == b"\xb7\x00"  # AArch64
 
 
+def test_openmp_that_the_linker_does_not_have(tmp_path):
+    """Kernels for one thread, not kernels that cannot be loaded."""
+    parallel = "int threads(void) { int n = 0;\n#pragma omp parallel\nn = 1;\nreturn n; }\n"
+    (tmp_path / "small.c").write_text(SOURCE + parallel)
+    compilers = {"CC": needed("clang"), "LDSHARED": f"{needed('gcc')} -shared"}
+    done = run(f"{SMALL}\nbuild('.', '')", tmp_path, PYTHONPATH=str(CHECKOUT), **compilers)
+    assert "no OpenMP; building for one thread" in output(done) + done.stderr
+    output(run(CHECK, tmp_path))
+
+
 # -------------------------------------------------------------------------------- the package
 
 
