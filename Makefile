@@ -55,7 +55,7 @@ MINUTES = 60
 fuzz: .venv/.installed
 	.venv/bin/python tests/fuzz.py --minutes $(MINUTES) $(ARGS)
 
-# The race against PyTorch, ONNX Runtime, JAX and others; `make bench ARGS=--quick` takes two minutes.
+# The race against PyTorch, ONNX Runtime, LiteRT, JAX and others; `make bench ARGS=--quick` takes some minutes.
 bench: .venv-bench/.installed
 	.venv-bench/bin/python bench/race.py $(ARGS)
 

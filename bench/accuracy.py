@@ -60,16 +60,15 @@ def samples(row, dtype):
 
 def values(contender, row, x):
     """The results of each form that a contender has, and can do."""
-    functions = contender.functions
-    if functions is not None and row.name not in functions:
-        return
     first = next(other for other in oracle.EXPANDED if other.name == row.name)
     if isinstance(contender, peers.SciPy) and row is not first:  # which has no choice
         return
     axis = None if row.kind == "elementwise" else -1
     task = race.task(row, x.dtype.name, x.shape, axis, out=False)
+    if not contender.can(task):
+        return
     try:
-        names = task["parameters"] | {"axis": axis, "mask": None} | contender.names(task, x, None)
+        names = task["parameters"] | {"axis": axis, "mask": None} | contender.names(task, None, x=x)
     except LookupError:  # no kernel for this dtype
         return
     forms = contender.forms(task)

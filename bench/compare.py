@@ -20,9 +20,9 @@ import os
 import subprocess
 import sys
 import tempfile
+from importlib import metadata
 from pathlib import Path
 
-import numpy as np
 import race
 import report
 from tqdm import tqdm
@@ -36,14 +36,15 @@ AGAIN = 2  # times that a slower cell is raced again
 
 @contextlib.contextmanager
 def built(commit):
-    """The interpreter of an environment with that commit's fastsig and NumPy as here; both gone at the end."""
+    """The interpreter of an environment with that commit's fastsig, and NumPy as here; both gone at the end."""
+    same = [f"{name}=={metadata.version(name)}" for name in ("numpy", "ml_dtypes")]
     with tempfile.TemporaryDirectory() as folder:
         tree, python = Path(folder, "tree"), Path(folder, "venv", "bin", "python")
         run = {"check": True, "cwd": ROOT, "env": os.environ | {"FASTSIG_REQUIRE_EXTENSION": "1"}}
         subprocess.run(["git", "worktree", "add", "--quiet", "--detach", tree, commit], **run)
         try:
             subprocess.run([sys.executable, "-m", "venv", python.parent.parent], **run)
-            subprocess.run([python, "-m", "pip", "install", "--quiet", f"numpy=={np.__version__}", tree], **run)
+            subprocess.run([python, "-m", "pip", "install", "--quiet", *same, tree], **run)
             yield str(python)
         finally:
             subprocess.run(["git", "worktree", "remove", "--force", tree], **run)
@@ -100,13 +101,14 @@ def parse():
     add("--quick", action="store_true", help="float32, fewer cells and rounds")
     add("--function", nargs="+", metavar="NAME", choices=names, default=names)
     add("--threads", nargs="+", type=int, default=[1])
-    add("--dtype", nargs="+", choices=("float32", "float64"), help="default: both")
+    add("--dtypes", nargs="+", choices=race.DTYPES, help="default: float32 float64")
+    add("--sections", nargs="+", choices=race.CELLS, default=["race"], help="default: race")
     add("--rounds", type=int, help="turns of each build in a cell (default 5, quick 3)")
     add("--tolerance", type=float, default=0.05, help="how much slower is still as fast")
     add("--json", metavar="FILE", type=Path, help="write all times and the environment")
     arguments = parser.parse_args()
     arguments.rounds = arguments.rounds or (3 if arguments.quick else 5)
-    arguments.dtype = arguments.dtype or ["float32"] + ["float64"] * (not arguments.quick)
+    arguments.dtypes = arguments.dtypes or ["float32"] + ["float64"] * (not arguments.quick)
     return arguments
 
 
@@ -124,7 +126,9 @@ def stored_times(path):
 def main():
     arguments = parse()
     table = [row for row in TABLE if row.name in arguments.function]
-    tasks = list(race.race_tasks(table, arguments.dtype, arguments.quick))
+    tasks = [
+        task for section in arguments.sections for task in race.CELLS[section](table, arguments.dtypes, arguments.quick)
+    ]
     tasks = json.loads(json.dumps(tasks))  # shapes as they are in a file
     environment = race.environment()
     tqdm.write("\n".join([*report.environment(environment), *report.warning(environment)]))

@@ -13,9 +13,18 @@ means and by CPU affinity (the first CPUs of the mask). Inputs are normal(0, 3).
 ratio       time of the fastest peer / time of fastsig: above 1, fastsig is the faster
 x copy      time of fastsig / time of a copy of the input: np.copyto with one thread; with more, the faster of
             it and torch's copy_, which has threads
+x float32   time of fastsig / time of its own float32 for the same numbers, in the same cell: for 16-bit types, and for
+            integers, of which astype(float32) then makes the input and float32 is the result
 
-Sections:
+A cell takes about three seconds with all peers. `race` and `gradients` have 432 cells each in two dtypes, `rows` 192,
+`integers` 360 short ones.
+
+Sections, in parentheses those that are not run unless they are named:
 race        every function of the table, over shapes, dtypes and threads
+(gradients) the same of every gradient: torch's kernels without autograd, where it has one, some from the function's
+            output, where fastsig takes its input; JAX's vjp
+(integers)  inputs of 8 and 16 bits, against NumPy's expression and astype(float32) with a result of the same dtype
+(rows)      softmax and its kin over shapes of rows that the race steps over: odd widths, middle and first axes
 layouts     inputs that people really have, against NumPy's expression
 calls       what one small call costs, beside np.negative
 threads     default threads against one: calls in a row, after 20 ms of idling, and with every CPU busy
@@ -24,6 +33,7 @@ import      what `import fastsig` takes where NumPy is imported already, in fres
 
 import argparse
 import contextlib
+import functools
 import itertools
 import json
 import os
@@ -53,8 +63,20 @@ ROWS = (
     ((8, 128_256), -1),
     ((1000, 1000), 0),
 )
+WIDTHS = (16, 17, 20, 31, 33, 40, 50, 64, 65, 100, 128)  # 16 and 128 for comparison
+OTHER_ROWS = (
+    *(((20_000, width), -1) for width in WIDTHS),
+    ((4096, 64), 0),
+    ((200, 16, 5000), 0),
+    ((29, 200, 16), 0),
+    ((1, 4, 16, 8400), 2),  # boxes of a detector
+    ((2, 21, 256, 256), 1),  # classes of pixels
+)
 QUICK_SIZES = (1, 1000, 100_000)
 QUICK_ROWS = (((1, 10), -1), ((10_000, 100), -1), ((1000, 1000), -1))
+SMALL_INTEGERS = ("uint8", "int8", "int16")
+INTEGER_SIZES = (1000, 100_000, 1_000_000)
+INTEGER_ROWS = (((10_000, 100), -1), ((1000, 1000), -1))
 NEW_RESULT = 1000  # elements; larger cells have out=
 
 # name, dtype (None: each), shape for elementwise functions, shape and axis for rows
@@ -94,7 +116,9 @@ begin = time.perf_counter()
 import fastsig
 print(time.perf_counter() - begin)
 """
-SECTIONS = ("race", "layouts", "calls", "threads", "import")
+DTYPES = ("float32", "float64", "float16", "bfloat16")
+SECTIONS = ("race", "gradients", "rows", "integers", "layouts", "calls", "threads", "import")
+DEFAULT_SECTIONS = ("race", "layouts", "calls", "threads", "import")
 LIMIT = 180  # seconds that an answer may take
 
 
@@ -215,15 +239,18 @@ class Field:
                 worker.stop()
 
 
-def task(row, dtype, shape, axis=None, layout="", out=None):
+def task(row, dtype, shape, axis=None, layout="", out=None, gradient=False):
     """What a worker must know of a cell."""
     size = 1
     for n in shape:
         size *= n
     return {
-        "function": row.name,
+        "name": row.name,
+        "function": f"backward.{row.name}" if gradient else row.name,
         "kind": row.kind,
-        "numpy": row.numpy,
+        "gradient": row.gradient.operand if gradient else "",  # what follows grad
+        "forward": row.numpy,
+        "numpy": peers.gradient(row) if gradient else row.numpy,
         "torch": row.torch,
         "parameters": {p.name: p.default for p in (*row.parameters, *([row.choice] if row.choice else []))},
         "keeps_integers": row.keeps_integers,
@@ -235,18 +262,31 @@ def task(row, dtype, shape, axis=None, layout="", out=None):
     }
 
 
-def race_tasks(table, dtypes, quick):
+def race_tasks(table, dtypes, quick, gradient=False):
     """The cells of the race, function by function."""
     sizes, rows = (QUICK_SIZES, QUICK_ROWS) if quick else (SIZES, ROWS)
     for row in table:
         for dtype in dtypes:
-            if row.kind == "elementwise":
-                yield from (task(row, dtype, (n,)) for n in sizes)
-            else:
-                yield from (task(row, dtype, shape, axis) for shape, axis in rows)
+            for shape, axis in [((n,), None) for n in sizes] if row.kind == "elementwise" else rows:
+                yield task(row, dtype, shape, axis, gradient=gradient)
 
 
-def layout_tasks(table, dtypes):
+def rows_tasks(table, dtypes, quick):
+    """The cells of other shapes of rows."""
+    for row in table:
+        for dtype in dtypes if row.kind != "elementwise" else ():
+            yield from (task(row, dtype, shape, axis) for shape, axis in OTHER_ROWS)
+
+
+def integer_tasks(table, dtypes, quick):
+    """The cells with small integers, whatever dtypes were asked for."""
+    for row in table:
+        shapes = [((n,), None) for n in INTEGER_SIZES] if row.kind == "elementwise" else INTEGER_ROWS
+        for dtype, (shape, axis) in itertools.product(SMALL_INTEGERS[: 1 if quick else None], shapes):
+            yield task(row, dtype, shape, axis)
+
+
+def layout_tasks(table, dtypes, quick):
     """The cells with inputs that people really have."""
     for row in table:
         for layout, dtype, shape, rows in LAYOUTS:
@@ -254,6 +294,25 @@ def layout_tasks(table, dtypes):
             if shape:
                 for each in [dtype] if dtype else dtypes:
                     yield task(row, each, shape, axis, layout, out=layout == "where")
+
+
+CELLS = {  # what the sections of cells are made of
+    "race": race_tasks,
+    "gradients": functools.partial(race_tasks, gradient=True),
+    "rows": rows_tasks,
+    "integers": integer_tasks,
+    "layouts": layout_tasks,
+}
+
+
+def contenders_of(section, tasks, chosen):
+    """Who races there, of the peers that were chosen."""
+    if section == "layouts":
+        return ["fastsig", "numpy"]
+    if section == "integers":
+        return ["fastsig", "astype", "numpy", "float32"]
+    half = any(task["dtype"] in peers.HALF for task in tasks)
+    return ["fastsig", *(name for name in peers.PEERS if name in chosen), "copy", *["float32"] * half]
 
 
 def ask(workers, name, field, cell, do, **request):
@@ -275,13 +334,13 @@ def ask(workers, name, field, cell, do, **request):
 
 def fastest_peer(least):
     """Its ns, or 0 if no peer can do it."""
-    return min((ns for name, ns in least.items() if name in peers.PEERS), default=0)
+    return min((ns for name, ns in least.items() if name in peers.RIVALS), default=0)
 
 
 def in_reach(least, times=HOPELESS):
     """The contenders but the peers that take more than so many times as long as the fastest peer."""
     limit = times * fastest_peer(least)
-    return [name for name, ns in least.items() if name not in peers.PEERS or ns <= limit]
+    return [name for name, ns in least.items() if name not in peers.RIVALS or ns <= limit]
 
 
 def is_close(least):
@@ -295,8 +354,7 @@ def run_cell(workers, task, arguments, field):
     ready, forms, least = {}, {}, {}
 
     def prepare(name):
-        functions = peers.CONTENDERS[name].functions
-        if functions is not None and task["function"] not in functions:
+        if not peers.CONTENDERS[name].can(task):
             return
         if answer := ask(workers, name, field, task, "prepare", task=task):
             ready[name] = answer["form"]
@@ -329,13 +387,14 @@ def progress(cells, words):
     return tqdm(cells, words, unit="cell", leave=False, disable=None)
 
 
-def run_cells(section, tasks, contenders, arguments, field):
-    """Race all tasks with each number of threads; yields finished cells."""
-    all_tasks = list(tasks)
+def run_cells(section, table, arguments, field):
+    """Race a section's tasks with each number of threads; yields finished cells."""
+    all_tasks = list(CELLS[section](table, arguments.dtypes, arguments.quick))
+    contenders = contenders_of(section, all_tasks, arguments.peers)
     for threads in arguments.threads:
         tasks = all_tasks
         if arguments.quick and threads != arguments.threads[0]:  # small cells have one thread anyway
-            tasks = [each for each in tasks if each["out"] and section == "race"]
+            tasks = [each for each in tasks if each["out"] and section != "layouts"]
         if not tasks:
             continue
         with field.workers(contenders, threads) as workers:
@@ -392,11 +451,11 @@ def busy(cpus):
             loop.wait()
 
 
-def run_threads(table, contenders, arguments, field):
+def run_threads(table, arguments, field):
     """Medians of one call with default threads and with one thread, each library in both ways in turn."""
     rows = [row for row in table if row.kind == "elementwise"]
     row = next((row for row in rows if row.name == "sigmoid"), rows[0] if rows else None)
-    names = [name for name in SPORADIC if name in contenders]
+    names = [name for name in SPORADIC if name in ("fastsig", *arguments.peers)]
     if row is None:
         return
     # Not pinned: with one thread, too, the scheduler may choose the CPU.
@@ -469,12 +528,13 @@ def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=as_written)
     add = parser.add_argument
     names = [row.name for row in TABLE]
-    add("--quick", action="store_true", help="float32, fewer cells and rounds: under two minutes")
+    add("--quick", action="store_true", help="float32, fewer cells and rounds")
     add("--function", nargs="+", metavar="NAME", choices=names, default=names, help=f"of {', '.join(names)}")
     add("--threads", nargs="+", type=int, help="default: 1 2")
-    add("--dtype", nargs="+", choices=("float32", "float64"), help="default: both")
+    add("--dtypes", nargs="+", choices=DTYPES, help="default: float32 float64")
     add("--peers", nargs="+", choices=peers.PEERS, default=list(peers.PEERS), help="default: all")
-    add("--sections", nargs="+", choices=SECTIONS, default=list(SECTIONS), help="default: all")
+    default = list(DEFAULT_SECTIONS)
+    add("--sections", nargs="+", choices=SECTIONS, default=default, help=f"default: {' '.join(default)}")
     add("--rounds", type=int, help="turns of each contender in a cell (default 5, quick 2)")
     add("--json", metavar="FILE", type=Path, help="write all times and the environment")
     add("--chart", metavar="FILE", type=Path, help="draw the ratios: .svg or .png")
@@ -482,7 +542,7 @@ def parse():
     add("--load", metavar="FILE", type=Path, help="a JSON file of an earlier race, instead of racing")
     arguments = parser.parse_args()
     arguments.rounds = arguments.rounds or (2 if arguments.quick else 5)
-    arguments.dtype = arguments.dtype or ["float32"] + ["float64"] * (not arguments.quick)
+    arguments.dtypes = arguments.dtypes or ["float32"] + ["float64"] * (not arguments.quick)
     cpus = len(allowed_cpus())
     arguments.threads = arguments.threads or [n for n in (1, 2) if n <= cpus]
     if min(arguments.threads) < 1 or max(arguments.threads) > cpus:
@@ -494,23 +554,19 @@ def race(arguments, say):
     """Run the sections asked for; what was measured until then also when interrupted."""
     table = [row for row in TABLE if row.name in arguments.function]
     field = Field(say)
-    contenders = ["fastsig", *(name for name in peers.PEERS if name in arguments.peers), "copy"]
     results = {"environment": environment(), "cells": [], "calls": [], "threads": [], "imports": []}
     for name in peers.rows_without_peer(table):
         say(f"{name}: no peer but NumPy in the table and in bench/peers.py")
     say("\n".join([*report.environment(results["environment"]), *report.warning(results["environment"])]))
     try:
-        if "race" in arguments.sections:
-            tasks = race_tasks(table, arguments.dtype, arguments.quick)
-            results["cells"].extend(run_cells("race", tasks, contenders, arguments, field))
-        if "layouts" in arguments.sections:
-            tasks = layout_tasks(table, arguments.dtype)
-            results["cells"].extend(run_cells("layouts", tasks, ["fastsig", "numpy"], arguments, field))
+        for section in CELLS:
+            if section in arguments.sections:
+                results["cells"].extend(run_cells(section, table, arguments, field))
         if "calls" in arguments.sections:
             results["calls"].extend(run_calls(table, field))
             say("\n".join(report.calls(results["calls"])))
         if "threads" in arguments.sections:
-            results["threads"].extend(run_threads(table, contenders, arguments, field))
+            results["threads"].extend(run_threads(table, arguments, field))
             say("\n".join(report.threads(results["threads"])))
         if "import" in arguments.sections:
             results["imports"].extend(run_imports())

@@ -6,7 +6,14 @@ SMALL = 10  # elements up to which the time is of a call, not of an element
 LARGE = 100_000  # elements from which a memory copy is a limit worth showing
 NEAR_COPY = 1.05  # a cell this close to a copy of its input cannot be faster
 HEADINGS = {"onnxruntime": "ort"}
+LIMITS = ("copy", "float32")  # contenders that are no peers
 BLUE, VERMILION = "#0072B2", "#D55E00"  # Okabe and Ito's: safe for colour-blind readers
+MARKERS = {  # dtype -> its marker, colour, size
+    "float32": ("o", BLUE, 5.2),
+    "float64": ("D", VERMILION, 4.2),
+    "float16": ("^", "#009E73", 4.8),
+    "bfloat16": ("s", "#CC79A7", 4.2),
+}
 INK, GRID, SHADE = "#7A7F85", "#80808050", "#80808028"  # to be seen on white and on black
 STYLE = {  # of all pictures: they lie on the page, light or dark
     **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), INK),
@@ -58,16 +65,17 @@ def number(value):
 
 
 def verdict(cell):
-    """The fastest peer of a cell, the ratio, and the multiple of a copy; None where there is none."""
+    """The fastest peer of a cell, the ratio, and the multiples of a copy and of float32; None where there is none."""
     least = cell["least_ns"]
-    peers = {name: ns for name, ns in least.items() if name not in ("fastsig", "copy")}
+    peers = {name: ns for name, ns in least.items() if name not in ("fastsig", *LIMITS)}
     fastest = min(peers, key=peers.get, default=None)
     copy = least.get("copy") if elements(cell) >= LARGE else None
+    single = {"times_float32": least["fastsig"] / least["float32"]} if "float32" in least else {}
     return {
         "fastest_peer": fastest,
         "ratio": peers[fastest] / least["fastsig"] if fastest else None,
         "times_copy": least["fastsig"] / copy if copy else None,
-    }
+    } | single
 
 
 def is_loss(cell):
@@ -87,21 +95,24 @@ def mark(cell):
 
 def heading(contenders):
     """The first line of a table; times are ns an element, or a call where there are up to 10 elements."""
-    text = f"{'function':<13}{'dtype':<9}{'shape':<31}{'threads':>7} {'ns per':<8}"
-    text += "".join(f"{HEADINGS.get(name, name):>9}" for name in contenders if name != "copy")
-    return text + f"{'ratio':>8}  {'fastest peer':<13}{'x copy':>6}"
+    text = f"{'function':<22}{'dtype':<9}{'shape':<31}{'threads':>7} {'ns per':<8}"
+    text += "".join(f"{HEADINGS.get(name, name):>9}" for name in contenders if name not in LIMITS)
+    text += f"{'ratio':>8}  {'fastest peer':<13}{'x copy':>6}"
+    return text + "  x float32" * ("float32" in contenders)
 
 
 def line(cell, contenders):
     """A cell's line of the table."""
-    times = [cell["least_ns"].get(name) for name in contenders if name != "copy"]
+    times = [cell["least_ns"].get(name) for name in contenders if name not in LIMITS]
     ratio = "" if cell["ratio"] is None else f"{cell['ratio']:.2f}"
     copy = "" if cell["times_copy"] is None else f"{cell['times_copy']:.2f}"
+    single = f"{cell['times_float32']:.2f}" if "times_float32" in cell else ""
     where = f"{shape(cell)} {cell['layout']}"
-    text = f"{cell['function']:<13}{cell['dtype']:<9}{where:<31}{cell['threads']:>7} "
+    text = f"{cell['function']:<22}{cell['dtype']:<9}{where:<31}{cell['threads']:>7} "
     text += f"{'call' if unit(cell) == 1 else 'element':<8}"
     text += "".join(f"{'' if ns is None else number(ns / unit(cell)):>9}" for ns in times)
-    return f"{text}{ratio:>8}  {cell['fastest_peer'] or '':<13}{copy:>6}  {mark(cell)}".rstrip()
+    text += f"{ratio:>8}  {cell['fastest_peer'] or '':<13}{copy:>6}"
+    return f"{text}{single:>11}  {mark(cell)}".rstrip() if "float32" in contenders else f"{text}  {mark(cell)}".rstrip()
 
 
 def geometric_mean(ratios):
@@ -118,16 +129,31 @@ def scaling(cells):
             yield label(cell), one[label(cell)]["least_ns"]["fastsig"] / cell["least_ns"]["fastsig"]
 
 
+def beside_float32(cells):
+    """For each dtype that is raced beside fastsig's own float32: by how much it takes longer, and where most."""
+    for dtype in dict.fromkeys(cell["dtype"] for cell in cells if "times_float32" in cell):
+        those = sorted((c for c in cells if c["dtype"] == dtype), key=lambda c: c["times_float32"], reverse=True)
+        mean = geometric_mean([cell["times_float32"] for cell in those])
+        yield f"{dtype}, times its own float32: {mean:.2f} in the mean; most"
+        for cell in those[:5]:
+            yield f"  {cell['times_float32']:.2f} {label(cell)}, threads {cell['threads']}"
+
+
 def summary(cells):
-    """Geometric mean, gain by threads and all losses, for each section."""
+    """Geometric mean, gain by threads, what 16 bits take beside 32, and all losses, for each section."""
     lines = []
     for section in dict.fromkeys(cell["section"] for cell in cells):
         raced = [cell for cell in cells if cell["section"] == section and cell["ratio"] is not None]
         if not raced:
             continue
-        against = "the fastest peer" if section == "race" else "NumPy's expression"
+        against = "NumPy's expression" if section == "layouts" else "the fastest peer"
         mean = geometric_mean([cell["ratio"] for cell in raced])
         lines += ["", f"{section}: {len(raced)} cells, geometric mean {mean:.2f} times as fast as {against}"]
+        dtypes = list(dict.fromkeys(cell["dtype"] for cell in raced))
+        for dtype in dtypes if len(dtypes) > 1 else ():
+            of = [cell["ratio"] for cell in raced if cell["dtype"] == dtype]
+            lines.append(f"  {geometric_mean(of):.2f} {dtype}, {len(of)} cells")
+        lines += beside_float32(raced)
         if section == "race":
             gains = [f"{words} {gain:.2f}" for words, gain in scaling(raced)]
             lines += ["from one thread to the most:"] * bool(gains) + [f"  {text}" for text in gains]
@@ -197,28 +223,30 @@ def imports(results):
     ]
 
 
-def columns(cells, elementwise):
-    """(shape, threads) of the kind's cells that stand for the rest: those of docs/performance.md."""
-    found = {}
-    for cell in cells:
-        if cell["section"] == "race" and (cell["kind"] == "elementwise") == elementwise:
-            found[shape(cell), cell["threads"]] = elements(cell)
+def columns(cells):
+    """(shape, threads) of the cells that stand for the rest: those of docs/performance.md."""
+    found = {(shape(cell), cell["threads"]): elements(cell) for cell in cells}
     most = max((threads for _, threads in found), default=1)
     return [key for key, n in found.items() if key[1] == (most if n >= 1_000_000 else 1) and n != 1]
 
 
+NANOSECONDS = "Nanoseconds an element (a call up to 10 elements): fastsig / fastest peer = ratio."
+
+
 def markdown(cells):
-    """A table for each kind of function: a row a function and dtype, a column a selected cell."""
-    lines = ["Nanoseconds an element (a call up to 10 elements): fastsig / fastest peer = ratio."]
-    for elementwise in (True, False):
-        keys = columns(cells, elementwise)
-        found = {
-            (cell["function"], cell["dtype"], shape(cell), cell["threads"]): cell
-            for cell in cells
-            if cell["section"] == "race" and (cell["kind"] == "elementwise") == elementwise
-        }
-        if not found:
+    """A table for each section and kind of function: a row a function and dtype, a column a selected cell; where there
+    are many shapes, one for each function."""
+    lines = [NANOSECONDS]
+    for section, elementwise in dict.fromkeys((cell["section"], cell["kind"] == "elementwise") for cell in cells):
+        those = [c for c in cells if (c["section"], c["kind"] == "elementwise") == (section, elementwise)]
+        if section == "layouts":
             continue
+        if section == "rows":
+            for name in dict.fromkeys(cell["function"] for cell in those):
+                lines += ["", f"`{name}`:", *of_one([cell for cell in those if cell["function"] == name])]
+            continue
+        keys = columns(those)
+        found = {(cell["function"], cell["dtype"], shape(cell), cell["threads"]): cell for cell in those}
         heads = [f"{text}, {n} thread{'s' * (n > 1)}" for text, n in keys]
         lines += ["", "| | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
         for name, dtype in dict.fromkeys(key[:2] for key in found):
@@ -229,12 +257,10 @@ def markdown(cells):
 
 def of_one(cells):
     """The table of one function: a row a selected cell, a column a dtype."""
-    lines = ["Nanoseconds an element (a call up to 10 elements): fastsig / fastest peer = ratio."]
-    raced = [cell for cell in cells if cell["section"] == "race"]
-    dtypes = list(dict.fromkeys(cell["dtype"] for cell in raced))
-    found = {(shape(cell), cell["threads"], cell["dtype"]): cell for cell in raced}
-    lines += ["", "| | " + " | ".join(dtypes) + " |", "|---" * (len(dtypes) + 1) + "|"]
-    for text, threads in columns(raced, raced[0]["kind"] == "elementwise"):
+    dtypes = list(dict.fromkeys(cell["dtype"] for cell in cells))
+    found = {(shape(cell), cell["threads"], cell["dtype"]): cell for cell in cells}
+    lines = ["", "| | " + " | ".join(dtypes) + " |", "|---" * (len(dtypes) + 1) + "|"]
+    for text, threads in columns(cells):
         texts = [entry(found.get((text, threads, dtype))) for dtype in dtypes]
         lines.append(f"| {text}, {threads} thread{'s' * (threads > 1)} | " + " | ".join(texts) + " |")
     return lines
@@ -268,7 +294,7 @@ def ulp(value, least):
 
 
 def chart(results, path):
-    """Ratios as dots: a row a function, a panel a shape; float32 and float64, one thread and more."""
+    """Ratios as dots: a row a function, a panel a shape; a colour a dtype, one thread and more."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
@@ -289,7 +315,7 @@ def chart(results, path):
             draw_panels(figure, kind, (2.0**low, 2.0**high), (top - tall) / height, tall / height)
             top -= tall + gap
         draw_head(figure, cells, results["environment"], height)
-        figure.text(0.56, 0.1 / height, "time of the fastest peer / time of fastsig", ha="center", fontsize=9)
+        figure.text(0.01, 0.08 / height, "time of the fastest peer / time of fastsig", fontsize=9)
         save(figure, path)
 
 
@@ -371,7 +397,7 @@ def draw_panels(figure, cells, limits, bottom, tall):
             axes.spines[side].set_visible(False)
         for cell in cells:
             if shape(cell) == text:
-                draw_dot(axes, cell, names.index(cell["function"]))
+                draw_dot(axes, cell, names.index(cell["function"]), list(dict.fromkeys(c["dtype"] for c in cells)))
 
 
 def tick(value, count):
@@ -381,25 +407,24 @@ def tick(value, count):
     return f"{value:.0f}" if value >= 1 else f"1/{1 / value:.0f}"
 
 
-def draw_dot(axes, cell, y):
-    double = cell["dtype"] == "float64"
-    color = VERMILION if double else BLUE
-    y += 0.17 if double else -0.17
+def draw_dot(axes, cell, y, dtypes):
+    """A cell; those of a function lie one below the other, dtype by dtype."""
+    marker, color, size = MARKERS[cell["dtype"]]
+    y += 0.68 * ((dtypes.index(cell["dtype"]) + 0.5) / len(dtypes) - 0.5)
     single = cell["threads"] == 1
-    size = 5.2 - double + 0.8 * (not single)  # two dots on one spot are a dot in a ring
-    face = color if single else "none"
-    axes.plot(cell["ratio"], y, "D" if double else "o", color=color, markerfacecolor=face, markersize=size)
+    face = color if single else "none"  # two dots on one spot are a dot in a ring
+    axes.plot(cell["ratio"], y, marker, color=color, markerfacecolor=face, markersize=size + 0.8 * (not single))
 
 
 def draw_head(figure, cells, values, height):
     """What the dots mean, and where they were measured."""
     names = dict.fromkeys(name for cell in cells for name in cell["least_ns"])
-    peers = ", ".join(name for name in names if name not in ("fastsig", "copy"))
+    peers = ", ".join(name for name in names if name not in ("fastsig", *LIMITS))
     title = "How many times as fast as the fastest peer"
     figure.text(0.01, 1 - 0.2 / height, title, fontsize=11, weight="bold")
     where = f"peers: {peers}; {values['cpu']}, {values['fastsig']['kernels']}; grey: the peer is faster"
     figure.text(0.01, 1 - 0.4 / height, where, fontsize=8)
-    keys = [("o", BLUE, BLUE, "float32"), ("D", VERMILION, VERMILION, "float64")]
+    keys = [(*MARKERS[dtype][:2], MARKERS[dtype][1], dtype) for dtype in dict.fromkeys(c["dtype"] for c in cells)]
     most = max(cell["threads"] for cell in cells)
     if most > 1:
         keys += [("o", INK, INK, "1 thread"), ("o", INK, "none", f"{most} threads")]
@@ -407,4 +432,5 @@ def draw_head(figure, cells, values, height):
         figure.axes[0].plot([], [], marker, color=color, markerfacecolor=face, label=text)[0]
         for marker, color, face, text in keys
     ]
-    figure.legend(handles=handles, ncols=4, loc="upper right", frameon=False, fontsize=8, borderaxespad=0.2)
+    style = {"frameon": False, "fontsize": 8, "borderaxespad": 0.2, "columnspacing": 1, "handletextpad": 0.2}
+    figure.legend(handles=handles, ncols=len(keys), loc="lower right", **style)

@@ -54,11 +54,11 @@ def speed(row):
         import report
 
         race = json.loads(RACE.read_text(encoding="utf-8"))
-        cells = [cell for cell in race["cells"] if cell["function"] == row.name and cell["section"] == "race"]
+        cells = [cell for cell in race["cells"] if cell["function"] == row.name and cell["section"] in {"race", "rows"}]
         if cells:
             lines = report.environment(race["environment"])
             machine = "\n".join(textwrap.fill(line, 88, subsequent_indent=" " * 9) for line in lines)
-            return "\n".join([*report.of_one(cells), "", "```text", machine, "```"])
+            return "\n".join([report.NANOSECONDS, *report.of_one(cells), "", "```text", machine, "```"])
     return "[Performance](../performance.md) has the race against PyTorch and others; `make bench` runs it here."
 
 
