@@ -106,7 +106,7 @@ def errors(contenders, row, dtype):
 def main():
     as_written = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=as_written)
-    names = [row.name for row in oracle.TABLE]
+    names = [row.name for row in oracle.OF_ONE]
     parser.add_argument("--function", nargs="+", metavar="NAME", choices=names, default=names, help="default: all")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the errors, and with what they were measured")
     arguments = parser.parse_args()
@@ -117,7 +117,7 @@ def main():
     chosen = [row for row in oracle.EXPANDED if row.name in arguments.function]
     for row in tqdm(chosen, disable=None, leave=False):
         found["errors"][oracle.label(row)] = {dtype: errors(contenders, row, dtype) for dtype in DTYPES}
-    order = [oracle.label(row) for row in oracle.EXPANDED]
+    order = [oracle.label(row) for row in oracle.EXPANDED if row.name in names]
     found["errors"] = {name: found["errors"][name] for name in order if name in found["errors"]}
     found["environment"] = race.environment() | {"load_before": 0.0}  # which is nothing to errors
     print("\n".join([*report.accuracy(found), "", *report.environment(found["environment"])]))

@@ -28,6 +28,7 @@ import numpy as np
 import peers
 
 import fastsig
+from fastsig._bench import operands
 from fastsig._catalog import TABLE, expanded
 
 STORED = Path(__file__).with_name("instructions.json")
@@ -51,11 +52,12 @@ def cells():
                 name = " ".join([row.name, *words.values(), dtype, "x".join(map(str, shape))])
                 x = numbers(row.name == "logit", dtype, shape)
                 axis = () if row.kind == "elementwise" else (-1,)
-                function = functools.partial(getattr(fastsig, row.name), x, *axis, **words)
+                given = operands(row, x).values()
+                function = functools.partial(getattr(fastsig, row.name), x, *given, *axis, **words)
                 y = function()
                 yield name, functools.partial(function, out=y), x.size
-                grad, operand = x[..., 0] if row.kind == "reduction" else x, y if row.gradient.operand == "y" else x
-                gradient = functools.partial(getattr(fastsig.backward, row.name), grad, operand, *axis, **words)
+                grad, operand = x if y.shape == x.shape else x[..., 0], y if row.gradient.operand == "y" else x
+                gradient = functools.partial(getattr(fastsig.backward, row.name), grad, operand, *given, *axis, **words)
                 yield f"backward.{name}", functools.partial(gradient, out=gradient()), x.size
 
 

@@ -49,6 +49,11 @@ NUMPY_OUT = {
     ],
 }
 
+# torch's calls for some axes, without what its table entry does for all.
+TORCH_ALSO = {
+    "cross_entropy": ["torch.nn.functional.cross_entropy(x, target, reduction='none') if axis in (1, -1) else None"]
+}
+
 # torch's calls with out= that its table entry does not have.
 TORCH_OUT = {
     "relu": ["torch.clamp_min(x, 0, out=out)"],
@@ -99,6 +104,11 @@ NUMPY_GRADIENT = {
     "log_softmax": ["grad - np.exp(y) * grad.sum(axis, keepdims=True)"],
     "logsumexp": [
         "np.expand_dims(grad, axis) * (e := np.exp(x - x.max(axis, keepdims=True))) / e.sum(axis, keepdims=True)"
+    ],
+    "cross_entropy": [
+        "np.expand_dims(grad, axis) * ((e := np.exp(x - x.max(axis, keepdims=True))) / e.sum(axis, keepdims=True) "
+        "- (np.expand_dims(target, axis) == np.expand_dims(np.arange(x.shape[axis]), "
+        "tuple(range(1, x.ndim - axis % x.ndim)))))"
     ],
 }
 
@@ -305,7 +315,7 @@ class Fastsig(Contender):
         self.module = fastsig
 
     def forms(self, task, x="x"):
-        arguments = ["grad", task["gradient"]] if task["gradient"] else [x]
+        arguments = [*(["grad", task["gradient"]] if task["gradient"] else [x]), *task["operands"]]
         arguments += ["axis"] * (task["kind"] != "elementwise")
         arguments += ["where=mask"] * (task["layout"] == "where") + ["out=out"] * task["out"]
         return [f"fastsig.{task['function']}({', '.join(arguments)})"]
@@ -458,7 +468,8 @@ class Torch(Contender):
                     keyword = getattr(operator, overload)._schema.arguments[-1].name
                     forms.append(f"torch.ops.aten.{name}.{overload}({arguments}, {keyword}=out)")
             return forms
-        return [task["torch"], *(with_out(task["torch"]) + TORCH_OUT.get(task["name"], [])) * task["out"]]
+        forms = [task["torch"], *TORCH_ALSO.get(task["name"], [])]
+        return [*forms, *(with_out(task["torch"]) + TORCH_OUT.get(task["name"], [])) * task["out"]]
 
     def names(self, task, out, **arrays):
         with self.module.inference_mode(False):  # autograd's tensors cannot come from there
@@ -752,14 +763,24 @@ def result_dtype(task):
     return "float64" if task["dtype"] in INTEGERS and not task["keeps_integers"] else task["dtype"]
 
 
+def targets(task, x):
+    """What a call gives beside x: probabilities, or a class for each row."""
+    rng = np.random.default_rng(2)
+    if task["kind"] == "loss":
+        shape, n = np.delete(x.shape, task["axis"]), x.shape[task["axis"]]
+        return {name: rng.integers(0, n, shape) for name in task["operands"]}
+    some = rng.random(min(x.size, 1_000_000)).astype(result_dtype(task))
+    return {name: np.resize(some, x.shape) for name in task["operands"]}
+
+
 def operands(task, x, expressions):
-    """x; for a gradient grad, and y where an expression has it."""
+    """x and its targets; for a gradient grad, and y where an expression has it."""
     if not task["gradient"]:
-        return {"x": x}
+        return {"x": x} | targets(task, x)
     row = {"np": np, "math": math, "axis": task["axis"], **task["parameters"]}
-    shape = x.shape if task["kind"] != "reduction" else np.delete(x.shape, task["axis"])
+    shape = x.shape if task["kind"] in {"elementwise", "rows"} else np.delete(x.shape, task["axis"])
     grad = np.random.default_rng(1).normal(0, 1, min(math.prod(shape), 1_000_000)).astype(x.dtype)
-    arrays = {"x": x, "grad": np.resize(grad, shape)}
+    arrays = {"x": x, "grad": np.resize(grad, shape)} | targets(task, x)
     if any("y" in names_in(text) for text in expressions):
         arrays["y"] = np.asarray(eval(task["forward"], row | {"x": x.astype(np.float64)})).astype(x.dtype)
     return arrays
@@ -770,7 +791,9 @@ def reference(task, arrays, mask):
     row = {"np": np, "math": math, "axis": task["axis"], **task["parameters"]}
     x = arrays["x"]
     look = (slice(None, None, max(1, x.shape[0] // 1000)),) if task["kind"] == "elementwise" else (...,)
-    parts = {name: array[look].astype(np.float64) for name, array in arrays.items()}
+    classes = task["operands"] if task["kind"] == "loss" else ()
+    parts = {name: array[look] for name, array in arrays.items()}
+    parts |= {name: part.astype(np.float64) for name, part in parts.items() if name not in classes}
     if mask is not None and task["kind"] != "elementwise":
         parts["x"] = np.where(mask, parts["x"], -np.inf)
     expected = np.asarray(eval(task["numpy"], row | parts))

@@ -244,6 +244,7 @@ def task(row, dtype, shape, axis=None, layout="", out=None, gradient=False):
     size = 1
     for n in shape:
         size *= n
+    own = (*row.parameters, *([row.choice] if row.choice else []))
     return {
         "name": row.name,
         "function": f"backward.{row.name}" if gradient else row.name,
@@ -252,7 +253,8 @@ def task(row, dtype, shape, axis=None, layout="", out=None, gradient=False):
         "forward": row.numpy,
         "numpy": peers.gradient(row) if gradient else row.numpy,
         "torch": row.torch,
-        "parameters": {p.name: p.default for p in (*row.parameters, *([row.choice] if row.choice else []))},
+        "parameters": {p.name: p.default for p in own if p.name not in row.operands},
+        "operands": list(row.operands),
         "keeps_integers": row.keeps_integers,
         "dtype": dtype,
         "shape": shape,
@@ -416,9 +418,10 @@ def run_calls(table, field):
     with field.workers(["fastsig"], 1) as workers:
         for value, words in ((0.5, "0.5"), (ten, "ten numbers")):
             rows = [row for row in table if row.kind == "elementwise" or value is ten]
-            forms = ["np.negative(x)"] + [f"fastsig.{row.name}(x)" for row in rows]
+            called = [f"{row.name}({', '.join(['x', *map(str, row.operands.values())])})" for row in rows]
+            forms = ["np.negative(x)"] + [f"fastsig.{form}" for form in called]
             if value is not ten:
-                forms += [f"fastsig.scalar.{row.name}(x)" for row in rows]
+                forms += [f"fastsig.scalar.{form}" for form in called]
             times = workers["fastsig"].ask("calls", forms=forms, value=value)["ns"]
             for form, ns in zip(forms, times, strict=True):
                 if ns is not None:

@@ -44,19 +44,25 @@ def panels(height, *shape, **options):
 # -------------------------------------------------------------------------------- functions and slopes
 
 
+def given(row, parameters):
+    """What is not told by name, taken out of the parameters, or else the table's example."""
+    return [parameters.pop(name, value) for name, value in row.operands.items()]
+
+
 def values(row, x, **parameters):
     """What to draw over x, one column a curve: along an axis, rows of x and OTHERS."""
-    function = getattr(fastsig, row.name)
+    function, operands = getattr(fastsig, row.name), given(row, parameters)
     if row.kind == "elementwise":
-        return function(x, **parameters)[:, None]
+        return function(x, *operands, **parameters)[:, None]
     rows = np.stack(np.broadcast_arrays(x, *OTHERS), axis=-1)
-    return function(rows, axis=-1).reshape(len(x), -1)
+    return function(rows, *operands, axis=-1).reshape(len(x), -1)
 
 
 def slopes(row, x, **parameters):
     """Their derivatives: by fastsig.backward, or along an axis by central differences."""
     if row.kind == "elementwise":
-        return getattr(fastsig.backward, row.name)(np.ones_like(x), x, **parameters)[:, None]
+        operands = given(row, parameters)
+        return getattr(fastsig.backward, row.name)(np.ones_like(x), x, *operands, **parameters)[:, None]
     h = 1e-5
     return (values(row, x + h) - values(row, x - h)) / (2 * h)
 
@@ -71,8 +77,9 @@ def domain(row):
 def settings(row):
     """(Label or one for each entry, keywords) of a function's curves: the defaults, then each parameter at another
     value."""
-    yield [f"entry {entry}" for entry in ("x", *OTHERS)] if row.kind == "rows" else row.name, {}
-    for parameter in row.parameters:
+    first = ", ".join(f"{name}={value:g}" for name, value in row.operands.items()) or row.name
+    yield [f"entry {entry}" for entry in ("x", *OTHERS)] if row.kind == "rows" else first, {}
+    for parameter in row.parameters if row.kind == "elementwise" else ():
         value = parameter.default * (10 if abs(parameter.default) < 0.1 else 2)
         yield f"{parameter.name}={value:g}", {parameter.name: value}
     for _, variant in itertools.islice(expanded(row), 1, None):
@@ -89,6 +96,8 @@ def draw_function(row):
     others = ", ".join(map(str, OTHERS))
     left.set(title=row.name if row.kind == "elementwise" else f"{row.name} of (x, {others})", xlabel="x")
     right.set(title="slope", xlabel="x")
+    if len(row.name) > 24:  # than what there is room for
+        left.title.set_fontsize(9)
     for panel in (left, right):
         panel.locator_params(axis="x", steps=[1, 2, 5, 10])
     if len(left.lines) > 1:

@@ -41,12 +41,14 @@ def find_row(name):
         meant = known_as(name) or (known_as(close[0]) if close else [])
         hint = f"did you mean {' or '.join(meant)}?" if meant else f"there are {', '.join(rows)}"
         raise Failure(f"unknown function {name!r}; {hint}")
+    if rows[name].operands:
+        raise Failure(f"{name} takes a {' and a '.join(rows[name].operands)} beside x; call it from Python")
     return rows[name]
 
 
 def parameters_of(row):
     """Numbers, and at most one word; alike in what a command line needs of them."""
-    return [*row.parameters, *([row.choice] if row.choice else [])]
+    return [*(p for p in row.parameters if not p.required), *([row.choice] if row.choice else [])]
 
 
 def options_of(row):
@@ -355,9 +357,9 @@ def parse(argv):
     command = commands.add_parser("apply", help="a function of a .npy file, of any size", description=apply.__doc__)
     add_common(command, apply, "the .npy file to make, .fastsig-*.tmp until it is complete; - is standard output")
     add = command.add_argument
-    add("function", metavar="FUNCTION", help=", ".join(row.name for row in TABLE))
+    add("function", metavar="FUNCTION", help=", ".join(row.name for row in TABLE if not row.operands))
     add("input", metavar="INPUT", help="a .npy file; it is only read; - is standard input")
-    users = ", ".join(row.name for row in TABLE if "axis" in options_of(row))
+    users = ", ".join(row.name for row in TABLE if "axis" in options_of(row) and not row.operands)
     add("--axis", type=axis, default=argparse.SUPPRESS, help=f"{users}: an integer, or none for all axes")
     add("--dtype", type=dtype, help="to compute in, and of the result")
     add("--threads", type=threads, metavar="N", default=contextlib.nullcontext(), help="how many may be used")

@@ -30,7 +30,9 @@ class Call(NamedTuple):
     where: Any
     options: dict
     reduces: bool = False
-    other_lacks_axis: bool = False  # grad_output of what reduces
+    other_lacks_axis: bool = False  # grad_output of what reduces, classes
+    is_target: bool = False  # whether `other` is a loss's target: what is missing of it hides the row
+    grad: Any = None  # grad_output of a loss, beside main and other: an operand before them
 
     def of(self, main, other, where, **changed):
         """The same of other arrays."""
@@ -64,13 +66,29 @@ def along(call):
     """A call along an axis with an array that is not plain; NotImplemented if NumPy can make it one."""
     if isinstance(call.out, tuple) and len(call.out) == 1:
         call = call._replace(out=call.out[0])
-    operands = call.main, call.other, call.where, call.out
+    operands = call.main, call.other, call.where, call.out, call.grad
     for x in operands:
         if is_unknown(x):
             what = f"{call.name}: fastsig does not know the arrays of {type(x).__module__}.{type(x).__qualname__}"
             raise TypeError(f"{what}, which have an __array_ufunc__ of their own: convert them to NumPy's")
     library = library_of(*operands)
     return library.along(call) if library else NotImplemented
+
+
+def loss(call):
+    """The same of a loss, or of its gradient."""
+    # Not np.ndim() of what has one: awkward would make an array of it first.
+    main, other = (x.ndim if hasattr(x, "ndim") else np.ndim(x) for x in (call.main, call.other))
+    call = call._replace(options=call.options | {"keepdims": False}, is_target=True, other_lacks_axis=other < main)
+    if call.reduces:
+        return along(call)
+    library = library_of(call.main, call.other, call.where, call.out, call.grad)
+    if library and library.is_lazy and np.ndim(call.grad):
+        kind = f"{type(call.main).__module__}.{type(call.main).__qualname__}"
+        raise TypeError(f"{call.name}: beside {kind} grad_output must be a number; multiply the gradient of 1.0")
+    if library and library.is_lazy:
+        call = call._replace(function=functools.partial(call.function, call.grad), grad=None)
+    return along(call)
 
 
 def library_of(*operands):
@@ -115,6 +133,7 @@ class Library:
     module: str
     names: tuple[str, ...] = ()
     refused: Mapping[str, str] = types.MappingProxyType({})  # a type's name: what to do instead, along an axis
+    is_lazy = False  # whether a call along an axis is made of several, of parts of the operands or of what they hold
 
     def named(self, names):
         found = []
@@ -139,18 +158,28 @@ class Library:
     def along(self, call):
         """The call for the values, of which none that is missing takes part; the result is like the array it is for."""
         self.refuse(call.name, call.main, call.other, call.where, call.out)
-        call = self.aligned(call)
+        call, grad_missing = self.aligned(call), None
         (main, missing), (other, other_missing) = map(parts, (call.main, call.other))
-        where = where_of(call.where)
+        where, axes = where_of(call.where), call.axes(np.ndim(main))
+        if call.grad is not None:
+            of_rows = self.aligned(call._replace(other=call.grad, other_lacks_axis=True)).other
+            grad, grad_missing = parts(of_rows)
+            call = call._replace(function=functools.partial(call.function, grad))
+        if call.is_target and other_missing is not None:
+            other = np.where(other_missing, other.dtype.type(0), other)
+            if not call.other_lacks_axis:
+                other_missing = np.broadcast_to(other_missing.any(axes, keepdims=True), np.shape(other))
         candidates = (call.main, None if call.other_lacks_axis else call.other)
         like = next((x for x in candidates if self.owns(x) and np.shape(x) == np.shape(main)), None)
         if other_missing is not None and call.other_lacks_axis:
             kept = call.options.get("keepdims", False)
-            missing_rows = other_missing if kept else np.expand_dims(other_missing, call.axes(np.ndim(main)))
+            missing_rows = other_missing if kept else np.expand_dims(other_missing, axes)
             other_missing = np.broadcast_to(missing_rows, np.shape(main))
-        mask = mask_of(missing, other_missing)
+        if grad_missing is not None:
+            grad_missing = np.broadcast_to(np.expand_dims(grad_missing, axes), np.shape(main))
+        mask = mask_of(missing, other_missing, grad_missing)
         if mask is not None:
-            if call.reduces and other is not None:
+            if call.reduces and other is not None and not call.other_lacks_axis:
                 mask = np.broadcast_to(mask, np.broadcast_shapes(np.shape(main), np.shape(other)))
             if mask.any():
                 where = np.logical_and(where, ~mask)
@@ -269,7 +298,8 @@ class Subclass(Library):
             keeps = call.other_lacks_axis and isinstance(call.other, np.matrix)
         if keeps and call.axis is not None:
             call = call._replace(options=call.options | {"keepdims": True})
-        return super().along(call) if call.reduces or call.other_lacks_axis else NotImplemented
+        along = call.reduces or call.other_lacks_axis or call.is_target
+        return super().along(call) if along else NotImplemented
 
     def dressed(self, result, like, mask, call=None):
         is_number = np.ndim(result) == 0 and isinstance(like, np.matrix)
@@ -597,6 +627,7 @@ class PolarsExpression(Library):
     """What is to be done with columns that are not there yet: the same, when they are."""
 
     module, names = "polars", ("Expr",)
+    is_lazy = True
 
     def elementwise(self, ufunc, inputs, out, options):
         if out is not None:
@@ -607,6 +638,8 @@ class PolarsExpression(Library):
 
     def along(self, call):
         call.without_out()
+        if call.is_target:
+            raise TypeError(f"{call.name} does not take expressions: give it the columns, when they are there")
         if call.options.get("return_sign"):
             raise TypeError(f"{call.name}: an expression has one result, without return_sign")
         if call.other_lacks_axis:
@@ -644,6 +677,7 @@ class PolarsExpression(Library):
 
 class Xarray(Library):
     module, names = "xarray", ("DataArray", "Variable")
+    is_lazy = True
     refused = types.MappingProxyType(
         {"Dataset": "its variables may have other axes; apply it to each, as by Dataset.map(...)"}
     )
@@ -713,6 +747,7 @@ def _keeps_attrs():
 
 class Dask(Library):
     module, names = "dask.array", ("Array",)
+    is_lazy = True
 
     def along(self, call):
         from . import dask
@@ -723,6 +758,7 @@ class Dask(Library):
 
 class Awkward(Library):
     module, names = "awkward", ("Array",)
+    is_lazy = True
     refused = types.MappingProxyType({"Record": "give its fields, one by one"})
 
     def parts(self, x):

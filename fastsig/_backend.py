@@ -127,15 +127,17 @@ def _recipes(row):
     """The ufuncs of a row: name; module where pickle finds it; what builds it, of which name, docstring and more."""
     if row.kind == "elementwise":
         defaults = tuple(parameter.default for parameter in row.parameters)
-        home = __name__ if defaults or row.choice else "fastsig"
+        home = "fastsig" if row.is_ufunc else __name__
         for name, _ in expanded(row):
             yield name, (home, kernels.build, name, docstring, row, len(defaults))
-            if defaults:
+            if defaults and not row.operands:
                 yield f"{name}_default", (__name__, kernels.build_default, name, docstring, row, defaults)
             # Not by the function's own name, by which others look ufuncs up, as pint does: they would take it for that.
             yield f"{name}_backward", (__name__, kernels.build_gradient, name, gradient_docstring, row, len(defaults))
         return
-    documents = {row.name: docstring} | ({f"{row.name}_backward": gradient_docstring} if row.kind == "rows" else {})
+    documents = {row.name: docstring}
+    if row.kind != "reduction":
+        documents[f"{row.name}_backward"] = gradient_docstring
     for name, document in documents.items():
         yield name, (__name__, kernels.build_rows, name, document, row)
         yield f"{name}_where", (__name__, kernels.build_rows, f"{name}_where", _masked_docstring, name)

@@ -1,6 +1,7 @@
 """The short check and benchmark that users run: fastsig against what they would write in NumPy."""
 
 import contextlib
+import functools
 import importlib
 import math
 
@@ -11,7 +12,7 @@ from ._config import show_config
 from ._functions import functions
 
 ROWS = [(1, 10), (1000, 10), (1000, 1000)]
-SHAPES = {"elementwise": [(10,), (1000,), (1_000_000,)], "rows": ROWS, "reduction": ROWS}
+SHAPES = {"elementwise": [(10,), (1000,), (1_000_000,)], "rows": ROWS, "reduction": ROWS, "loss": ROWS}
 
 TOLERANCES = {"float32": 1e-6, "float64": 1e-12}  # relative to 1 or more: near 0 the NumPy expressions are inexact
 
@@ -28,9 +29,15 @@ def least_time(call, rounds=5, seconds=0.01):
     return min(taken, *timer.repeat(rounds - 1, number)) / number
 
 
+def operands(row, x):
+    """What a call gives beside x, by name."""
+    shape, dtype = (x.shape[:-1], np.intp) if row.kind == "loss" else (x.shape, x.dtype)
+    return {name: np.full(shape, value, dtype) for name, value in row.operands.items()}
+
+
 def numpy_call(row, x, expression=None, **modules):
     """What people write today for x, with the default parameters, as a function without arguments."""
-    defaults = {parameter.name: parameter.default for parameter in row.parameters} | {"axis": -1}
+    defaults = {parameter.name: parameter.default for parameter in row.parameters} | {"axis": -1} | operands(row, x)
     return eval(f"lambda: {expression or row.numpy}", {"np": np, "math": math, "x": x, **defaults, **modules})
 
 
@@ -56,7 +63,8 @@ def print_check():
             x = rng.normal(0, 3, (100, 100)).astype(dtype)
             with np.errstate(all="ignore"):
                 theirs = numpy_call(row, x.astype(float))()
-                ours = functions[row.name](x, **({} if row.kind == "elementwise" else {"axis": -1}))
+                axis = {} if row.kind == "elementwise" else {"axis": -1}
+                ours = functions[row.name](x, *operands(row, x).values(), **axis)
                 difference = np.abs(ours - theirs) / np.maximum(1, np.abs(theirs))
             same = (ours == theirs) | (np.isnan(ours) & np.isnan(theirs))
             differences.append(np.where(same, 0, np.where(np.isnan(difference), np.inf, difference)).max())
@@ -79,10 +87,10 @@ def print_speeds(largest=math.inf, **effort):
             cells = []
             for dtype, shape in columns:
                 x = rng.normal(0, 3, shape).astype(dtype)
-                ours = functions[row.name]
+                ours = functools.partial(functions[row.name], x, *operands(row, x).values())
                 with np.errstate(all="ignore"):
                     theirs = min(least_time(call, **effort) for call in others_calls(row, x))
-                    cells.append(theirs / least_time(lambda ours=ours, x=x: ours(x), **effort))
+                    cells.append(theirs / least_time(ours, **effort))
             print(f"{row.name:<26}" + "".join(f"{cell:>18.1f}x" for cell in cells))
 
 

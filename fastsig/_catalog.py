@@ -31,6 +31,7 @@ class Parameter(Record):
     name: str
     default: object
     text: str
+    required: bool = False  # an operand beside x, without a default; `default` is then an example, for who makes calls
 
 
 class Gradient(Record):
@@ -44,8 +45,8 @@ class Gradient(Record):
     )
     crosses_zero: bool = False  # errors are then counted in units of the larger of |f'(x)| and |f(x) / x|
     operand: str = "x"  # what follows grad_output: the function's input x, or its output y
-    scale: str = ""  # the results' magnitude without cancellation, along an axis
-    slope: str = ""  # the function that is a reduction's derivative
+    scale: str = ""  # the results' magnitude without cancellation
+    slope: str = ""  # the function that is a reduction's derivative; of a loss, that of the prediction
 
 
 class Variant(Record):
@@ -70,7 +71,7 @@ class Choice(Record):
 
 class Row(Record):
     name: str
-    kind: str  # "elementwise", "rows" (along an axis) or "reduction" (of an axis)
+    kind: str  # "elementwise", "rows" (along an axis), "reduction" (of an axis) or "loss" (likewise, with a target)
     summary: str
     formula: str
     max_ulp: tuple[
@@ -91,6 +92,16 @@ class Row(Record):
     words: tuple[str, ...] = ()  # other names, and what people look for
     related: tuple[str, ...] = ()  # functions to see, too
     keywords: tuple[tuple[str, str], ...] = ()  # (keyword elsewhere, its name here, or what to do in its place)
+
+    @property
+    def operands(self):
+        """What every call gives beside x: {name: an example}."""
+        return {parameter.name: parameter.default for parameter in self.parameters if parameter.required}
+
+    @property
+    def is_ufunc(self):
+        """Whether there is nothing to add to the ufunc for a public function."""
+        return self.kind == "elementwise" and not self.choice and len(self.operands) == len(self.parameters)
 
 
 def expanded(row):
@@ -589,8 +600,8 @@ TABLE = (
             ("Keras", "keras.activations.log_sigmoid(x)"),
             ("ONNX", "Neg(Softplus(Neg(x)))"),
         ),
-        words=("logsigmoid", "binary cross entropy"),
-        related=("sigmoid", "softplus"),
+        words=("logsigmoid",),
+        related=("sigmoid", "softplus", "binary_cross_entropy_with_logits"),
         reference="Mächler, Accurately Computing ``log(1 - exp(-|a|))``, vignette of the R package Rmpfr (2012).",
         example=">>> fastsig.log_sigmoid([-1.0, 0.0, 1.0])\narray([-1.31326169, -0.69314718, -0.31326169])",
         gradient=Gradient(
@@ -598,6 +609,45 @@ TABLE = (
             (2.5, 2.5),
             "1 at -inf and 0 at inf.",
             "1 / (1 + exp(x))",
+        ),
+    ),
+    Row(
+        "binary_cross_entropy_with_logits",
+        "elementwise",
+        "Loss of a yes-or-no answer from its logit: minus the logarithm of the probability that it gives to the target.",
+        "-(target * log(sigmoid(x)) + (1 - target) * log(sigmoid(-x)))",
+        (3, 3.5),
+        "0 at inf for target 1 and at -inf for target 0; at the other infinity, and at both for targets between, inf. "
+        "Not reduced: the mean of it is torch's. The bound is for targets in [0, 1]; others give what the formula says, "
+        "in units of the larger of its two parts.",
+        truth="(target if x < 0 else 1 - target) * abs(x) + log1p(exp(-abs(x)))",
+        numpy="np.maximum(x, 0) - x * target + np.log1p(np.exp(-np.abs(x)))",
+        torch="torch.nn.functional.binary_cross_entropy_with_logits(x, target, reduction='none')",
+        words=("BCEWithLogitsLoss", "binary cross entropy", "sigmoid_cross_entropy_with_logits", "log loss"),
+        related=("cross_entropy", "log_sigmoid", "sigmoid"),
+        keywords=(
+            ("reduction", "its mean() or sum() is that of the losses, which are not reduced"),
+            ("weight", "the result times the weights is the same"),
+            ("pos_weight", "the result times np.where(target == 1, pos_weight, 1) is the same, for targets 0 and 1"),
+        ),
+        reference="Cox, The Regression Analysis of Binary Sequences, J. Roy. Statist. Soc. B 20 (1958).",
+        example=">>> fastsig.binary_cross_entropy_with_logits([-1.0, 0.0, 30.0], [1.0, 0.5, 1.0])\n"
+        "array([1.31326169e+00, 6.93147181e-01, 9.35762297e-14])",
+        parameters=(
+            Parameter(
+                "target",
+                0.25,
+                "The right answer: 1, 0, or a probability between them; `x` and `target` broadcast.",
+                required=True,
+            ),
+        ),
+        gradient=Gradient(
+            "sigmoid(x) - target",
+            (3, 3),
+            "Exact at both ends: for targets 0 and 1 nothing cancels. With respect to `target` it is "
+            "``-x * grad_output``. The second derivative is ``backward.sigmoid(grad_output, x)``, whatever the target.",
+            "1 / (1 + exp(-x)) - target if x < 0 else (1 - target) - exp(-x) / (1 + exp(-x))",
+            scale="1 / (1 + exp(abs(x)))",
         ),
     ),
     Row(
@@ -692,8 +742,7 @@ TABLE = (
             ("SciPy", "the axis is None, the whole array, unless it is given"),
             ("ONNX", "before opset 13 the axis is 1 unless it is given, and those behind it are one with it"),
         ),
-        words=("cross entropy", "negative log-likelihood"),
-        related=("softmax", "logsumexp"),
+        related=("softmax", "logsumexp", "cross_entropy"),
         reference="Blanchard, Higham & Higham, Accurately Computing the Log-Sum-Exp and Softmax Functions, IMA J. Numer. Anal. (2021).",
         example=">>> fastsig.log_softmax([1.0, 2.0, 3.0])\narray([-2.40760596, -1.40760596, -0.40760596])\n"
         "\n"
@@ -758,6 +807,59 @@ TABLE = (
             slope="softmax",
         ),
     ),
+    Row(
+        "cross_entropy",
+        "loss",
+        "Loss of one class of many from the logits: minus the logarithm of the probability that softmax gives to the target.",
+        "log(sum_j exp(x_j)) - x_target",
+        (4, 4),
+        "Accurate also where the loss is close to 0: cross_entropy([0, -20], 0) is 2.06e-09. inf for a class whose logit is "
+        "-inf, or that is masked out. A row that is all -inf, or holds inf or NaN, gives NaN, as in torch. With "
+        "probabilities for target, ``sum_j target_j * (log(sum_k exp(x_k)) - x_j)``, in which a probability of 0 beside a "
+        "logit of -inf is 0, not NaN. Not reduced: the mean of it is torch's, if no row is ignored.",
+        truth="[max(x) - x[target] + log(fsum(exp(w - max(x)) for w in x))]",
+        numpy="np.log(np.exp(z := x - x.max(axis, keepdims=True)).sum(axis)) "
+        "- np.take_along_axis(z, np.expand_dims(target, axis), axis).squeeze(axis)",
+        torch="torch.nn.functional.cross_entropy(x.movedim(axis, 1), target, reduction='none')",
+        words=(
+            "CrossEntropyLoss",
+            "negative log-likelihood",
+            "softmax_cross_entropy_with_logits",
+            "sparse_categorical_crossentropy",
+        ),
+        related=("log_softmax", "softmax", "binary_cross_entropy_with_logits"),
+        keywords=(
+            ("reduction", "its mean() or sum() is that of the losses, which are not reduced"),
+            ("weight", "the result times weight[target] is the same"),
+        ),
+        reference="Good, Rational Decisions, J. Roy. Statist. Soc. B 14 (1952).",
+        example=">>> fastsig.cross_entropy([[1.0, 2.0, 3.0], [0.0, 80.0, 0.0]], [2, 0])\n"
+        "array([ 0.40760596, 80.        ])\n"
+        "\n"
+        "Against probabilities, of the shape of `x`:\n"
+        "\n"
+        ">>> fastsig.cross_entropy([1.0, 2.0, 3.0], [0.25, 0.25, 0.5]).round(3)\n"
+        "np.float64(1.158)",
+        parameters=(
+            Parameter(
+                "target",
+                0,
+                "The class of each row, integers of the shape of `x` without `axis` (or one number for all rows); or "
+                "probabilities, floats of the shape of `x`.",
+                required=True,
+            ),
+        ),
+        gradient=Gradient(
+            "grad_output * (softmax(x) - one_hot(target))",
+            (5, 5),
+            "At the target, too, nothing cancels: it is minus the sum of all others where the target's probability is close "
+            "to 1. Rows that are ignored are 0, and so are masked-out entries.",
+            "[grad[0] * (exp(v - max(x)) / fsum(exp(w - max(x)) for w in x) if i != target else "
+            "-fsum(exp(w - max(x)) for j, w in enumerate(x) if j != target) / fsum(exp(w - max(x)) for w in x)) "
+            "for i, v in enumerate(x)]",
+            slope="softmax",
+        ),
+    ),
 )
 
 
@@ -782,9 +884,9 @@ def known_as(name):
 # Keywords of PyTorch's: their name here, or what to do in their place; of which functions.
 COMMON = (
     ("inplace", "out=x computes in place", ("elementwise", "rows")),
-    ("dim", "axis", ("rows", "reduction")),
+    ("dim", "axis", ("rows", "reduction", "loss")),
     ("keepdim", "keepdims", ("reduction",)),
-    ("mask", "where", ("rows", "reduction")),
+    ("mask", "where", ("rows", "reduction", "loss")),
 )
 FOREIGN = {keyword for keyword, *_ in COMMON}.union(keyword for row in TABLE for keyword, _ in row.keywords)
 

@@ -32,6 +32,13 @@ AXIS_ROWS = """axis : int, tuple of int, or None, default -1
 AXIS_REDUCTION = """axis : int, tuple of int, or None, default None
     What to sum over; None is the whole array."""
 
+AXIS_LOSS = """axis : int, default -1
+    Along which the classes lie."""
+LOSS = """label_smoothing : float, default 0.0
+    How much of the target, in [0, 1], is shared out evenly among all classes that are not masked out.
+ignore_index : int, optional
+    A class that marks rows to ignore: their loss is 0, and so is their gradient."""
+
 KEEPDIMS_GRADIENT = """keepdims : bool, default False
     Whether `grad_output` has the axes that are summed over, with length 1."""
 
@@ -60,7 +67,9 @@ WIDTH = 84  # of the notes
 
 def _parameters(row):
     """The sections' lines on what follows x."""
-    lines = [f"{p.name} : array_like, default {p.default!r}\n    {p.text}" for p in row.parameters]
+    lines = [
+        f"{p.name} : array_like{'' if p.required else f', default {p.default!r}'}\n    {p.text}" for p in row.parameters
+    ]
     if row.choice:
         values = ", ".join(repr(variant.choice.default) for _, variant in expanded(row))
         lines.append(f"{row.choice.name} : {{{values}}}, default {row.choice.default!r}\n    {row.choice.text}")
@@ -93,7 +102,7 @@ def _numpydoc(row, summary, formulas, parameters, result, notes, see_also=(), re
     """A docstring of the sections that all functions have, and more."""
     reason = (
         ", or an axis that does not exist"
-        if row.kind in {"rows", "reduction"}
+        if row.kind != "elementwise"
         else f", or another {row.choice.name}"
         if row.choice
         else ""
@@ -104,12 +113,19 @@ def _numpydoc(row, summary, formulas, parameters, result, notes, see_also=(), re
         "Parameters\n----------\n" + "\n".join(parameters),
         f"Returns\n-------\n{result}",
         "Raises\n------\nTypeError\n    For dtypes that are not supported.\n"
-        f"ValueError\n    For shapes that do not fit{reason}.",
+        f"ValueError\n    For shapes that do not fit{reason}."
+        + "\nIndexError\n    For a class that does not exist; nothing is written then."
+        * (row.kind == "loss"),
         *see_also,
         "Notes\n-----\n" + "\n\n".join(map(_wrapped, [*notes, "No floating-point warning is ever raised."])),
         *references,
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _first(row):
+    """The name of a function's first argument."""
+    return "logits" if row.kind == "loss" else "x"
 
 
 def _related(row):
@@ -123,8 +139,8 @@ def _related(row):
 def docstring(row):
     """The numpydoc docstring of one function."""
     variants, reduction = [variant for _, variant in expanded(row)], row.kind == "reduction"
-    rows = row.kind == "rows"
-    parameters = ["x : array_like\n    Input of any shape."]
+    rows, loss = row.kind == "rows", row.kind == "loss"
+    parameters = [f"{_first(row)} : array_like\n    Input of any shape."]
     if rows:
         parameters.append(AXIS_ROWS)
     if reduction:
@@ -135,6 +151,9 @@ def docstring(row):
     where = WHERE_ROWS.format(hole="-inf" if row.name.startswith("log_") else "0") if rows else WHERE_ELEMENTWISE
     if reduction:
         parameters.append(CALLING.format(where=WHERE_REDUCTION, itself=""))
+    elif loss:
+        where = WHERE_REDUCTION.replace("`x`", "`logits`")
+        parameters += [*_parameters(row), AXIS_LOSS, LOSS, CALLING.format(where=where, itself="")]
     else:
         parameters += [*_parameters(row), CALLING.format(where=where, itself="; may be `x` itself")]
     integers = "integers are kept, bool becomes float64" if row.keeps_integers else "bool and integers become float64"
@@ -142,6 +161,8 @@ def docstring(row):
     if reduction:  # near 0, max(x) and the logarithm of the sum cancel
         error += " (units of the larger of abs(max(x)) and the logarithm of the sum of exp(x - max(x)))"
     shape = "of the shape of `x`" if rows or not row.parameters else "of the shape that the inputs broadcast to"
+    if loss:
+        shape = "of the shape of `logits` without `axis`: one loss a row"
     return _numpydoc(
         row,
         row.summary,
@@ -176,7 +197,17 @@ def gradient_docstring(row):
         error = f"of the derivative {error}"
         if gradient.crosses_zero:
             error += f", in units of ``{row.name}(x) / x`` where the derivative, which crosses 0, is smaller than that"
+        if gradient.scale:
+            error += f", in units of ``{gradient.scale}`` where the derivative, which crosses 0, is smaller than that"
         error += "; half a unit more for the product"
+    elif row.kind == "loss":
+        against, itself = f"the result of `fastsig.{row.name}`", "`logits` itself"
+        where = where.replace("`x`", "`logits`")
+        parameters = [*parameters, AXIS_LOSS, LOSS]
+        error += (
+            "; where ``softmax(x)`` is subnormal, in its units; for probabilities and smoothed labels in units of the "
+            "larger of these and ``softmax(x)``"
+        )
     elif row.kind == "rows":
         against += ", except along `axis`"
         itself = "`grad_output` or `y` itself"
@@ -187,6 +218,7 @@ def gradient_docstring(row):
         parameters = [AXIS_REDUCTION, KEEPDIMS_GRADIENT]
         error += f"; where ``{gradient.slope}(x)`` is subnormal, in its units"
     operand = "input" if gradient.operand == "x" else "output"
+    first = _first(row) if gradient.operand == "x" else gradient.operand
     return _numpydoc(
         row,
         f"Gradient of `fastsig.{row.name}`: the vector-Jacobian product at its input.",
@@ -194,7 +226,7 @@ def gradient_docstring(row):
         [
             "grad_output : array_like\n    Gradient with respect to the function's output; broadcasts against "
             f"{against}.",
-            f"{gradient.operand} : array_like\n    The {operand} of the function.",
+            f"{first} : array_like\n    The {operand} of the function.",
             *parameters,
             CALLING.format(where=where, itself=f"; may be {itself}"),
         ],
@@ -223,8 +255,9 @@ KEPT = "_Float"
 KEPT_ARRAY = f"NDArray[{KEPT}]"
 TYPES = f"""{KEPT} = TypeVar("{KEPT}", bound=np.floating[Any])
 
-@type_check_only
-class _Ufunc(np.ufunc):  # type: ignore[misc]
+"""
+CALLS = f"""@type_check_only
+class NAME(np.ufunc):  # type: ignore[misc]
     @overload
     def __call__(self, ARRAYS, /, out: None = None, *, KEPT_OPTIONS) -> {KEPT_ARRAY}: ...
     @overload
@@ -264,16 +297,33 @@ def _choice(row):
 KEPT_OPTIONS = "where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: None = None, subok: bool = True"
 
 
-def _ufunc_type(*inputs):
-    """The type of ufuncs of these array inputs; a number beside an array has no say in the dtype."""
-    arrays = [f"{name}: {KEPT_ARRAY}{' | float' * (name != 'x')}" for name in inputs]
-    return TYPES.replace("ARRAYS", ", ".join(arrays)).replace("KEPT_OPTIONS", KEPT_OPTIONS)
+def _ufunc_name(row):
+    """The type of a function that is a ufunc, by its operands."""
+    return "_Ufunc" + "".join(f"_{name}" for name in row.operands)
+
+
+def _ufunc_types(*inputs):
+    """The types of ufuncs of these array inputs, and of those with more; a number beside an array has no say in the
+    dtype."""
+    text = TYPES
+    for row in {_ufunc_name(row): row for row in TABLE if row.is_ufunc}.values():
+        names = [*inputs, *row.operands]
+        arrays = [f"{name}: {KEPT_ARRAY}{' | float' * (name != 'x')}" for name in names]
+        text += CALLS.replace("ARRAYS", ", ".join(arrays)).replace("NAME", _ufunc_name(row))
+    return text.replace("KEPT_OPTIONS", KEPT_OPTIONS)
 
 
 def _declaration(row, *inputs):
     """The stub's lines of one function, or of its gradient, of these array inputs."""
     arguments = [f"{name}: ArrayLike" for name in inputs]
     result = KEPT_ARRAY
+    if row.kind == "loss":
+        arguments[-1] = "logits: ArrayLike"
+        arguments += ["target: ArrayLike", "axis: int = -1", "*", "label_smoothing: float = 0.0"]
+        arguments.append("ignore_index: int | None = None")
+        return f"def {row.name}({', '.join(arguments)}, {OPTIONS}) -> Any: ...\n"
+    if row.is_ufunc:
+        return f"{row.name}: {_ufunc_name(row)}\n"
     if row.kind == "rows":
         arguments.append("axis: int | tuple[int, ...] | None = -1")
     elif row.kind == "reduction":
@@ -284,10 +334,8 @@ def _declaration(row, *inputs):
             arguments.append("*, a: ArrayLike = ...")
     elif row.choice:
         arguments.append(_choice(row))
-    elif row.parameters:
-        arguments += [f"{parameter.name}: ArrayLike = {parameter.default!r}" for parameter in row.parameters]
     else:
-        return f"{row.name}: _Ufunc\n"
+        arguments += [f"{parameter.name}: ArrayLike = {parameter.default!r}" for parameter in row.parameters]
     kept = [argument.replace("ArrayLike", f"{KEPT_ARRAY} | float") for argument in arguments]
     kept[len(inputs) - 1] = f"{inputs[-1]}: {KEPT_ARRAY}"
     if row.kind == "reduction" and len(inputs) == 1:
@@ -309,14 +357,14 @@ def _exporting(text):
 
 def stub():
     """The text of __init__.pyi."""
-    return _exporting(STUB_HEAD + _ufunc_type("x") + "".join(_declaration(row, "x") for row in TABLE) + STUB_TAIL)
+    return _exporting(STUB_HEAD + _ufunc_types("x") + "".join(_declaration(row, "x") for row in TABLE) + STUB_TAIL)
 
 
 def gradient_stub():
     """The text of backward.pyi."""
     rows = (row for row in TABLE if row.gradient)
     declarations = (_declaration(row, "grad_output", row.gradient.operand) for row in rows)
-    return _exporting(MADE + IMPORTS + _ufunc_type("grad_output", "x") + "".join(declarations))
+    return _exporting(MADE + IMPORTS + _ufunc_types("grad_output", "x") + "".join(declarations))
 
 
 def scalar_stub():
@@ -324,10 +372,10 @@ def scalar_stub():
     text = f"{MADE}from typing import Literal\n\n"
     for row in TABLE:
         if row.kind == "elementwise":
-            arguments = ["x: float", *(f"{p.name}: float = {p.default!r}" for p in row.parameters)]
-            if row.choice:
-                arguments.append(_choice(row))
-            text += f"def {row.name}({', '.join(arguments if arguments[1:] else [*arguments, '/'])}) -> float: ...\n"
+            defaults = ("" if p.required else f" = {p.default!r}" for p in row.parameters)
+            arguments = ["x: float", *(f"{p.name}: float{value}" for p, value in zip(row.parameters, defaults))]
+            arguments += [_choice(row)] if row.choice else ["/"] if row.is_ufunc else []
+            text += f"def {row.name}({', '.join(arguments)}) -> float: ...\n"
     return _exporting(text)
 
 
@@ -335,19 +383,20 @@ def call(row):
     """A function with its parameters, as one would call it."""
     axis = {"rows": ["axis=-1"], "reduction": ["axis=None", "b=None", "keepdims=False", "return_sign=False"]}
     choice = [f'{row.choice.name}="{row.choice.default}"'] if row.choice else []
-    parameters = [f"{parameter.name}={parameter.default}" for parameter in row.parameters]
-    return f"{row.name}({', '.join(['x', *axis.get(row.kind, []), *parameters, *choice])})"
+    parameters = [p.name if p.required else f"{p.name}={p.default}" for p in row.parameters]
+    if row.kind == "loss":
+        parameters += ["axis=-1"]
+    return f"{row.name}({', '.join([_first(row), *axis.get(row.kind, []), *parameters, *choice])})"
 
 
 # What a function is, in words, and of which rows that is so.
 GROUPS = {
-    "NumPy ufuncs, objects of type `np.ufunc`": lambda row: (
-        row.kind == "elementwise" and not row.parameters and not row.choice
-    ),
+    "NumPy ufuncs, objects of type `np.ufunc`": lambda row: row.is_ufunc,
     "functions over ufuncs, with a ufunc's options; numbers as parameters may be arrays, which broadcast": lambda row: (
-        row.kind == "elementwise" and bool(row.parameters or row.choice)
+        row.kind == "elementwise" and not row.is_ufunc
     ),
-    "along an axis, several or all, with `where=` as a mask": lambda row: row.kind != "elementwise",
+    "along an axis, several or all, with `where=` as a mask": lambda row: row.kind in {"rows", "reduction"},
+    "likewise along one axis, of classes or probabilities, one loss a row": lambda row: row.kind == "loss",
 }
 
 

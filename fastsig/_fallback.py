@@ -136,6 +136,27 @@ def _log_softmax_backward(grad: np.ndarray, y: np.ndarray) -> np.ndarray:
     return grad - np.exp(np.minimum(y, 0)) * _sum(grad)
 
 
+def _cross_entropy(x: np.ndarray, classes: np.ndarray, mask: Any = True) -> np.ndarray:
+    if not x.size:
+        return np.zeros(len(x), x.dtype)
+    x, at = np.where(mask, x, -np.inf), (np.arange(len(x)), np.maximum(classes, 0))
+    m, excess = _parts(x)
+    loss = (m[:, 0] - x[at]) + excess[:, 0]
+    return np.where(classes < 0, 0, np.where(np.broadcast_to(mask, x.shape)[at], loss, np.inf))
+
+
+def _cross_entropy_backward(grad: np.ndarray, x: np.ndarray, classes: np.ndarray, mask: Any = True) -> np.ndarray:
+    if not x.size:
+        return x
+    x, at = np.where(mask, x, -np.inf), (np.arange(len(x)), np.maximum(classes, 0))
+    e = _exp_below(x, x.max(-1, keepdims=True))
+    total = _sum(e)
+    result = e / total
+    e[at] -= e[at]  # all others; NaN stays
+    result[at] = -(_sum(e) / total)[:, 0]
+    return np.where(mask & (classes >= 0)[:, None], result * grad[:, None], 0)
+
+
 def _split(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Split numbers in two of half as many digits."""
     shifted = a * a.dtype.type(2.0 ** (np.finfo(a.dtype).nmant // 2 + 1) + 1)
@@ -211,6 +232,11 @@ def _softplus(x: np.ndarray, beta: np.ndarray) -> np.ndarray:
     kept = 1 - _lost(np.abs(x), np.abs(beta), z)
     below = np.where(z > 700, _times_exp(kept / beta, -z), np.log1p(np.exp(-z) * kept) / beta)
     return np.where(x * beta <= 0, 0, x) + below
+
+
+def _binary_cross_entropy(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    against, a = np.where(x < 0, y, 1 - y), np.abs(x)
+    return np.where(against == 0, 0, against * a) + np.log1p(np.exp(-a))
 
 
 def _quotient(x: np.ndarray, alpha: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -343,6 +369,7 @@ FORMULAS: dict[str, Callable[..., np.ndarray] | Formula] = {
     "selu": lambda x: np.where(x >= 0, 1.0507009873554805 * x, 1.7580993408473766 * np.expm1(x)),
     "celu": _celu,
     "softplus": _softplus,
+    "binary_cross_entropy_with_logits": _binary_cross_entropy,
     "log_sigmoid": lambda x: -(np.maximum(-x, 0) + np.log1p(np.exp(-np.abs(x)))),
     "logit": Formula(_logit, lambda x: np.log(x / (1 - x))),
     "softsign": Formula(_softsign),
@@ -358,6 +385,11 @@ def _between(grad: np.ndarray, x: np.ndarray, low: Any, high: Any) -> np.ndarray
 def _sigmoid_slope(x: np.ndarray) -> np.ndarray:
     e = np.exp(-np.abs(x))
     return e / (1 + e * (2 + e))
+
+
+def _against_slope(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    e = np.exp(-np.abs(x))
+    return np.where(x < 0, e / (1 + e) - y, (1 - y) - e / (1 + e))
 
 
 def _gated_slope(x: np.ndarray, q: np.ndarray, z: np.ndarray, lost: Any = 0) -> np.ndarray:
@@ -427,6 +459,7 @@ GRADIENTS: dict[str, Callable[..., np.ndarray]] = {
     "celu": lambda grad, x, alpha: grad * _celu_slope(x, alpha),
     "softplus": lambda grad, x, beta: grad * _softplus_slope(x, beta),
     "log_sigmoid": lambda grad, x: grad * (np.where(x > 0, np.exp(-np.abs(x)), 1) / (1 + np.exp(-np.abs(x)))),
+    "binary_cross_entropy_with_logits": lambda grad, x, y: grad * _against_slope(x, y),
     "logit": lambda grad, x: grad * np.where(x * (1 - x) >= 0, 1 / np.abs(x * (1 - x)), np.nan),
 }
 
@@ -448,9 +481,19 @@ ROWS: dict[str, Callable[..., np.ndarray] | Formula] = {
     ),
 }
 
+# The same of rows, their classes (less than 0: not to count) and a mask.
+LOSSES: dict[str, Callable[..., np.ndarray]] = {
+    "cross_entropy": _cross_entropy,
+    "cross_entropy_where": _cross_entropy,
+    "cross_entropy_backward": _cross_entropy_backward,
+    "cross_entropy_backward_where": _cross_entropy_backward,
+}
+
 _INTEGERS, _FLOATS = "bBhHiIlLqQ", "efd"
 _KEEP_INTEGERS = {"relu"}
 _REDUCTIONS = {"logsumexp"}  # the last axis goes
+_CLASS = np.dtype(np.intp).char
+_APART = "?" + _CLASS  # masks and classes, whose dtypes say nothing of the result's
 # NumPy's exp is off by up to 2.5 ULP in float32, which would leave a formula no room of its own.
 _NARROW = "eEf"
 _PLAIN: list[np.dtype] = [np.dtype("f"), np.dtype("d")]
@@ -660,9 +703,9 @@ class Ufunc:
         if "E" in map(_char, votes):
             votes = self._beside_bfloat16(votes, weak)
         elif self._equals:
-            common = np.result_type(*(vote for vote, kind in zip(votes, widest) if kind != "?"))
+            common = np.result_type(*(vote for vote, kind in zip(votes, widest) if kind not in _APART))
             common = common if common.kind == "f" else np.dtype(float)
-            votes = [np.dtype(bool) if kind == "?" else common for kind in widest.partition("-")[0]]
+            votes = [np.dtype(kind) if kind in _APART else common for kind in widest.partition("-")[0]]
         chars = "".join(map(_char, votes))
         exact = [loop for loop in loops if loop.startswith(chars)]
         fits = (loop for loop in exact + loops if all(map(np.can_cast, votes, map(_dtype, loop.partition("-")[0]))))
@@ -674,7 +717,7 @@ class Ufunc:
 
     def _beside_bfloat16(self, votes: list[np.dtype], weak: list[bool]) -> list[np.dtype]:
         """Return the votes beside a bfloat16: float64 if x is an integer, else what promotion gives."""
-        masks = [kind == "?" for kind in self.types[-1]]
+        masks = [kind in _APART for kind in self.types[-1].partition("-")[0]]
         leading = [vote for vote, mask in zip(votes, masks) if not mask][: None if self._equals else 1]
         if any(vote.kind in "biu" for vote in leading):
             return [np.dtype(float) if _char(vote) == "E" else vote for vote in votes]
@@ -803,6 +846,38 @@ class _RowUfunc(Ufunc):
         return result
 
 
+class _LossUfunc(Ufunc):
+    """A generalised ufunc of grad_output, if it is a gradient, rows along one axis, their classes and a mask."""
+
+    _keywords, _like, _usage = _RowUfunc._keywords, _RowUfunc._like, _RowUfunc._usage
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._equals = self.__name__.endswith("_backward")
+        self._bare = {0, 2} if self._equals else {1}  # operands without the axis
+        cores = ["()" if i in self._bare else "(n)" for i in range(self.nin)]
+        self.signature = f"{','.join(cores)}->{'(n)' if self._equals else '()'}"
+
+    def _apply(self, arrays: list[np.ndarray], dtype: np.dtype, options: dict) -> Any:
+        axis = options.pop("axis", -1)
+        operands = [x[..., None] if i in self._bare else np.moveaxis(x, axis, -1) for i, x in enumerate(arrays)]
+        shape = np.broadcast_shapes(*(x.shape for x in operands))
+        rows = []
+        for i, x in enumerate(operands):
+            x = np.broadcast_to(x, (*shape[:-1], x.shape[-1])).reshape(math.prod(shape[:-1]), x.shape[-1])
+            x = x[:, 0] if i in self._bare else x
+            rows.append(x if self.types[0][i] in _APART else x.astype(dtype))
+        formula, wide, _ = self._formula.way(dtype)
+        result = np.empty(shape if self._equals else shape[:-1], dtype)
+        results = result.reshape(-1, shape[-1]) if self._equals and result.size else result.reshape(-1)
+        step = max(1, _BYTES // (wide.itemsize * max(1, shape[-1])))
+        for i in range(0, len(results), step):
+            parts = (x[i : i + step] for x in rows)
+            results[i : i + step] = formula(*(x.astype(wide, copy=False) if x.dtype == dtype else x for x in parts))
+        result = np.moveaxis(result, -1, axis) if self._equals else result
+        return np.positive(result, **options) if options else result[()]
+
+
 def _priority(operand: Any) -> tuple[float, bool]:
     """Rank an operand's claim to wrap the result; a plain array yields to others of its rank."""
     return getattr(operand, "__array_priority__", 0.0), type(operand) is not np.ndarray
@@ -873,9 +948,13 @@ def build_rows(name: str, doc: str) -> Ufunc:
     -------
     Ufunc
         Of signature ``(n)->(n)``, with one ``(n)`` more for a gradient's ``grad_output`` and for a mask; ``()`` is in
-        the place of the last if it reduces.
+        the place of the last if it reduces. Of a loss, ``(n),()->()``, with the classes, and ``(),(n),()->(n)``.
     """
     operands, mask = 1 + ("_backward" in name), "?" if name.endswith("_where") else ""
+    if name in LOSSES:
+        floats = "df" if operands > 1 else _FLOATS[::-1]  # of results of 16 bits too little is left to sum up
+        types = [f"{char * operands}{_CLASS}{mask}->{char}" for char in floats]
+        return _LossUfunc(name.removesuffix("_where"), doc, "fastsig._backend", _formula(LOSSES, name), types)
     floats = _FLOATS if operands > 1 else _FLOATS[::-1]  # of one operand, integers go to the first that fits, float64
     types = [f"{char * operands}{mask}->{char}" for char in floats]
     return _RowUfunc(name.removesuffix("_where"), doc, "fastsig._backend", _formula(ROWS, name), types)
@@ -885,8 +964,8 @@ def build_direct(name: str) -> Callable[..., Any]:
     """Build the short way along the last axis of a plain array, or over all of one: it returns None for other calls."""
     ufunc = build_rows(name, "")
 
-    def direct(x: Any, axis: int | None, out: Any = None) -> Any:
-        if type(x) is not np.ndarray or out is not None or x.dtype not in _PLAIN or not x.ndim:
+    def direct(x: Any, axis: int | None, out: Any = None, target: Any = None, grad: Any = None) -> Any:
+        if target is not None or type(x) is not np.ndarray or out is not None or x.dtype not in _PLAIN or not x.ndim:
             return None
         if axis is None and x.flags.c_contiguous:
             x = x.reshape(-1)

@@ -3,6 +3,7 @@
 import functools
 import inspect
 import math
+import operator
 from collections.abc import Hashable
 
 import numpy as np
@@ -36,7 +37,7 @@ def elementwise(row, functions, doc, inputs="x", arrays=True, module="fastsig"):
     """The public function of an elementwise row, over `functions` by name: itself, if there is nothing to add; else as
     one would write it by hand, with the defaults of the parameters or of the word that chooses a variant. Of arrays, it
     has a ufunc's options."""
-    if not row.parameters and not row.choice:
+    if row.is_ufunc:
         return functions[row.name]
     if row.choice:
         chosen = {variant.choice.default: functions[name] for name, variant in expanded(row)}
@@ -234,6 +235,17 @@ def _of_reduction(function, x, b, axis, **options):
     return function(x, axis, b, **options)
 
 
+def _of_loss(function, x, target, axis, keepdims=False, **options):
+    kept = keepdims and np.ndim(target) and np.ndim(target) == np.ndim(x) and np.asarray(target).dtype.kind in "iu"
+    result = function(x, np.squeeze(target, axis) if kept else target, axis, **options)
+    return np.expand_dims(result, axis) if keepdims and np.ndim(x) else result
+
+
+def _of_loss_gradient(function, grad_output, x, target, axis, keepdims=False, **options):
+    kept = np.ndim(target) and np.ndim(target) == np.ndim(x) and np.asarray(target).dtype.kind in "iu"
+    return function(grad_output, x, np.squeeze(target, axis) if kept else target, axis, **options)
+
+
 def _named(function, row, doc, module="fastsig"):
     """A public function under its row's name."""
     function.__name__ = function.__qualname__ = row.name
@@ -412,9 +424,7 @@ def _weighted(softmax, plain, x, b, axes, where, dtype):
     if longest >= x.ndim - 1 or x.size <= _BLOCK:
         return tuple(each.astype(dtype) for each in _weighted_block(softmax, plain, x, b, axes, where))
     result, sign = np.empty((2, *(x.shape[i] for i in kept)), dtype)
-    step = max(1, _BLOCK * x.shape[longest] // x.size)
-    for first in range(0, x.shape[longest], step):  # blocks that stay in the cache
-        part, at = ((slice(None),) * i + (slice(first, first + step),) for i in (longest, kept.index(longest)))
+    for part, at in _blocks(x.shape, axes):
         masks = where if where is True else where[part]
         result[at], sign[at] = _weighted_block(softmax, plain, x[part], b[part], axes, masks)
     return result, sign
@@ -455,7 +465,252 @@ def _weighted_rows(x, b):
     return top.squeeze(-1) + excess, np.sign(main + rest)
 
 
-_FACES = {"rows": (_rows, _rows_gradient), "reduction": (_reduction, _reduction_gradient)}
+# Losses: what a row's target is, and blocks of rows where it is not a class alone.
+
+
+def _blocks(shape, axes):
+    """Pieces of an array that stay in the cache: (where they are, where the results are that lack these axes)."""
+    kept = [i for i in range(len(shape)) if i not in axes]
+    longest, size = max(kept, key=shape.__getitem__, default=None), math.prod(shape)
+    if size <= _BLOCK or longest is None:
+        yield (..., ...)
+        return
+    step = max(1, _BLOCK * shape[longest] // size)
+    for first in range(0, shape[longest], step):
+        yield tuple((slice(None),) * i + (slice(first, first + step),) for i in (longest, kept.index(longest)))
+
+
+_NO_SMOOTHING = 0.0
+
+
+class _Loss:
+    """A call of a loss or of its gradient, with plain arrays: its operands, and what is the matter with them."""
+
+    def __init__(self, row, logits, target, axis, label_smoothing, ignore_index, where):
+        self.name, self.plain, self.masked = row.name, ufuncs[row.name], ufuncs[row.name + "_where"]
+        self.shares = row.gradient.slope
+        self.x = np.asarray(logits)
+        self.x = self.x if self.x.ndim else self.x.reshape(1)
+        if axis is None or isinstance(axis, tuple):
+            raise TypeError(f"{row.name}: axis must be an integer, not {axis!r}")
+        (self.axis,) = _axes(row.name, axis, self.x.ndim)
+        self.shape = self.x.shape[: self.axis] + self.x.shape[self.axis + 1 :]
+        self.where = where if where is True else np.broadcast_to(_bools(where), self.x.shape)
+        if not 0 <= label_smoothing <= 1:
+            raise ValueError(f"{row.name}: label_smoothing must be in [0, 1], not {label_smoothing!r}")
+        self.smoothing = float(label_smoothing)
+        target = np.asarray(target)
+        if not target.size and target.shape == self.shape:  # an empty list is of floats
+            target = target.astype(np.intp)
+        if target.dtype.kind in "iu":
+            self.of_classes, self.target = True, self._classes(target, ignore_index)
+        elif target.dtype.kind in "bcOSUmM":
+            kinds = "integers, which are classes, or of floats, which are probabilities"
+            raise TypeError(f"{row.name}: target must be of {kinds}, not of {target.dtype}")
+        else:
+            self.of_classes, self.target = False, target
+            if target.shape != self.x.shape:
+                raise ValueError(f"{row.name}: probabilities of shape {target.shape} beside logits of {self.x.shape}")
+            if ignore_index is not None:
+                raise TypeError(f"{row.name}: ignore_index is for classes; probabilities of 0 are ignored")
+
+    def _classes(self, target, ignore_index):
+        """Classes as the kernels take them; -1 is a row that is ignored."""
+        if target.ndim == 0:
+            target = np.broadcast_to(target, self.shape)
+        if target.shape != self.shape:
+            raise ValueError(
+                f"{self.name}: target has shape {target.shape}, logits without axis {self.axis} {self.shape}"
+            )
+        ignored = None if ignore_index is None else target == operator.index(ignore_index)
+        classes, n = target.astype(np.intp, copy=False), self.x.shape[self.axis]
+        checked = classes if ignored is None else classes[~ignored]
+        if checked.size and checked.view(np.uintp).max() >= n:  # of which a negative number is a large one
+            wrong = (classes.view(np.uintp) >= n) & (True if ignored is None else ~ignored)
+            at = np.unravel_index(wrong.argmax(), wrong.shape)
+            place = f" at {', '.join(map(str, at))}" if at else ""
+            raise IndexError(f"{self.name}: class {target[at]}{place} is not one of {n}")
+        return classes if ignored is None else np.where(ignored, -1, classes)
+
+    def dtype(self, *others, **kwargs):
+        """The result's, by calls for nothing, which refuse other dtypes."""
+        others = [x for x in others if type(x) not in {bool, int, float}]  # which follow the others
+        given = [np.asarray(x).dtype for x in others] + ([] if self.of_classes else [self.target.dtype])
+        for each in (self.x.dtype, *given):
+            self.plain(np.empty((0, 1), each), np.empty(0, np.intp))
+        found, nothing = np.empty(0, self.x.dtype), ufuncs[f"{self.shares}_backward"]
+        for each in given or [self.x.dtype]:
+            found = nothing(np.empty(0, each), found, **kwargs)
+        return found.dtype
+
+    def checked_out(self, out, shape, dtype=None, casting="same_kind", **_):
+        """A NumPy array to write to, which is not stretched, or None; unless a ufunc will see to it, of a dtype that
+        the result can be cast to."""
+        (out,) = out if isinstance(out, tuple) else (out,)
+        if out is None or out is ...:
+            return None
+        if not isinstance(out, np.ndarray):
+            raise TypeError(f"{self.name}: return arrays must be of ArrayType")
+        if out.shape != shape:
+            raise ValueError(f"{self.name}: out has shape {out.shape}, the result has {shape}")
+        if dtype is not None and not np.can_cast(dtype, out.dtype, casting):
+            raise TypeError(f"{self.name}: cannot cast the result from {dtype!r} to {out.dtype!r} with {casting=}")
+        return out
+
+    def mask(self, part):
+        return self.where if self.where is True else self.where[part]
+
+    def weights(self, part, at):
+        """Of some rows, in float64: how much each class is the right one. Smoothing goes to those that take part."""
+        shape, where = self.x[part].shape, self.mask(part)
+        if self.of_classes:
+            target = np.expand_dims(self.target[at], self.axis)
+            weights = np.zeros(shape)
+            np.put_along_axis(
+                weights, np.maximum(target, 0), np.where(target < 0, 0.0, 1.0 - self.smoothing), self.axis
+            )
+        else:
+            target, weights = 0, self.target[part].astype(float) * (1.0 - self.smoothing)
+        if self.smoothing:
+            count = np.maximum(np.sum(np.broadcast_to(where, shape), self.axis, keepdims=True), 1)
+            weights += np.where(np.logical_and(where, np.greater_equal(target, 0)), self.smoothing / count, 0)
+        return weights
+
+    def sum(self, terms):
+        """Along the axis: NumPy's sums depend on how the terms lie, and so would a row's bits."""
+        return np.ascontiguousarray(np.moveaxis(terms, self.axis, -1)).sum(-1)
+
+    def losses(self, dtype):
+        """Where the target is not one class: in blocks, from logarithms that are accurate also where they are small."""
+        result, wide = np.empty(self.shape, dtype), np.result_type(dtype, np.float32)
+        for part, at in _blocks(self.x.shape, (self.axis,)):
+            logs = functions[f"log_{self.shares}"](self.x[part], self.axis, where=self.mask(part), dtype=wide)
+            weights = self.weights(part, at)
+            result[at] = self.sum(np.where(weights == 0, 0, weights * -logs))
+        return result
+
+    def gradients(self, grad, result, dtype):
+        """To `result`; its dtype may be narrower than what is computed in."""
+        wide, backward = np.result_type(dtype, np.float32), "_backward" if self.where is True else "_backward_where"
+        hard = self.of_classes and not self.smoothing
+        if hard and self.x.dtype == wide == result.dtype:
+            masks = () if self.where is True else (self.where,)
+            ufuncs[self.name + backward](grad.astype(wide), self.x, self.target, *masks, axis=self.axis, out=result)
+            return
+        for part, at in _blocks(self.x.shape, (self.axis,)):
+            x, of_rows = self.x[part].astype(wide, copy=False), grad[at].astype(wide)
+            if hard:
+                masks = () if self.where is True else (self.where[part],)
+                block = ufuncs[self.name + backward](of_rows, x, self.target[at], *masks, axis=self.axis)
+            else:
+                weights = self.weights(part, at)
+                total = np.expand_dims(self.sum(weights), self.axis)
+                block = functions[self.shares](x, self.axis, where=self.mask(part)) * total - weights
+                block = np.where(self.mask(part), block * np.expand_dims(of_rows, self.axis), 0)
+                if self.of_classes:
+                    block = np.where(np.expand_dims(self.target[at] < 0, self.axis), 0, block)
+            np.copyto(result[part], block, casting="unsafe")
+
+
+def _loss(row):
+    """The public function of a loss."""
+    direct = kernels.build_direct(row.name)
+
+    def function(
+        logits, target, axis=-1, *, label_smoothing=_NO_SMOOTHING, ignore_index=None, out=None, where=True, **kwargs
+    ):
+        if out is ignore_index is None and where is True and not kwargs and label_smoothing is _NO_SMOOTHING:
+            result = direct(logits, axis, None, target) if type(axis) is int else None
+            if result is not None:
+                return result
+        if kwargs:
+            refuse(row.name, kwargs)
+        if others := _others(out, logits, target, where):
+            options = {"label_smoothing": label_smoothing, "ignore_index": ignore_index} | kwargs
+            way = functools.partial(_of_loss, function)
+            result = others.loss(others.Call(row.name, way, logits, target, axis, out, where, options, reduces=True))
+            if result is not NotImplemented:
+                return result
+        call = _Loss(row, logits, target, axis, label_smoothing, ignore_index, where)
+        if call.of_classes and not call.smoothing:
+            masks = () if where is True else (call.where,)
+            x, options = call.x, dict(kwargs)
+            if options.get("casting") in {"no", "equiv"} and x.dtype.kind in "biu":  # to float64 is no cast
+                x = x.astype(float)
+            dtype = options.pop("dtype", None)
+            if dtype is not None:  # a gufunc would ask it of the classes, too
+                options["signature"] = (None, np.intp, *[bool] * len(masks), dtype)
+            if out is not None and out is not ...:
+                out = call.checked_out(out, call.shape)
+            return (call.masked if masks else call.plain)(x, call.target, *masks, axis=call.axis, out=out, **options)
+        dtype = call.dtype(**kwargs)
+        given = call.checked_out(out, call.shape, **kwargs | {"dtype": dtype})
+        with np.errstate(all="ignore"):
+            result = call.losses(dtype)
+            if given is None:
+                return result if out is ... else result[()]
+            np.copyto(given, result, casting="unsafe")
+        return given
+
+    return _named(function, row, docstring(row))
+
+
+def _loss_gradient(row):
+    """The public gradient of a loss, from its input."""
+    direct = kernels.build_direct(f"{row.name}_backward")
+
+    def function(
+        grad_output,
+        logits,
+        target,
+        axis=-1,
+        *,
+        label_smoothing=_NO_SMOOTHING,
+        ignore_index=None,
+        out=None,
+        where=True,
+        **kwargs,
+    ):
+        if ignore_index is None and where is True and not kwargs and label_smoothing is _NO_SMOOTHING:
+            result = direct(logits, axis, out, target, grad_output) if type(axis) is int else None
+            if result is not None:
+                return result
+        if kwargs:
+            refuse(row.name, kwargs)
+        if others := _others(out, grad_output, logits, target, where):
+            options = {"label_smoothing": label_smoothing, "ignore_index": ignore_index} | kwargs
+            way, name = functools.partial(_of_loss_gradient, function), f"{row.name}_backward"
+            result = others.loss(others.Call(name, way, logits, target, axis, out, where, options, grad=grad_output))
+            if result is not NotImplemented:
+                return result
+        call = _Loss(row, logits, target, axis, label_smoothing, ignore_index, where)
+        shape, order = np.shape(logits), kwargs.get("order", "K")
+        dtype, grad = call.dtype(grad_output, **kwargs), np.broadcast_to(grad_output, call.shape)
+        given = call.checked_out(out, shape, **kwargs | {"dtype": dtype})
+        with np.errstate(all="ignore"):
+            if (
+                given is not None
+                and given.dtype == dtype
+                and not any(np.may_share_memory(given, x) for x in (grad, call.x, call.target, call.where))
+            ):
+                call.gradients(grad, given.reshape(call.x.shape) if given.ndim == 0 else given, dtype)
+                return given
+            result = np.empty_like(call.x, dtype, "C" if order == "A" and not call.x.flags.f_contiguous else order)
+            call.gradients(grad, result, dtype)
+            result = result.reshape(shape)
+            if given is None:
+                return result if out is ... else result[()]
+            np.copyto(given, result, casting="unsafe")
+        return given
+
+    return _named(function, row, gradient_docstring(row), "fastsig.backward")
+
+
+_FACES = {
+    "rows": (_rows, _rows_gradient),
+    "reduction": (_reduction, _reduction_gradient),
+    "loss": (_loss, _loss_gradient),
+}
 
 
 def _function(row):

@@ -94,7 +94,7 @@ cdef register_bfloat16(object ufunc, Loops loops, DType *bfloat16):
     cdef int[MAX_IN + 1] types
     cdef int i
     for i in range(ufunc.nargs):
-        types[i] = bfloat16.type_num if loops.bfloat16_types[i] == "E" else cnp.NPY_BOOL
+        types[i] = bfloat16.type_num if loops.bfloat16_types[i] == "E" else np.dtype(loops.bfloat16_types[i]).num
     with registering:
         PyUFunc_RegisterLoopForType(<PyUFuncObject *>ufunc, bfloat16.type_num, loops.bfloat16_function, types,
                                     loops.bfloat16_data)

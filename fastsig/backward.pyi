@@ -14,6 +14,13 @@ class _Ufunc(np.ufunc):  # type: ignore[misc]
     @overload
     def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
 
+@type_check_only
+class _Ufunc_target(np.ufunc):  # type: ignore[misc]
+    @overload
+    def __call__(self, grad_output: NDArray[_Float] | float, x: NDArray[_Float], target: NDArray[_Float] | float, /, out: None = None, *, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: None = None, subok: bool = True) -> NDArray[_Float]: ...
+    @overload
+    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+
 sigmoid: _Ufunc
 tanh: _Ufunc
 relu: _Ufunc
@@ -49,6 +56,7 @@ def softplus(grad_output: NDArray[_Float] | float, x: NDArray[_Float], beta: NDA
 @overload
 def softplus(grad_output: ArrayLike, x: ArrayLike, beta: ArrayLike = 1.0, *, out: np.ndarray | tuple[np.ndarray] | None = None, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: DTypeLike | None = None, subok: bool = True) -> Any: ...
 log_sigmoid: _Ufunc
+binary_cross_entropy_with_logits: _Ufunc_target
 logit: _Ufunc
 @overload
 def softmax(grad_output: NDArray[_Float] | float, y: NDArray[_Float], axis: int | tuple[int, ...] | None = -1, *, out: None = None, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: None = None, subok: bool = True) -> NDArray[_Float]: ...
@@ -62,5 +70,6 @@ def log_softmax(grad_output: ArrayLike, y: ArrayLike, axis: int | tuple[int, ...
 def logsumexp(grad_output: NDArray[_Float] | float, x: NDArray[_Float], axis: int | tuple[int, ...] | None = None, keepdims: bool = False, *, out: None = None, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: None = None, subok: bool = True) -> NDArray[_Float]: ...
 @overload
 def logsumexp(grad_output: ArrayLike, x: ArrayLike, axis: int | tuple[int, ...] | None = None, keepdims: bool = False, *, out: np.ndarray | tuple[np.ndarray] | None = None, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: DTypeLike | None = None, subok: bool = True) -> Any: ...
+def cross_entropy(grad_output: ArrayLike, logits: ArrayLike, target: ArrayLike, axis: int = -1, *, label_smoothing: float = 0.0, ignore_index: int | None = None, out: np.ndarray | tuple[np.ndarray] | None = None, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: DTypeLike | None = None, subok: bool = True) -> Any: ...
 
-__all__ = ["celu", "elu", "gelu", "hard_sigmoid", "hard_swish", "hard_tanh", "leaky_relu", "log_sigmoid", "log_softmax", "logit", "logsumexp", "mish", "relu", "relu6", "selu", "sigmoid", "silu", "softmax", "softplus", "softsign", "tanh"]
+__all__ = ["binary_cross_entropy_with_logits", "celu", "cross_entropy", "elu", "gelu", "hard_sigmoid", "hard_swish", "hard_tanh", "leaky_relu", "log_sigmoid", "log_softmax", "logit", "logsumexp", "mish", "relu", "relu6", "selu", "sigmoid", "silu", "softmax", "softplus", "softsign", "tanh"]

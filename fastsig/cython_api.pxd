@@ -22,4 +22,5 @@ cdef floating selu(floating x) noexcept nogil
 cdef floating celu(floating x, floating alpha) noexcept nogil
 cdef floating softplus(floating x, floating beta) noexcept nogil
 cdef floating log_sigmoid(floating x) noexcept nogil
+cdef floating binary_cross_entropy_with_logits(floating x, floating target) noexcept nogil
 cdef floating logit(floating x) noexcept nogil

@@ -189,6 +189,15 @@ cdef floating log_sigmoid(floating x) noexcept nogil:
         return log_sigmoid_double(x)
 plainly("log_sigmoid", "double (double)", "float (float)")
 
+cdef float2 binary_cross_entropy_with_logits_float = <float2><size_t>address("binary_cross_entropy_with_logits", "f")
+cdef double2 binary_cross_entropy_with_logits_double = <double2><size_t>address("binary_cross_entropy_with_logits", "d")
+cdef floating binary_cross_entropy_with_logits(floating x, floating target) noexcept nogil:
+    if floating is float:
+        return binary_cross_entropy_with_logits_float(x, target)
+    else:
+        return binary_cross_entropy_with_logits_double(x, target)
+plainly("binary_cross_entropy_with_logits", "double (double, double)", "float (float, float)")
+
 cdef float1 logit_float = <float1><size_t>address("logit", "f")
 cdef double1 logit_double = <double1><size_t>address("logit", "d")
 cdef floating logit(floating x) noexcept nogil:

@@ -95,6 +95,10 @@ def logsumexp(x, axis=None, keepdims=False):
 
 def along(call):
     """A call of `fastsig._arrays` with a dask array, as a graph."""
+    main = _lazy(call.main)
+    if call.is_target and any(main.numblocks[i] > 1 for i in call.axes(main.ndim)):
+        result = along(call._replace(main=main.rechunk({call.axis: -1})))
+        return result if call.reduces else result.rechunk(main.chunks)
     x, other, where = _alike(call)
     axes, dtype = call.axes(x.ndim), _dtype(call, x, other)
     options = {name: value for name, value in call.options.items() if name not in {"keepdims", "return_sign"}}
@@ -176,6 +180,9 @@ def _dtype(call, x, other):
     if isinstance(other, da.Array):
         other = np.empty(() if call.other_lacks_axis else 0, other.dtype)
     options = {"dtype": call.options["dtype"]} if "dtype" in call.options else {}
+    if call.is_target:
+        other = np.empty(0 if call.other_lacks_axis else (0, 1), getattr(other, "dtype", int))
+        return call.function(np.empty((0, 1), x.dtype), other, -1, **options).dtype
     return call.function(np.empty(0, x.dtype), other, -1, **options).dtype
 
 

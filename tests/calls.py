@@ -30,6 +30,31 @@ def calls(package, shape, dtype="float32", seed=0):
 
     for row in TABLE:
         function, gradient = getattr(package, row.name), getattr(package.backward, row.name)
+        if row.kind == "loss":
+            for axis in (-1, 0):
+                rows = x[..., 0] if axis == -1 else x[0]
+                target = rng.integers(0, x.shape[axis], rows.shape)
+                shares = np.abs(x) / np.abs(x).sum(axis, keepdims=True)
+                for name, given, options in (
+                    ("classes", target, {}),
+                    ("masked", target, {"where": mask}),
+                    ("smoothed", target, {"label_smoothing": 0.1, "ignore_index": 0}),
+                    ("shares", shares, {}),
+                ):
+                    add(f"{row.name} {axis} {name}", function, x, given, axis, **options)
+                    add(f"{row.name} {axis} {name} backward", gradient, rows, x, given, axis, **options)
+            continue
+        if row.operands:
+            target = np.abs(grad) / 40
+            add(row.name, function, x, target)
+            add(f"{row.name} strided", function, x[:, ::2], target[:, ::2])
+            add(f"{row.name} integers", function, whole, target)
+            add(f"{row.name} of a number", function, x, 1.0)
+            add_into(f"{row.name} masked", function, x, target, where=mask)
+            add(f"{row.name} backward", gradient, grad, x, target)
+            number = getattr(package.scalar, row.name)
+            add(f"{row.name} scalar", lambda f=number: [f(value, 0.25) for value in (-1.5, 0.25, 7)])
+            continue
         if row.kind == "elementwise":
             for name, variant in expanded(row):
                 word = {variant.choice.name: variant.choice.default} if variant.choice else {}

@@ -5,8 +5,9 @@ what would be seen in every result that it took part in.
 """
 
 import numpy as np
+from oracle import OF_ONE, PAIRS
 
-from fastsig._catalog import TABLE, expanded
+from fastsig._catalog import expanded
 
 DTYPES = ("float64", "float32", "int32", "bool")
 SHAPES = {1: (7,), 2: (6, 5)}
@@ -22,6 +23,7 @@ class Container:
     gives_numbers = True  # what a reduction gives can be a gradient's operand
     keeps_axes = False  # also those that are summed over
     out = False  # whether a NumPy array may be `out`
+    losses = True  # whether losses take it
     tolerance = 0.0  # of functions along an axis: where the order of additions is another
 
     def make(self, x, missing):
@@ -55,7 +57,7 @@ def numbers(ndim, dtype, seed=0, poison=True):
 
 def elementwise_calls(fs):
     """(name, number of arrays, function of them)"""
-    for row in TABLE:
+    for row in OF_ONE:
         if row.kind != "elementwise":
             continue
         function, gradient = getattr(fs, row.name), getattr(fs.backward, row.name)
@@ -69,6 +71,11 @@ def elementwise_calls(fs):
             yield f"{row.name} {given}", 1, lambda x, f=function, given=given: f(x, *given)
             yield f"{row.name} {given} backward", 2, lambda g, x, f=gradient, given=given: f(g, x, *given)
             yield f"{row.name} of arrays", 2, lambda x, y, f=function, rest=given[1:]: f(x, y, *rest)
+    for row in PAIRS:
+        function, gradient = getattr(fs, row.name), getattr(fs.backward, row.name)
+        yield row.name, 1, lambda x, f=function: f(x, 0.25)
+        yield f"{row.name} of arrays", 2, function
+        yield f"{row.name} backward of arrays", 2, lambda x, y, f=gradient: f(0.5, x, y)
 
 
 def same(container, name, got, expected, missing):
@@ -123,7 +130,7 @@ def check_rows(fs, container, dtype):
         ):
             made, seen = container.make(x, missing), ~missing
             where = np.random.default_rng(2).random(x.shape) < 0.8
-            for row in TABLE:
+            for row in OF_ONE:
                 if row.kind != "rows":
                     continue
                 function, gradient = getattr(fs, row.name), getattr(fs.backward, row.name)
@@ -159,7 +166,7 @@ def check_reductions(fs, container, dtype):
             variants(container, ndim, dtype, 0), variants(container, ndim, dtype, 1)
         ):
             made, seen = container.make(x, missing), ~missing
-            for row in TABLE:
+            for row in OF_ONE:
                 if row.kind != "reduction":
                     continue
                 function, gradient = getattr(fs, row.name), getattr(fs.backward, row.name)
@@ -190,3 +197,32 @@ def check_reductions(fs, container, dtype):
                             container.check(got, made)
                     got = gradient(1.0, made, axis)
                     same(container, f"{name} backward of 1.0", got, gradient(1.0, x, axis, where=seen), missing)
+
+
+def check_losses(fs, container, dtype):
+    """Of classes, some of which may be missing, and such as do not exist below them; of probabilities."""
+    for ndim in container.ndims if container.losses else ():
+        for x, missing in variants(container, ndim, dtype, 0):
+            made, seen = container.make(x, missing), ~missing
+            for axis in (-1, 0)[:ndim]:
+                name, rows = f"cross_entropy {axis}", np.delete(x.shape, axis)
+                target, lost = np.arange(rows.prod()).reshape(rows) % x.shape[axis], np.zeros(rows, bool)
+                given = [(target[()], lost)]
+                if container.has_missing and ndim == 2:
+                    lost = target % 3 == 1
+                    given.append((np.ma.array(np.where(lost, -9, target), mask=lost), lost))
+                for classes, lost in given:
+                    part, gone = seen & ~np.expand_dims(lost, axis), missing.all(axis) | lost
+                    got = fs.cross_entropy(made, classes, axis)
+                    same(container, name, got, fs.cross_entropy(x, target, axis, where=part), gone)
+                    container.check(got, made, axis, False)
+                    got = fs.backward.cross_entropy(0.5, made, classes, axis)
+                    expected = fs.backward.cross_entropy(0.5, x, target, axis, where=part)
+                    same(container, f"{name} backward", got, expected, ~part)
+                    container.check(got, made)
+                shares = fs.softmax(np.where(missing, 0, x), axis)
+                got, expected = (
+                    fs.cross_entropy(each, shares, axis, **how) for each, how in ((made, {}), (x, {"where": seen}))
+                )
+                same(container, f"{name} of probabilities", got, expected, missing.all(axis))
+                container.check(got, made, axis, False)

@@ -10,14 +10,20 @@ import scipy.special
 from fastsig._catalog import TABLE, expanded
 
 EXPANDED = [variant for row in TABLE for _, variant in expanded(row)]
-ELEMENTWISE = [row for row in EXPANDED if row.kind == "elementwise"]
+OF_ONE = [row for row in TABLE if not row.operands]  # functions of one array; test_losses has the others
+ELEMENTWISE = [row for row in EXPANDED if row.kind == "elementwise" and not row.operands]
+PAIRS = [row for row in EXPANDED if row.kind == "elementwise" and row.operands]
 ROWS = [row for row in EXPANDED if row.kind == "rows"]
 REDUCTIONS = [row for row in EXPANDED if row.kind == "reduction"]
-# The derivatives as rows of their own, with `truth` and `max_ulp` as a function's.
-DERIVATIVES = [
-    row._replace(name=f"backward.{row.name}", kind="derivative", truth=row.gradient.truth, max_ulp=row.gradient.max_ulp)
-    for row in ELEMENTWISE
-]
+
+
+def derivative(row):
+    """The derivative as a row of its own, with `truth` and `max_ulp` as a function's."""
+    own = {"truth": row.gradient.truth, "max_ulp": row.gradient.max_ulp}
+    return row._replace(name=f"backward.{row.name}", kind="derivative", **own)
+
+
+DERIVATIVES, PAIR_DERIVATIVES = (list(map(derivative, rows)) for rows in (ELEMENTWISE, PAIRS))
 HAS_LONG_DOUBLE = np.finfo(np.longdouble).nmant > np.finfo(np.float64).nmant
 
 # 1 + exp(-745) needs 1075 bits before the first that counts.
@@ -26,10 +32,11 @@ BITS = 1200
 
 def function(package, row):
     """What a row is about, as a function of x and the parameters: a derivative is the gradient of 1."""
-    if row.kind != "derivative":
-        return getattr(package, row.name)
-    gradient = getattr(package.backward, row.name.removeprefix("backward."))
-    return lambda x, **parameters: gradient(np.asarray(x).dtype.type(1), x, **parameters)
+    name, one = row.name.removeprefix("backward."), lambda x: np.asarray(x).dtype.type(1)
+    called = getattr(package.backward if row.kind == "derivative" else package, name)
+    if row.operands:  # a ufunc knows no names
+        return lambda x, target: called(one(x), x, target) if row.kind == "derivative" else called(x, target)
+    return called if row.kind != "derivative" else lambda x, **parameters: called(one(x), x, **parameters)
 
 
 def defaults(row, dtype):
@@ -66,12 +73,13 @@ def to_mpf(value):
 def exact(row, x, **parameters):
     """row.truth by mpmath: for an elementwise row a value for each x, along an axis the results for the row x."""
     with mpmath.workprec(BITS):
-        names = {name: mpmath.mpf(float(value)) for name, value in numbers(parameters).items()}
+        kind = int if row.kind == "loss" else lambda value: mpmath.mpf(float(value))
+        names = {name: kind(value) for name, value in numbers(parameters).items()}
         xs = [finite(mpmath.mpf(float(value))) for value in np.ravel(x)]
         # One namespace: a comprehension inside an eval does not see the eval's local names.
-        values = [xs] if row.kind in {"rows", "reduction"} else xs
+        values = xs if row.kind in {"elementwise", "derivative"} else [xs]
         results = [eval(row.truth, vars(mpmath) | names | {"x": value}) for value in values]
-        return results[0] if row.kind in {"rows", "reduction"} else results
+        return results if row.kind in {"elementwise", "derivative"} else results[0]
 
 
 class _Where(ast.NodeTransformer):
@@ -223,11 +231,15 @@ def _spacing(exponent, info):
 
 
 def unit(row, x, dtype=np.longdouble, **parameters):
-    """|f(x) / x|, in whose units a derivative's errors count where it is smaller, if it crosses 0; else 0."""
+    """In whose units a derivative's errors count where it is smaller, if it crosses 0: |f(x) / x| or the table's
+    scale; else 0."""
+    if row.kind == "derivative" and row.gradient.scale:
+        return reference(row._replace(truth=row.gradient.scale), x, dtype, **parameters)
     if row.kind != "derivative" or not row.gradient.crosses_zero:
         return np.zeros_like(x, dtype)
     with np.errstate(all="ignore"):
-        of = ELEMENTWISE[list(map(label, DERIVATIVES)).index(label(row))]  # not by identity: it may have been pickled
+        functions = ELEMENTWISE + PAIRS
+        of = functions[list(map(label, map(derivative, functions))).index(label(row))]  # it may have been pickled
         values = np.abs(reference(of, x, dtype, **parameters) / np.asarray(x, dtype))
     return np.where(np.isfinite(values), values, 0)
 

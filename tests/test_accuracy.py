@@ -11,6 +11,8 @@ from oracle import (
     DERIVATIVES,
     ELEMENTWISE,
     HAS_LONG_DOUBLE,
+    PAIR_DERIVATIVES,
+    PAIRS,
     REDUCTIONS,
     ROWS,
     along,
@@ -30,7 +32,8 @@ from oracle import (
     unit,
 )
 
-each_elementwise = pytest.mark.parametrize("row", ELEMENTWISE + DERIVATIVES, ids=label)
+EVERY = ELEMENTWISE + DERIVATIVES + PAIRS + PAIR_DERIVATIVES
+each_elementwise = pytest.mark.parametrize("row", EVERY, ids=label)
 each_rows = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 each_type = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
@@ -59,7 +62,7 @@ def inputs64():
 @functools.cache
 def truth64(name):
     """mpmath's values at inputs64(), computed once for all backends."""
-    row = next(row for row in ELEMENTWISE + DERIVATIVES if label(row) == name)
+    row = next(row for row in EVERY if label(row) == name)
     return exact(row, inputs64(), **defaults(row, np.float64))
 
 

@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
-from containers import DTYPES, Container, check_elementwise, check_reductions, check_rows
+from containers import DTYPES, Container, check_elementwise, check_losses, check_reductions, check_rows
+from oracle import OF_ONE
 
-from fastsig._catalog import TABLE
-
-CHECKS = (check_elementwise, check_rows, check_reductions)
+CHECKS = (check_elementwise, check_rows, check_reductions, check_losses)
 pytestmark = pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
 
 
@@ -83,7 +82,7 @@ def test_all(fs, check, container, dtype):
 
 def results_of(fs, x):
     """One of each function and gradient, of an array of two axes."""
-    for row in TABLE:
+    for row in OF_ONE:
         function, gradient = getattr(fs, row.name), getattr(fs.backward, row.name)
         yield function(x, axis=1) if row.kind == "reduction" else function(x)
         yield gradient(1.0, x) if row.kind != "rows" else gradient(x, x)
@@ -123,7 +122,7 @@ def test_into_masked_arrays(fs):
 def test_masked_grad_output(fs):
     """Of what reduces: it is a row's, and so is what is missing of it."""
     x, grad = np.arange(6.0).reshape(2, 3), np.ma.array([1.0, 2.0], mask=[False, True])
-    for row in TABLE:
+    for row in OF_ONE:
         if row.kind == "reduction":
             gradient = getattr(fs.backward, row.name)
             for given, options in ((grad, {}), (grad[:, None], {"keepdims": True})):
@@ -141,7 +140,7 @@ def test_a_mask_is_stretched_as_its_values_are(fs):
     x = np.ma.array(np.arange(6.0).reshape(2, 1, 3), mask=[[[0, 1, 0]], [[1, 0, 0]]])
     grad, out = np.ones((2, 2, 3)), np.ma.zeros((2, 2, 3))
     wanted = np.broadcast_to(x.mask, grad.shape)
-    for row in TABLE:
+    for row in OF_ONE:
         if row.kind == "rows":
             gradient = getattr(fs.backward, row.name)
             np.testing.assert_array_equal(gradient(grad, x).mask, wanted)
@@ -153,7 +152,7 @@ def test_where_that_is_masked(fs):
     """What is masked of it takes no part; numbers are refused as beside plain arrays."""
     x, where = np.ma.array([1.0, 5.0, 2.0, 3.0], mask=[0, 1, 0, 0]), np.ma.array([True] * 4, mask=[0, 0, 1, 0])
     part = [True, True, False, True]
-    for row in TABLE:
+    for row in OF_ONE:
         function = getattr(fs, row.name)
         if row.kind == "elementwise":
             got, wanted = (function(x, where=each, out=np.zeros(4)) for each in (where, part))
@@ -168,7 +167,7 @@ def test_where_that_is_masked(fs):
 def test_a_subclass_stays_whatever_the_options(fs):
     x = np.arange(6.0).reshape(2, 3).view(Subclass)
     x.note = "kept"
-    for row in TABLE:
+    for row in OF_ONE:
         if row.kind == "reduction":
             function = getattr(fs, row.name)
             for each in (function(x, 1), function(x, 1, x), *function(x, 1, x, return_sign=True)):
@@ -178,7 +177,7 @@ def test_a_subclass_stays_whatever_the_options(fs):
 
 def test_private_names_stay_out_of_messages(fs):
     x, mask = np.ones((2, 3), "f"), np.ones(3, bool)
-    for row in TABLE:
+    for row in OF_ONE:
         function = getattr(fs, row.name)
         wrong = [{"out": np.ones(1 if row.kind == "reduction" else (2, 3), "i")}, {"dtype": "i"}, {"dtype": "g"}]
         for options in wrong:

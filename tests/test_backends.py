@@ -22,6 +22,7 @@ from layouts import assert_same_bits
 from oracle import ELEMENTWISE, EXPANDED, REDUCTIONS, ROWS, along, chosen, defaults, exact, hard, hole, label, ulp_error
 
 from fastsig import _docs
+from fastsig._bench import operands
 from fastsig._catalog import TABLE, Parameter, Row, expanded
 from fastsig._lazy import Made
 
@@ -55,12 +56,12 @@ def test_row_is_complete(row):
     }
     assert all(getattr(row, field) for field in Row._fields if field not in optional)
     assert row.name.isidentifier()
-    assert row.kind in {"elementwise", "rows", "reduction"}
+    assert row.kind in {"elementwise", "rows", "reduction", "loss"}
     assert len(row.max_ulp) == 2
     assert row.gradient.formula and row.gradient.special and row.gradient.truth and len(row.gradient.max_ulp) == 2
     assert row.gradient.operand == ("y" if row.kind == "rows" else "x")
-    assert bool(row.gradient.scale) == (row.kind == "rows")
-    assert bool(row.gradient.slope) == (row.kind == "reduction")
+    assert row.kind == "elementwise" or bool(row.gradient.scale) == (row.kind == "rows")
+    assert bool(row.gradient.slope) == (row.kind in {"reduction", "loss"})
     assert all(parameter.text.endswith(".") for parameter in row.parameters)
     assert set(row.related) <= {other.name for other in TABLE} - {row.name}
     assert row.example.startswith(f">>> fastsig.{row.name}(")
@@ -78,24 +79,29 @@ def test_names_are_unique():
 
 
 MODERATE = np.random.default_rng(0).normal(0, 2, (5, 7))
-AXIS = {"elementwise": {}, "rows": {}, "reduction": {"axis": -1}}  # what the expressions along the last axis need
+AXIS = {
+    "elementwise": {},
+    "rows": {},
+    "reduction": {"axis": -1},
+    "loss": {},
+}  # what the expressions along the last axis need
 
 
 def own_parameters(row):
     """The names that no ufunc has."""
-    reduction = {"axis", "b", "keepdims", "return_sign"}
-    return {parameter.name for parameter in row.parameters} | {"rows": {"axis"}, "reduction": reduction}.get(
-        row.kind, set()
-    )
+    reduction, loss = {"axis", "b", "keepdims", "return_sign"}, {"axis", "label_smoothing", "ignore_index"}
+    along = {"rows": {"axis"}, "reduction": reduction, "loss": loss}
+    return {parameter.name for parameter in row.parameters} | along.get(row.kind, set())
 
 
 @each_expanded
 def test_numpy_expression(fs, row):
     """What people write today is the same function, where it is accurate (1 + tanh(x) and 1 + erf(x) cancel)."""
-    x, parameters = MODERATE, {parameter.name: parameter.default for parameter in row.parameters}
+    x, given = MODERATE, operands(row, MODERATE)
+    parameters = {parameter.name: parameter.default for parameter in row.parameters} | given
     with np.errstate(all="ignore"):
         theirs = eval(row.numpy, {"np": np, "math": math, "x": x, "axis": -1, **parameters})
-    ours = getattr(fs, row.name)(x, **chosen(row), **AXIS[row.kind])
+    ours = getattr(fs, row.name)(x, *given.values(), **chosen(row), **AXIS[row.kind])
     np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-15)
 
 
@@ -104,9 +110,11 @@ def test_torch_expression(fs, row):
     torch = pytest.importorskip("torch")
     if row.torch is None:
         pytest.skip("torch has no such function")
-    x, parameters = MODERATE, {parameter.name: parameter.default for parameter in row.parameters}
+    x, given = MODERATE, operands(row, MODERATE)
+    parameters = {parameter.name: parameter.default for parameter in row.parameters} | given
+    parameters |= {name: torch.from_numpy(operand) for name, operand in given.items()}
     theirs = eval(row.torch, {"torch": torch, "x": torch.from_numpy(x), "axis": -1, **parameters, **chosen(row)})
-    ours = getattr(fs, row.name)(x, **chosen(row), **AXIS[row.kind])
+    ours = getattr(fs, row.name)(x, *given.values(), **chosen(row), **AXIS[row.kind])
     np.testing.assert_allclose(ours, theirs.numpy(), rtol=1e-12, atol=1e-15)
 
 
@@ -114,7 +122,9 @@ def test_torch_expression(fs, row):
 def test_truth_expression(fs, row):
     x, parameters = MODERATE[0], defaults(row, "float64")
     truth = [float(value) for value in exact(row, x, **parameters)]
-    np.testing.assert_allclose(getattr(fs, row.name)(x, **chosen(row)), truth, rtol=1e-14)
+    np.testing.assert_allclose(
+        getattr(fs, row.name)(x, *row.operands.values(), **chosen(row)), np.squeeze(truth), rtol=1e-14
+    )
 
 
 def test_public_names(fs):
@@ -220,7 +230,10 @@ def test_docstring_of_a_row(row):
     docstring = pytest.importorskip("numpydoc.docscrape").NumpyDocString(_docs.docstring(row))
     documented = {name for parameter in docstring["Parameters"] for name in parameter.name.split(", ")}
     own = own_parameters(row) | set(chosen(row))
-    assert documented == {"x", "out", "where", "dtype", "casting", "order", "subok"} | own
+    assert (
+        documented
+        == {"logits" if row.kind == "loss" else "x", "out", "where", "dtype", "casting", "order", "subok"} | own
+    )
     text = " ".join(map(str, docstring["Notes"]))
     for promised in (
         row.special,
@@ -278,6 +291,8 @@ def test_fallback_has_the_rows_and_no_others():
     assert set(fallback.FORMULAS) == set(fallback.GRADIENTS) == UFUNCS
     names = {row.name for row in ROWS + REDUCTIONS} | {f"{row.name}_backward" for row in ROWS}
     assert set(fallback.ROWS) == {name + suffix for name in names for suffix in ("", "_where")}
+    names = {f"{row.name}{backward}" for row in TABLE if row.kind == "loss" for backward in ("", "_backward")}
+    assert set(fallback.LOSSES) == {name + suffix for name in names for suffix in ("", "_where")}
 
 
 @needs_checkout

@@ -208,13 +208,15 @@ WORKS = """
 import math
 import numpy as np
 import fastsig
+from fastsig._bench import operands
 from fastsig._catalog import TABLE
 assert 2e-310 / 2 != 0, "it flushes subnormals"
 x = np.random.default_rng(0).normal(0, 2, (5, 7))
 for row in TABLE:
     names = {"np": np, "math": math, "x": x, "axis": -1}
-    names |= {parameter.name: parameter.default for parameter in row.parameters}
-    ours = getattr(fastsig, row.name)(x, **({} if row.kind == "elementwise" else {"axis": -1}))
+    names |= {parameter.name: parameter.default for parameter in row.parameters} | operands(row, x)
+    axis = {} if row.kind == "elementwise" else {"axis": -1}
+    ours = getattr(fastsig, row.name)(x, *operands(row, x).values(), **axis)
     np.testing.assert_allclose(ours, eval(row.numpy, names), rtol=1e-12, atol=1e-15)
 fastsig.show_config()
 """

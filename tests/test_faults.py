@@ -579,7 +579,7 @@ for kind, work in kinds.items():
 def failing(package):
     """Calls that fail, each in another way."""
     x, refused = np.zeros((3, 4), "float32"), []
-    for row in TABLE:
+    for row in (row for row in TABLE if not row.operands):
         function, gradient = getattr(package, row.name), getattr(package.backward, row.name)
         refused += [
             lambda f=function: f(x.astype(complex)),

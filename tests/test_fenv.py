@@ -74,10 +74,11 @@ def test_modes_are_real():
 @pytest.mark.parametrize("shape", [(3, 40), (70, 5), (8, 700)])
 def test_same_bits_in_every_mode(compiled, shape, dtype, name):
     work = calls(compiled, shape, dtype)
-    # NumPy's own arithmetic: sums with weights, the product in logsumexp's gradient, and what it makes of a default
-    # like 0.01 on the way to the ufunc.
+    # NumPy's own arithmetic: sums with weights, losses of probabilities and of smoothed labels, the product in
+    # logsumexp's gradient, and what it makes of a default like 0.01 on the way to the ufunc.
     of_numpy = {r.name for r in TABLE for p in r.parameters if p.default != float(np.dtype(dtype).type(p.default))}
-    of_numpy |= {call for call in work if "weights" in call or ("logsumexp" in call and "backward" in call)}
+    of_numpy |= {call for call in work if {"weights", "smoothed", "shares"} & {*call.split()}}
+    of_numpy |= {call for call in work if "logsumexp" in call and "backward" in call}
     work = {call: work[call] for call in work if of_numpy.isdisjoint([call, call.split()[0]])}
     expected = results(work)
     assert differing(work, expected, name) == []

@@ -11,9 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from layouts import assert_same_bits
-from oracle import ELEMENTWISE, REDUCTIONS, ROWS
-
-from fastsig._catalog import TABLE
+from oracle import ELEMENTWISE, OF_ONE, REDUCTIONS, ROWS
 
 BAD = [(0, ValueError), (-1, ValueError), (2**16, ValueError), (1.5, TypeError), ("2", TypeError), (None, TypeError)]
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
@@ -145,7 +143,7 @@ with_gil = pytest.mark.skipif(not getattr(sys, "_is_gil_enabled", lambda: True)(
 
 
 @with_gil
-@pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", OF_ONE, ids=lambda row: row.name)
 def test_gil_is_released(compiled, row):
     """The other thread waits for the GIL, and with this switch interval nobody asks the caller to give it up. So it
     runs before the call returns if, and only if, the call releases the GIL of its own accord."""
@@ -461,7 +459,7 @@ with multiprocessing.get_context("fork").Pool(3) as pool:
 def test_multiprocessing_spawn_pool(python, tmp_path):
     """Functions travel to other processes by pickle."""
     script = tmp_path / "script.py"
-    names = [row.name for row in TABLE]
+    names = [row.name for row in OF_ONE]
     script.write_text(f"""
 import multiprocessing, numpy as np, fastsig
 if __name__ == "__main__":

@@ -12,15 +12,13 @@ import warnings
 import numpy as np
 import pytest
 from layouts import EMPTY, GUARD, LAYOUTS, assert_same, assert_same_bits, place, whole
-from oracle import ELEMENTWISE, ROWS, chosen, defaults, label, reference, ulp_error
-
-from fastsig._catalog import TABLE
+from oracle import ELEMENTWISE, OF_ONE, ROWS, chosen, defaults, label, reference, ulp_error
 
 FLOATS = ("float16", "float32", "float64")
 INTEGERS = "bBhHiIlLqQ"
 UNSUPPORTED = "supports bool, integer, float16, float32 and float64"
 
-SHAPE_KEEPING = [row for row in TABLE if row.kind != "reduction"]  # the others are test_logsumexp's
+SHAPE_KEEPING = [row for row in OF_ONE if row.kind != "reduction"]  # the others are test_logsumexp's
 each_row = pytest.mark.parametrize("row", SHAPE_KEEPING, ids=lambda row: row.name)
 each_elementwise = pytest.mark.parametrize("row", ELEMENTWISE, ids=label)
 each_with_parameters = pytest.mark.parametrize(
@@ -34,10 +32,6 @@ each_layout = pytest.mark.parametrize("layout", LAYOUTS)
 def matrix(dtype="float32", shape=(6, 7)):
     x = np.random.default_rng(0).normal(0, 4, shape).astype(dtype)
     return x
-
-
-def is_public_ufunc(row):
-    return row.kind == "elementwise" and not row.parameters and not row.choice
 
 
 def bound(fs, row):
@@ -77,7 +71,7 @@ def typical_inputs(dtype, n):
 @each_row
 def test_attributes(fs, row):
     function, ufunc = getattr(fs, row.name), fs._backend.ufuncs[row.name]
-    assert (function is ufunc) == is_public_ufunc(row)
+    assert (function is ufunc) == row.is_ufunc
     assert isinstance(ufunc, np.ufunc) == (fs._backend.threads is not None)
     assert function.__name__ == ufunc.__name__ == row.name
     assert repr(ufunc) == f"<ufunc '{row.name}'>"
@@ -86,8 +80,8 @@ def test_attributes(fs, row):
     assert ufunc.identity is None
     assert ufunc.signature == (None if row.kind == "elementwise" else "(n)->(n)")
     assert row.summary in function.__doc__
-    assert function.__doc__.startswith(f"{row.name}(x, /, out=None, *, where=True") == is_public_ufunc(row)
-    if not is_public_ufunc(row):
+    assert function.__doc__.startswith(f"{row.name}(x, /, out=None, *, where=True") == row.is_ufunc
+    if not row.is_ufunc:
         assert inspect.isfunction(function)
         assert function.__module__ == "fastsig"
         assert function.__qualname__ == row.name
@@ -95,7 +89,7 @@ def test_attributes(fs, row):
         assert {"out", "where", "dtype", "casting", "order", "subok"} <= set(signature.parameters)
         assert not any(parameter.kind is parameter.VAR_KEYWORD for parameter in signature.parameters.values())
         assert {name: signature.parameters[name].default for name, *_ in row.parameters} == {
-            n: d for n, d, _ in row.parameters
+            name: default for name, default, *_ in row.parameters
         }
 
 
@@ -242,7 +236,7 @@ def test_out(fs, row, dtype, layout):
         assert_same(fs, out.astype(dtype), expected)
         out[...] = elements
         np.testing.assert_array_equal(whole(out), before)
-    if is_public_ufunc(row):
+    if row.is_ufunc:
         assert function(x, out) is out
     assert_same(fs, function(x, out=None), expected)
     assert_same(fs, function(x, out=(None,)), expected)
@@ -906,7 +900,7 @@ def test_parameters_that_do_not_broadcast(fs, row):
         getattr(fs, row.name)(X, **{row.parameters[0].name: np.ones(2)})
 
 
-@pytest.mark.parametrize("row", [row for row in TABLE if row.choice], ids=label)
+@pytest.mark.parametrize("row", [row for row in OF_ONE if row.choice], ids=label)
 @pytest.mark.parametrize("wrong", ["", "nonsense", None, True, 1.0])
 def test_unknown_choice(fs, row, wrong):
     out = guarded(2, 3)

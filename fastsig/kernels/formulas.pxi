@@ -1016,9 +1016,12 @@ cdef inline floating softplus_reduce(floating z, floating rest, floating lowest,
 
 cdef inline floating softplus_finish(floating x, floating z, floating p, floating scale, floating unit,
                                      floating per_beta, floating least) noexcept nogil:
-    """unit: what the scale is to be multiplied by."""
+    return softplus_sum(select(z <= softplus_small(z), <floating>0.0, x), z, p, scale, unit, per_beta, least)
+
+cdef inline floating softplus_sum(floating linear, floating z, floating p, floating scale, floating unit,
+                                  floating per_beta, floating least) noexcept nogil:
+    """linear + log1p(E) / beta. unit: what the scale is to be multiplied by."""
     cdef floating e = (scale + scale * p) * unit, k, u, v, q, base, high, low
-    cdef floating linear = select(z <= softplus_small(z), <floating>0.0, x)
     if floating is float:
         k = scale * (<float>0.5545492768287659 * unit)
         # All fused as it says: some compilers put a product before the branch that they make of a select, and its sum
@@ -1103,6 +1106,43 @@ cdef void log_sigmoid_block(const floating **x, floating *y, npy_intp n) noexcep
 
 elementwise("log_sigmoid", 1, 0.6, <void *>log_sigmoid_block[float], <void *>log_sigmoid_block[double],
             <void *>log_sigmoid[float], <void *>log_sigmoid[double])
+
+
+# ---------------------------------------------------------------------------------------------- binary cross entropy
+# softplus(x) - x y = w |x| + log1p(exp(-|x|)), where w is the share of the answer that x speaks against: 1 - y for
+# x >= 0, else y. For y in [0, 1] nothing cancels.
+
+cdef inline floating against(floating x, floating y) noexcept nogil:
+    return select(x < 0, y, <floating>1.0 - y)
+
+cdef inline floating against_linear(floating x, floating y) noexcept nogil:
+    """w |x|, and 0 for w = 0 at infinity, too."""
+    cdef floating w = against(x, y), linear = rounded_product(w, magnitude(x))
+    return select(w == 0, <floating>0.0, linear)
+
+cdef floating binary_cross_entropy_with_logits(floating x, floating y) noexcept nogil:
+    cdef floating scale = 0, z = -magnitude(x), p
+    p = softplus_reduce(z, <floating>0.0, lowest_exponent(&x), softplus_highest(&x), False, &scale)
+    return softplus_sum(against_linear(x, y), z, p, scale, exp_unit_inverse(x), <floating>1.0, softplus_least(&x))
+
+cdef void binary_cross_entropy_with_logits_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+    cdef floating[BLOCK] p
+    cdef floating[BLOCK] scale
+    cdef const floating *a = x[0]
+    cdef const floating *b = x[1]
+    cdef floating lowest = lowest_exponent(a), highest = softplus_highest(a), least = softplus_least(a), z
+    cdef npy_intp i
+    for i in range(whole(n, y)):
+        p[i] = softplus_reduce(-magnitude(a[i]), <floating>0.0, lowest, highest, False, &scale[i])
+    for i in range(whole(n, y)):
+        z = -magnitude(a[i])
+        y[i] = softplus_sum(against_linear(a[i], b[i]), z, p[i], scale[i], exp_unit_inverse(least), <floating>1.0,
+                            least)
+
+elementwise("binary_cross_entropy_with_logits", 2, 0.7,
+            <void *>binary_cross_entropy_with_logits_block[float],
+            <void *>binary_cross_entropy_with_logits_block[double],
+            <void *>binary_cross_entropy_with_logits[float], <void *>binary_cross_entropy_with_logits[double])
 
 
 # ---------------------------------------------------------------------------------------------- logit

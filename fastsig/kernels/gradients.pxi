@@ -377,6 +377,32 @@ elementwise("log_sigmoid_backward", 2, 0.5, <void *>log_sigmoid_backward_block[f
             <void *>log_sigmoid_backward_block[double], NULL, NULL)
 
 
+# ---------------------------------------------------------------------------------------------- binary cross entropy
+# sigmoid(x) - y, from s = sigmoid(-|x|) = e / (1 + e): s - y below 0, (1 - y) - s above, so that where y is 0 or 1
+# nothing cancels.
+
+cdef inline floating against_slope(floating x, floating y, floating scaled_e) noexcept nogil:
+    cdef floating unit = exp_unit_inverse(x), w = against(x, y)
+    cdef floating s = rounded_product(scaled_e / (<floating>1.0 + scaled_e * unit), unit)
+    return select(x < 0, s - w, w - s)
+
+cdef void binary_cross_entropy_with_logits_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+    cdef floating[BLOCK] e
+    cdef const floating *g = x[0]
+    cdef const floating *a = x[1]
+    cdef const floating *b = x[2]
+    cdef floating lowest = lowest_exponent(g)
+    cdef npy_intp i
+    for i in range(whole(n, y)):
+        e[i] = exp_of_negative(-magnitude(a[i]), lowest)
+    for i in range(whole(n, y)):
+        y[i] = g[i] * against_slope(a[i], b[i], e[i])
+
+elementwise("binary_cross_entropy_with_logits_backward", 3, 0.6,
+            <void *>binary_cross_entropy_with_logits_backward_block[float],
+            <void *>binary_cross_entropy_with_logits_backward_block[double], NULL, NULL)
+
+
 # ---------------------------------------------------------------------------------------------- logit
 # 1 / (x (1 - x)): infinite at 0, -0.0 and 1, NaN outside.
 

@@ -205,8 +205,11 @@ def scalar_address(str name, str char):
 
 cdef RowLoop row_loop(str name, str char):
     cdef RowLoop loop
-    loop.logarithm, loop.reduces = "log" in name, "logsumexp" in name
-    loop.gradient, loop.masked = "_backward" in name, "_where" in name
+    cdef bint backward = "_backward" in name
+    loop.loss, loop.masked = "cross_entropy" in name, "_where" in name
+    loop.reduces = "logsumexp" in name or (loop.loss and not backward)
+    loop.logarithm = "log" in name or loop.reduces
+    loop.gradient = backward and not loop.loss
     loop.cost = 2.0 if char == "d" else 0.8
     if loop.gradient and not loop.logarithm:
         loop.cost /= 3                                      # no exponential
@@ -219,19 +222,28 @@ cdef RowLoop row_loop(str name, str char):
 
 
 def build_rows(str name, str doc):
-    """The generalised ufunc `name`: softmax, log_softmax, logsumexp, a gradient of the first two, NAME_backward, or one
-    of these with a mask as its last operand, NAME_where."""
+    """The generalised ufunc `name`: softmax, log_softmax, logsumexp, cross_entropy, a gradient of all but logsumexp,
+    NAME_backward, or one of these with a mask as its last operand, NAME_where."""
     cdef Loops loops = Loops()
     cdef RowLoop loop = row_loop(name, "d")
     cdef size_t driver
-    cdef int operands = 2 if loop.gradient else 1
-    mask = "?" if loop.masked else ""
-    core = ",".join(["(n)"] * (operands + len(mask))) + ("->()" if loop.reduces else "->(n)")
-    for char in "Eefd" if loop.gradient else "dfeE":        # of one operand, integers become the first that fits
+    inputs = ["(n)"]
+    if loop.gradient:
+        inputs = ["(n)", "(n)"]
+    elif loop.loss:
+        inputs = ["(n)", "()"] if loop.reduces else ["()", "(n)", "()"]
+    inputs += ["(n)"] * loop.masked
+    core = f"{','.join(inputs)}->{'()' if loop.reduces else '(n)'}"
+    chars = "Eefd" if loop.gradient else "dfeE"             # of one operand, integers become the first that fits
+    if loop.loss and not loop.reduces:
+        chars = "df"                                        # of results of 16 bits too little is left to sum up
+    for char in chars:
         loop = row_loop(name, char)
         driver = <size_t>drive_rows[double] if char == "d" else <size_t>drive_rows[float]
-        loops.add(char * operands + mask + char, <PyUFuncGenericFunction>driver, &loop, sizeof(RowLoop))
-    return loops.ufunc(operands + len(mask), name.removesuffix("_where"), doc, core, equals=loop.gradient)
+        floats = char * (len(inputs) - loop.loss - loop.masked)
+        types = floats + "p" * loop.loss + "?" * loop.masked + char
+        loops.add(types, <PyUFuncGenericFunction>driver, &loop, sizeof(RowLoop))
+    return loops.ufunc(len(inputs), name.removesuffix("_where"), doc, core, equals=loop.gradient)
 
 
 cdef void share_plain_rows(Layout *at, npy_intp rows, const RowLoop *f32, const RowLoop *f64, int kind) noexcept nogil:
@@ -241,15 +253,71 @@ cdef void share_plain_rows(Layout *at, npy_intp rows, const RowLoop *f32, const 
         share_rows(at, rows, f64, <double *>NULL)
 
 
+cdef union Number:
+    float as_float
+    double as_double
+
+
+cdef bint of_shape(x, int kind, int ndim, const npy_intp *shape):
+    """Whether it is a plain C-ordered array of this type number and shape."""
+    cdef cnp.ndarray array
+    if type(x) is not cnp.ndarray:
+        return False
+    array = x
+    return (cnp.PyArray_TYPE(array) == kind and cnp.PyArray_ISCARRAY_RO(array) and array.ndim == ndim
+            and cnp.PyArray_CompareLists(array.shape, shape, ndim))
+
+
+cdef bint put_classes(target, int ndim, const npy_intp *shape, npy_intp rows, Layout *at):
+    """Each row's class, if they are plain and all of them exist."""
+    cdef const npy_intp *classes
+    cdef npy_intp i
+    cdef bint wrong = False
+    if not of_shape(target, cnp.NPY_INTP, ndim, shape):
+        return False
+    at.target, at.target_step = cnp.PyArray_BYTES(target), sizeof(npy_intp)
+    classes = <const npy_intp *>at.target
+    for i in range(rows):
+        wrong |= <size_t>classes[i] >= <size_t>at.n
+    return not wrong
+
+
+cdef bint put_grad(grad, int kind, int ndim, const npy_intp *shape, Number *number, Layout *at):
+    """grad_output: a number for all rows, or one for each."""
+    at.grad_step[0] = 0
+    if type(grad) is float:
+        if kind == cnp.NPY_FLOAT:
+            number.as_float = <float><double>grad
+        else:
+            number.as_double = <double>grad
+        at.grad = <const char *>number
+        return True
+    if not of_shape(grad, kind, ndim, shape):
+        return False
+    at.grad, at.grad_step[0] = cnp.PyArray_BYTES(grad), 4 if kind == cnp.NPY_FLOAT else 8
+    return True
+
+
+cdef bint in_use(const Layout *at, npy_intp rows, npy_intp grad_size, cnp.ndarray result):
+    """Whether a result lies where classes or grad_output are still to be read."""
+    cdef char *y = cnp.PyArray_BYTES(result)
+    cdef npy_intp size = cnp.PyArray_NBYTES(result)
+    if overlap(at.target, rows * <npy_intp>sizeof(npy_intp), y, size):
+        return True
+    return grad_size > 0 and overlap(at.grad, rows * grad_size, y, size)
+
+
 def build_direct(str name):
     """A function of x, axis and, unless it reduces, out: the row function `name` of plain C-ordered float32 and float64
     arrays along their last axis or their first (None: along all, if it reduces), in a third of the time that NumPy
-    takes to call a generalised ufunc. For all else it returns None."""
+    takes to call a generalised ufunc. Of a loss, also of the rows' classes, and its gradient of grad_output. For all
+    else it returns None."""
     cdef RowLoop f32 = row_loop(name, "f"), f64 = row_loop(name, "d")
 
-    def direct(x, axis, out=None):
+    def direct(x, axis, out=None, target=None, grad=None):
         cdef cnp.ndarray source, result
         cdef Layout at
+        cdef Number number
         cdef npy_intp *shape            # of the other axes
         cdef npy_intp[2] step           # of x: [row, element]
         cdef npy_intp rows, itemsize
@@ -274,6 +342,10 @@ def build_direct(str name):
             return None
         rows = cnp.PyArray_MultiplyList(shape, kept)
         step[0], step[1] = (itemsize, rows * itemsize) if shape != source.shape else (at.n * itemsize, itemsize)
+        if f32.loss and not put_classes(target, kept, shape, rows, &at):
+            return None
+        if f32.loss and not f32.reduces and not put_grad(grad, kind, kept, shape, &number, &at):
+            return None
         if f32.reduces:
             result = cnp.PyArray_EMPTY(kept, shape, kind, 0)
         elif out is None:
@@ -286,6 +358,8 @@ def build_direct(str name):
                                     cnp.PyArray_NBYTES(result))):
                 return None
         else:
+            return None
+        if f32.loss and in_use(&at, rows, 0 if f32.reduces else itemsize, result):
             return None
         at.x, at.mask, at.y = cnp.PyArray_BYTES(source), NULL, cnp.PyArray_BYTES(result)
         at.x_step, at.y_step = step, step

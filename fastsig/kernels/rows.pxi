@@ -1,5 +1,5 @@
-"""softmax, log_softmax and logsumexp along an axis, and the gradients of the first two: the inner loops of generalised
-ufuncs "(n)->(n)", "(n)->()" and "(n),(n)->(n)".
+"""softmax, log_softmax, logsumexp and cross_entropy along an axis, and the gradients of all but logsumexp: the inner
+loops of generalised ufuncs "(n)->(n)", "(n)->()", "(n),()->()", "(n),(n)->(n)" and "(),(n),()->(n)".
 
 A row is one vector along the axis; it may lie anywhere, with any stride. Six ways to run the same arithmetic:
 
@@ -39,6 +39,7 @@ cdef enum:
     STEPS = 8           # elements of each that pass through exp together: WIDE * STEPS == SEGMENT
     NEAR = 6144         # bytes of a row that stays in the nearest cache, beside the next ones
     FURTHER = 2048      # bytes from what a loop reads to what is fetched for it
+    NEARBY = 16384      # bytes of results that are still in the nearest cache when they are multiplied
     SHORTS = 128        # short rows that pass through exp together, at the most: two Blocks, LANES floats each
     SHORT = 16          # rows of up to so many elements are always put side by side, if there are enough of them
     FOUR = 4            # terms of a lane that are added up at once
@@ -49,6 +50,7 @@ cdef struct RowLoop:
     bint logarithm          # log_softmax and logsumexp, not softmax
     bint reduces            # logsumexp: one result a row, "(n)->()"
     bint gradient           # of softmax or log_softmax; grad_output is a first operand: "(n),(n)->(n)"
+    bint loss               # cross_entropy: reduces, with a row's class beside x: "(n),()->()"; or its gradient
     bint masked             # a last, boolean operand
     double cost             # as in Loop
     Load load               # as in Loop
@@ -56,7 +58,8 @@ cdef struct RowLoop:
 
 cdef struct Layout:         # one call's operands; strides in bytes, [row, element]
     const char *x           # for a gradient, the function's output
-    const char *grad        # not used if there is no gradient
+    const char *grad        # not used if there is no gradient; of a loss, one a row
+    const char *target      # of a loss, a row's class as npy_intp: less than n; below 0, the row does not count
     const char *mask        # or NULL
     char *y
     npy_intp n
@@ -64,6 +67,7 @@ cdef struct Layout:         # one call's operands; strides in bytes, [row, eleme
     bint far                # so many rows that most come from memory, not from a cache
     npy_intp[2] x_step
     npy_intp[2] grad_step
+    npy_intp target_step
     npy_intp[2] mask_step
     npy_intp[2] y_step      # the second is not used if a row has one result
 
@@ -446,10 +450,38 @@ cdef floating of_special_row(const Layout *at, npy_intp row, const RowLoop *loop
             m = x[j] if x[j] > m else m
     return m
 
+cdef inline npy_intp target_of(const Layout *at, npy_intp row) noexcept nogil:
+    """A row's class; -1 if it does not count, or if another thread has made it one that does not exist."""
+    cdef npy_intp target = (<const npy_intp *>(at.target + row * at.target_step))[0]
+    return target if target < at.n else <npy_intp>-1
+
+cdef inline bint is_kept(const Layout *at, npy_intp row, npy_intp i) noexcept nogil:
+    """Whether the mask, if there is one, leaves an element in."""
+    return at.mask == NULL or (at.mask + row * at.mask_step[0] + i * at.mask_step[1])[0] != 0
+
+cdef void write_losses(const Layout *at, npy_intp row, npy_intp rows, const floating *m, floating *norm,
+                       const RowLoop *loop) noexcept nogil:
+    """cross_entropy, likewise: both terms are positive, and nothing cancels."""
+    cdef floating x = 0
+    cdef npy_intp r, target
+    for r in range(rows):
+        target = target_of(at, row + r)
+        if target < 0:
+            norm[r] = 0
+        elif is_kept(at, row + r, target):
+            gather(at.x + (row + r) * at.x_step[0] + target * at.x_step[1], 0, &x, 1, loop.load)
+            norm[r] = (m[r] - x) + norm[r]
+        else:
+            norm[r] = INFINITY
+    scatter(norm, at.y + row * at.y_step[0], at.y_step[0], rows, loop.store)
+
 cdef inline void write_sums(const Layout *at, npy_intp row, npy_intp rows, const floating *m, floating *norm,
                             const RowLoop *loop) noexcept nogil:
     """logsumexp of rows [row, row + rows) from their maxima and what their logarithms exceed these by."""
     cdef npy_intp r
+    if loop.loss:
+        write_losses(at, row, rows, m, norm, loop)
+        return
     for r in range(rows):
         norm[r] = m[r] + norm[r]
     for r in range(rows):

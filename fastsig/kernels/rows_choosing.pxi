@@ -4,8 +4,8 @@ A new way to run is chosen in run_rows(). 16-bit rows are made float32 here, bef
 """
 
 cdef void write_empty(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
-    """logsumexp of nothing."""
-    cdef floating nothing = -INFINITY
+    """logsumexp of nothing; a row without classes cannot count."""
+    cdef floating nothing = 0 if loop.loss else -INFINITY
     cdef npy_intp row
     for row in range(begin, end):
         scatter(&nothing, at.y + row * at.y_step[0], 0, 1, loop.store)
@@ -65,6 +65,7 @@ cdef void widened_rows(const Layout *at, npy_intp begin, npy_intp end, const Row
     some.n, some.far = n, False
     some.x_step[0], some.x_step[1] = n * sizeof(floating), sizeof(floating)
     some.grad_step = some.x_step
+    some.target_step = at.target_step
     some.y_step[0], some.y_step[1] = sizeof(floating) if loop.reduces else some.x_step[0], sizeof(floating)
     for row from begin <= row < end by most:
         rows = min(most, end - row)
@@ -72,6 +73,7 @@ cdef void widened_rows(const Layout *at, npy_intp begin, npy_intp end, const Row
         if loop.gradient:
             widen_rows(at.grad + row * at.grad_step[0], at.grad_step[0], rows, n, &grad, loop.load)
         some.rows, known.row = rows, -1
+        some.target = at.target + row * at.target_step if loop.loss else NULL
         run_rows(&some, 0, rows, &plain, &known, _)
         if loop.reduces:
             loop.store(&y, at.y + row * at.y_step[0], at.y_step[0], rows)
@@ -83,6 +85,8 @@ cdef void run_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop
     if at.n == 0:
         if loop.reduces:
             write_empty(at, begin, end, loop, _)
+    elif loop.loss and not loop.reduces:
+        loss_gradients(at, begin, end, loop, known, _)
     elif widens(at, loop, _):
         widened_rows(at, begin, end, loop, _)
     elif across_rows(at, end - begin, loop, _):
@@ -142,20 +146,29 @@ cdef void share_rows(Layout *at, npy_intp rows, const RowLoop *loop, floating *_
     clear_fp_flags()
 
 cdef void drive_rows(floating **args, const npy_intp *dims, const npy_intp *steps, void *data) noexcept nogil:
-    """A generalised ufunc's inner loop. The steps are those over rows of all operands, then those along a row."""
+    """A generalised ufunc's inner loop. The steps are those over rows of all operands, then those along a row of all
+    that have an axis."""
     cdef const RowLoop *loop = <const RowLoop *>data
-    cdef int x = 1 if loop.gradient else 0, mask = x + 1, y = mask + (1 if loop.masked else 0), nargs = y + 1
+    cdef int x = 1 if loop.gradient or (loop.loss and not loop.reduces) else 0, target = x + 1
+    cdef int mask = target + (1 if loop.loss else 0), y = mask + (1 if loop.masked else 0)
+    cdef const npy_intp *along = steps + y + 1
     cdef void *gil
     cdef Layout at
     at.n = dims[1]
     at.grad, at.x, at.y = <const char *>args[0], <const char *>args[x], <char *>args[y]
-    at.mask = NULL
+    at.target, at.mask = NULL, NULL
+    at.grad_step[0], at.grad_step[1] = steps[0], 0
+    if loop.loss:
+        at.target, at.target_step = <const char *>args[target], steps[target]
+    if loop.gradient:
+        at.grad_step[1] = along[0]
+        along += 1
+    at.x_step[0], at.x_step[1] = steps[x], along[0]
     if loop.masked:
+        along += 1
         at.mask = <const char *>args[mask]
-        at.mask_step[0], at.mask_step[1] = steps[mask], steps[nargs + mask]
-    at.grad_step[0], at.grad_step[1] = steps[0], steps[nargs]
-    at.x_step[0], at.x_step[1] = steps[x], steps[nargs + x]
-    at.y_step[0], at.y_step[1] = steps[y], 0 if loop.reduces else steps[nargs + y]
+        at.mask_step[0], at.mask_step[1] = steps[mask], along[0]
+    at.y_step[0], at.y_step[1] = steps[y], 0 if loop.reduces else along[1]
     # NumPy keeps the GIL where there are few results, however long their rows are.
     gil = release_gil(dims[0] * dims[1] * loop.cost) if loop.reduces else NULL
     share_rows(&at, dims[0], loop, args[0])

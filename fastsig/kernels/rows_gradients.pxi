@@ -1,5 +1,6 @@
 """The gradients of softmax, from its output y: y (grad - sum(grad y)); of log_softmax, from its output y:
-grad - exp(y) sum(grad). Along rows and across them, in the order of terms of all rows.
+grad - exp(y) sum(grad). Along rows and across them, in the order of terms of all rows. And that of cross_entropy, from
+its input.
 """
 
 cdef inline floating softmax_gradient(floating grad, floating y, floating sum) noexcept nogil:
@@ -282,3 +283,117 @@ cdef void gradient_lanes(const Layout *at, npy_intp begin, npy_intp end, const R
                     result[k] = softmax_gradient(grad[k], y[k], rounded[k])
             if result == e:
                 scatter(e, p, at.y_step[0], w, loop.store)
+
+
+# ---------------------------------------------------------------------------------------------- cross_entropy
+# (softmax(x) - one_hot(target)) grad: softmax, by whichever way it takes, of as many rows as stay in the nearest cache,
+# where they are multiplied. At the target it is minus the sum of all others, if p - 1 would lose digits.
+
+cdef inline const floating *softmax_of(const Layout *at, npy_intp row, npy_intp i, npy_intp n,
+                                       floating *block) noexcept nogil:
+    """Elements [i, i + n) of a row of the output: where they lie if that is possible, else in `block`."""
+    cdef const char *p = at.y + row * at.y_step[0] + i * at.y_step[1]
+    if at.y_step[1] == sizeof(floating):
+        return <const floating *>p
+    gather(p, at.y_step[1], block, n, NULL)
+    return block
+
+cdef double sum_without(const Layout *at, npy_intp row, floating top) noexcept nogil:
+    """The sum of a row of the output, but for the one that is more than half of it. Not inline, see maximum()."""
+    cdef floating[SEGMENT] block
+    cdef floating[LANES] tail
+    cdef double[LANES] lanes
+    cdef const floating *p
+    cdef npy_intp i, j, k, n, whole
+    cdef Sum sum
+    sum.high = sum.low = 0
+    for i from 0 <= i < at.n by SEGMENT:
+        n = min(<npy_intp>SEGMENT, at.n - i)
+        whole = n & ~<npy_intp>(LANES - 1)
+        p = softmax_of(at, row, i, n, block)
+        pad(tail, 0, LANES)
+        for j in range(n - whole):
+            tail[j] = p[whole + j]
+        if floating is float:               # a double has digits enough
+            for j in range(LANES):
+                lanes[j] = without(tail[j], top)
+            for k from 0 <= k < whole by LANES:
+                for j in range(LANES):
+                    lanes[j] += without(p[k + j], top)
+            add_to(&sum, fold(lanes), 0)
+        else:
+            add_rest(p, whole, tail, top, &sum)
+    return sum.high + sum.low
+
+cdef void multiply_row(const Layout *at, npy_intp row, floating by) noexcept nogil:
+    """A row of the output that does not lie in one piece, or has a mask."""
+    cdef floating[SEGMENT] block
+    cdef char *p
+    cdef npy_intp i, j, n
+    for i from 0 <= i < at.n by SEGMENT:
+        n = min(<npy_intp>SEGMENT, at.n - i)
+        p = at.y + row * at.y_step[0] + i * at.y_step[1]
+        gather(p, at.y_step[1], block, n, NULL)
+        for j in range(n):
+            block[j] *= by
+        mask_out(at, row, i, n, block, <floating>0)
+        scatter(block, p, at.y_step[1], n, NULL)
+
+cdef void finish_losses(const Layout *at, npy_intp row, npy_intp rows, floating *_) noexcept nogil:
+    """Up to SEGMENT rows of gradients from their softmax, in the output."""
+    cdef floating[SEGMENT] grad
+    cdef floating[SEGMENT] of_target
+    cdef npy_intp[SEGMENT] sure
+    cdef floating *y
+    cdef floating p
+    cdef char *first = at.y + row * at.y_step[0]
+    cdef npy_intp r, i, j, target, count = 0, size = sizeof(floating), n = at.n
+    for r in range(rows):
+        target = max(target_of(at, row + r), <npy_intp>0)
+        p = (<const floating *>(first + r * at.y_step[0] + target * at.y_step[1]))[0]
+        grad[r], of_target[r] = (<const floating *>(at.grad + (row + r) * at.grad_step[0]))[0], p - 1
+        sure[count] = r                     # kept by the next line; a branch here would be mispredicted
+        count += p > <floating>0.5
+    for i in range(count):
+        r = sure[i]
+        of_target[r] = <floating>-sum_without(at, row + r, of_target[r] + 1)
+    for r in range(rows):
+        of_target[r] *= grad[r]
+    if at.mask == NULL and at.y_step[1] == size:
+        if at.grad_step[0] == 0 and at.y_step[0] == n * size:
+            y, p = <floating *>first, grad[0]
+            for i in range(rows * n):
+                y[i] *= p
+        else:
+            for r in range(rows):
+                y, p = <floating *>(first + r * at.y_step[0]), grad[r]
+                for i in range(n):
+                    y[i] *= p
+    elif at.mask == NULL and at.y_step[0] == size:
+        for i in range(n):
+            y = <floating *>(first + i * at.y_step[1])
+            for r in range(rows):
+                y[r] *= grad[r]
+    else:
+        for r in range(rows):
+            multiply_row(at, row + r, grad[r])
+    for r in range(rows):
+        target = target_of(at, row + r)
+        if target < 0:                      # its grad may be infinite, or its row NaN
+            for j in range(n):
+                (<floating *>(first + r * at.y_step[0] + j * at.y_step[1]))[0] = 0
+        elif is_kept(at, row + r, target):
+            (<floating *>(first + r * at.y_step[0] + target * at.y_step[1]))[0] = of_target[r]
+
+cdef void loss_gradients(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, Known *known,
+                         floating *_) noexcept nogil:
+    cdef RowLoop softmax = loop[0]
+    cdef npy_intp row, rows, most = min(<npy_intp>SEGMENT, <npy_intp>(NEARBY // <int>sizeof(floating)) // at.n)
+    softmax.loss = False
+    if most > WIDE or across_rows(at, end - begin, &softmax, _):
+        most = max(<npy_intp>WIDE, most // WIDE * WIDE)
+    most = max(most, <npy_intp>1)
+    for row from begin <= row < end by most:
+        rows = min(most, end - row)
+        run_rows(at, row, row + rows, &softmax, known, _)
+        finish_losses(at, row, rows, _)
