@@ -230,7 +230,9 @@ def _softplus(x: np.ndarray, beta: np.ndarray) -> np.ndarray:
         return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
     z = np.abs(x) * np.abs(beta)
     kept = 1 - _lost(np.abs(x), np.abs(beta), z)
-    below = np.where(z > 700, _times_exp(kept / beta, -z), np.log1p(np.exp(-z) * kept) / beta)
+    # 1 / beta may be infinite, but then z is large for an infinite x only.
+    divisor = np.where(np.abs(beta) < np.finfo(x.dtype).tiny, np.copysign(np.inf, beta), beta)
+    below = np.where(z > 700, _times_exp(kept / divisor, -z), np.log1p(np.exp(-z) * kept) / beta)
     return np.where(x * beta <= 0, 0, x) + below
 
 
@@ -436,7 +438,8 @@ def _softplus_slope(x: np.ndarray, beta: np.ndarray) -> np.ndarray:
 
 def _elu_slope(x: np.ndarray, alpha: Any) -> np.ndarray:
     x = np.minimum(x, 0)
-    return np.where(x < -700, _times_exp(alpha, x), alpha * np.exp(x))
+    slope = np.where(x < -700, _times_exp(alpha, x), alpha * np.exp(x))
+    return np.where(np.isinf(alpha) & (x > -np.inf), alpha, slope)  # however small the exponential is
 
 
 # NaN in x gives NaN also where nothing else depends on x's value.

@@ -473,3 +473,16 @@ def test_celu_of_a_quotient_that_underflows(fs, dtype, x, alpha):
     x, alpha = np.array([x, x], dtype), np.array([alpha, alpha], dtype)
     np.testing.assert_array_equal(fs.celu(x, alpha), x)
     np.testing.assert_array_equal(fs.celu(x, alpha[:1]), x)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_softplus_of_a_beta_whose_inverse_is_infinite(fs, dtype):
+    """The result may be a number all the same; where E is 0, it is 0, not inf * 0."""
+    info, row = np.finfo(dtype), next(row for row in ELEMENTWISE if row.name == "softplus")
+    share = np.array([1, 0.5, 0.24, 0.18, 0.1, 0], dtype)
+    betas = np.maximum(info.tiny * share, info.smallest_subnormal)
+    xs = np.array([0, 1e-30, 1, info.max / 3, info.max, np.inf], dtype)
+    x, beta = (each.ravel() for each in np.meshgrid(np.concatenate([xs, -xs]), np.concatenate([betas, -betas])))
+    truth = [exact(row, value, beta=parameter)[0] for value, parameter in zip(x, beta, strict=True)]
+    errors = ulp_error_exact(fs.softplus(x, beta), truth)
+    assert errors.max() <= row.max_ulp[dtype == "float64"], worst(errors, x, fs.softplus(x, beta))

@@ -234,6 +234,9 @@ def test_extreme_alpha(fs, dtype):
     kind, info = np.dtype(dtype).type, np.finfo(dtype)
     for alpha in (kind(-3), kind(0.1), info.max, -info.max):
         assert fs.backward.elu(kind(1), np.array([-np.inf, -info.max], dtype), alpha).tolist() == [0, 0]
+    for alpha in (kind(np.inf), kind(-np.inf)):  # times a number, however small
+        x = np.array([-info.max, -2000, -150, -80, 0, -np.inf], dtype)
+        np.testing.assert_array_equal(fs.backward.elu(kind(1), x, alpha), [alpha] * 5 + [np.nan])
     for alpha in (info.tiny, info.smallest_subnormal, -info.smallest_subnormal):
         assert fs.backward.celu(kind(1), np.array([0, -0.0], dtype), alpha).tolist() == [1, 1]
 

@@ -1049,9 +1049,19 @@ cdef inline floating softplus_sum(floating linear, floating z, floating p, float
 
 cdef inline floating softplus_of_beta(floating x, floating z, floating p, floating scale, floating beta,
                                       floating least) noexcept nogil:
-    """For any beta: where log1p(E) is E, that may be a number only when divided by beta."""
-    cdef floating per_beta = <floating>1.0 / beta, tail = times_wide(per_beta, scale + scale * p)
-    return select(z < <floating>-40.0, tail, softplus_finish(x, z, p, scale, wide_unit_inverse(x), per_beta, least))
+    """For any beta: where log1p(E) is E, that may be a number only when divided by beta. A subnormal one, whose inverse
+    is infinite, is multiplied by a power of two, and so is what comes of it."""
+    cdef floating normal, power, up, per_beta, tail, y
+    if floating is float:
+        normal, power = <float>1.1754943508222875e-38, <float>16777216.0            # 2^24
+    else:
+        normal, power = 2.2250738585072014e-308, 9007199254740992.0                 # 2^53
+    up = select(magnitude(beta) < normal, power, <floating>1.0)
+    x = rounded_product(x, select(magnitude(beta) < normal, <floating>1.0 / power, <floating>1.0))
+    per_beta = <floating>1.0 / (beta * up)
+    tail = times_wide(per_beta, scale + scale * p)
+    y = softplus_finish(x, z, p, scale, wide_unit_inverse(x), per_beta, least)
+    return select(z < <floating>-40.0, tail, y) * up
 
 cdef floating softplus(floating x, floating beta) noexcept nogil:
     cdef floating scale = 0, z = rounded_product(x, beta)

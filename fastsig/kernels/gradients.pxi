@@ -271,10 +271,11 @@ elementwise("mish_backward", 2, 0.7, <void *>mish_backward_block[float], <void *
 # 1 above 0; at 0, as in torch, what holds below.
 
 cdef inline floating elu_slope(floating x, floating factor, floating lowest) noexcept nogil:
-    """factor exp(x), or factor above 0."""
-    cdef floating scale = 0, z = select(x > 0, <floating>0.0, x), t
+    """factor exp(x), or factor above 0. Infinity times a number is infinite, however small that is."""
+    cdef floating scale = 0, z = select(x > 0, <floating>0.0, x), t, y
     t = exp_reduce_wide(lowest if lowest > z else z, &scale)
-    return times_wide(factor, exp_finish(t, scale))
+    y = times_wide(factor, exp_finish(t, scale))
+    return select((magnitude(factor) == <floating>INFINITY) & (x > -<floating>INFINITY), factor, y)
 
 cdef void elu_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef const floating *g = x[0]
