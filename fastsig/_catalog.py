@@ -425,7 +425,7 @@ TABLE = (
         "elementwise",
         "Gaussian error linear unit.",
         "x * Phi(x)",
-        (4, 4.75),
+        (3, 3),
         "Phi is the distribution function of the standard normal distribution. gelu(-inf) = -0.0, its limit (torch gives NaN), and "
         "gelu(inf) = inf. The tail is accurate down to the subnormal numbers.",
         truth="x * ncdf(x)",
@@ -473,7 +473,7 @@ TABLE = (
         ),
         gradient=Gradient(
             "Phi(x) + x * phi(x)",
-            (5.5, 5),
+            (3.25, 5),
             "phi is the density of the standard normal distribution. -0.0 at -inf and 1 at inf, its limits (torch gives NaN). Underflows gradually.",
             "ncdf(x) + x * exp(-x * x / 2) / sqrt(2 * pi)",
             crosses_zero=True,

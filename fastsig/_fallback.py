@@ -301,24 +301,34 @@ def _polynomial(coefficients: Any, a: np.ndarray) -> np.ndarray:
     return _polynomial([low + a * high for low, high in zip(padded[::2], padded[1::2])], a * a)
 
 
-def _density(a: np.ndarray, factor: np.ndarray) -> np.ndarray:
-    """factor * exp(-a^2/2)"""
+def _density(a: np.ndarray, factor: np.ndarray, lost: Any = 0.0) -> np.ndarray:
+    """factor * exp(-a^2/2) * (1 + lost)"""
     high = np.round(a * 2**12) / 2**12  # its square is exact
     far = a > 37  # exp underflows before the product does
     square = np.where(far, high * high / 4, high * high / 2)
     density = factor * np.exp(-square)
-    density = density + density * np.expm1((high - a) * (high + a) / 2)
+    density = density + density * (np.expm1((high - a) * (high + a) / 2) + lost)
     return np.where(far, density * np.exp(-square), density)
 
 
-def _inverse_tail(a: np.ndarray) -> np.ndarray:
-    """exp(-a^2/2) / Phi(-a)"""
-    return (2 + a * _polynomial(_TAIL_N, a)) / (1 + a * _polynomial(_TAIL_M, a)) + 2.5066282746310002 * a
+def _tail(a: np.ndarray, factor: Any) -> tuple[np.ndarray, np.ndarray]:
+    """factor * exp(a^2/2) * Phi(-a), for the factor 1 or a, and by how much that is more than its rounded value, of
+    itself."""
+    c = a.dtype.type(2.5066282746310007)  # sqrt(2 pi), and less_c less
+    less_c, product = float(c) - 2.5066282746310007 + 1.83285799804591675e-16, c * a
+    quotient = (2 + a * _polynomial(_TAIL_N, a)) / (1 + a * _polynomial(_TAIL_M, a))
+    inverse = quotient + product
+    part = inverse - product
+    rest = (product - (inverse - part)) + (quotient - part) + _lost_of(_split(c), _split(a), product)
+    tail = factor / inverse
+    product = tail * inverse
+    lost = (factor - product) - _lost_of(_split(tail), _split(inverse), product)
+    return tail, (lost - tail * (rest - less_c * a)) / np.maximum(factor, np.finfo(a.dtype).tiny)
 
 
 def _gelu(x: np.ndarray) -> np.ndarray:
     a = np.minimum(np.abs(x), 40)
-    return np.where(x < 0, -0.0, x) - _density(a, a / _inverse_tail(a))
+    return np.where(x < 0, -0.0, x) - _density(a, *_tail(a, a))
 
 
 def _gelu_tanh_argument(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -409,7 +419,11 @@ def _gelu_tanh_slope(x: np.ndarray) -> np.ndarray:
 
 def _gelu_slope(x: np.ndarray) -> np.ndarray:
     a = np.minimum(np.abs(x), 40)
-    below = _density(a, 1 / _inverse_tail(a) - a * 0.3989422804014327)
+    tail, lost = _tail(a, a.dtype.type(1))
+    c = a.dtype.type(0.3989422804014327)
+    product = a * c
+    rest = 2.49232720227773e-17 * a - _lost_of(_split(a), _split(c), product)
+    below = _density(a, (tail - product) + (tail * lost + rest))
     return np.where(x < 0, below, 1 - below)
 
 

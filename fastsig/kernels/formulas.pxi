@@ -210,6 +210,13 @@ cdef inline floating multiply_add(floating a, floating b, floating c) noexcept n
     else:
         return multiply_add_double(a, b, c)
 
+cdef inline floating fused(floating a, floating b, floating c) noexcept nogil:
+    """a * b + c; in float32 rounded once, also without FMA."""
+    if floating is float:
+        return fused_float(a, b, c)
+    else:
+        return multiply_add(a, b, c)
+
 cdef inline floating rounded_product(floating a, floating b) noexcept nogil:
     """a * b, and nothing that a sum could fuse."""
     if floating is float:
@@ -225,7 +232,7 @@ cdef inline floating rounded_off(floating a, floating b, floating ab) noexcept n
         return rounded_off_double(a, b, ab)
 
 cdef inline floating remainder(floating a, floating y, floating b) noexcept nogil:
-    """a - y * b for y = a / b as rounded: exact."""
+    """a - y * b for y = a / b as rounded: exact. For a y about a / b, rounded."""
     cdef floating yb
     if floating is float:
         return fused_float(-y, b, a)
@@ -1209,8 +1216,8 @@ elementwise("logit", 1, 0.6, <void *>logit_block[float], <void *>logit_block[dou
 # ---------------------------------------------------------------------------------------------- gelu
 # x Phi(x) = max(x, 0) - a Phi(-a) with a = |x|. The normal distribution's tail over its density is so smooth that one
 # quotient serves all a: Phi(-a) = exp(-a^2/2) M(a) / Q(a), Q = sqrt(2 pi) a M + N, all positive. What the polynomials M
-# and N are off by shows the less the larger a is. The quotient comes divided by k, and the exponential times k, which
-# costs nothing: near 0, Q is then not just above a power of two, where a rounding is largest.
+# and N are off by shows the less the larger a is. As N begins with 2, exactly, Q is 2 and a rest that is hardly rounded
+# for a small a, and cancels against M for a large one: what the quotient lost is found from these two, not from Q.
 
 cdef inline floating gelu_bound(const floating *_) noexcept nogil:
     """a Phi(-a) has long rounded to 0, and so does the scale."""
@@ -1219,49 +1226,51 @@ cdef inline floating gelu_bound(const floating *_) noexcept nogil:
     else:
         return hidden_double(46.13)
 
-cdef inline floating density_reduce(floating a, floating *scale) noexcept nogil:
+cdef inline floating density_reduce(floating a, bint exact, floating *scale) noexcept nogil:
     """exp(-a^2/2) = 2^n exp(-t/2): returns t, with what the square would lose to rounding, and sets the scale.
-    float32's 2 ln2 is off by 2.7e-9 of itself: M and N take that back."""
+    Unless exact, float32's 2 ln2 is off by 2.7e-9 of itself: M and N take that back."""
     cdef floating square = a * a, n, rest
     if floating is float:
         n = nearest(square, <float>-0.72134752, 64, scale)
-        return fused_float(n, <float>1.38629436, square) + fused_float(a, a, -square)
+        rest = fused_float(a, a, -square)
+        rest = multiply_add(n, <float>-3.8093086e-9, rest) if exact else rest
+        return fused_float(n, <float>1.38629436, square) + rest
     else:
         n = nearest(square, -0.72134752044448170368, 512, scale)
         rest = n * 3.81642985854515540004e-10 + rounded_off(a, a, square)
         return multiply_add(n, <double>1.38629436073824763298, square) + rest
 
 cdef inline floating density_finish(floating t) noexcept nogil:
-    """k exp(-t/2) - 1"""
+    """exp(-t/2) - 1"""
     cdef floating t2, t4, b, c, d, e, h
     if floating is float:
-        h = <float>-0.0002245422052 + t * <float>1.854497461e-5
-        h = <float>0.1073207727 + t * (<float>-0.0178866382 + t * (<float>0.002235933923 + t * h))
-        return <float>-0.14143371582 + t * (<float>-0.4292831421 + t * h)
+        h = <float>-0.00026153159 + t * <float>2.15999335e-5
+        h = <float>0.124999985 + t * (<float>-0.0208331477 + t * (<float>0.00260426477 + t * h))
+        return t * (<float>-0.5 + t * h)
     else:
         t2 = t * t
         t4 = t2 * t2
-        b = 0.0937500000156887836 + t * -0.0156250000026147496
-        c = 0.00195312500032469437 + t * -0.000195312500033627528
-        d = 0.0000162760417058905829 + t * -1.16257439964472299e-6
-        e = 7.26606947510235882e-8 + t * -4.03672603232215857e-9
-        h = 2.02308456865510277e-10 + t * -9.17731277767538288e-12
+        b = 0.125 + t * -0.0208333333333332698
+        c = 0.00260416666666379295 + t * -0.000260416666667923416
+        d = 0.000021701388937555781 + t * -1.55009919926689283e-6
+        e = 9.68809263184853828e-8 + t * -5.38230137552883264e-9
+        h = 2.69744609108872745e-10 + t * -1.22364170348527825e-11
         b = b + t2 * c
         d = d + t2 * e
         d = d + t4 * h
         b = b + t4 * d
-        return multiply_add(t2, b, -0.249999999874489731 + t * -0.375000000062755134)
+        return multiply_add(t2, b, -0.5 * t)
 
 cdef inline floating normal_tail(floating a, floating *slope) noexcept nogil:
-    """k Q; sets (M - 1) / a."""
-    cdef floating a2 = a * a, a4, a8, m, n, high
+    """Q - 2; sets (M - 1) / a."""
+    cdef floating a2 = a * a, a4, a8, m, n, high, p
     if floating is float:
         m = <float>0.431607306 + a * <float>0.1100859195 + a2 * (<float>0.01508237701 + a * <float>0.0007769899094)
-        n = <float>0.2357679754 + a * <float>0.03232138604 + a2 * <float>0.001676168176
+        n = <float>0.274606608 + a * <float>0.0376457667 + a2 * <float>0.00195228744
         m = <float>0.9461869597 + a * m
-        n = multiply_add(a, <float>0.8426957726 + a * n, <float>1.717132568)
+        n = a * (<float>0.9815151 + a * n)
         slope[0] = m
-        return multiply_add(<float>2.15210652351, multiply_add(a2, m, a), n)
+        return fused(<float>2.50662827, fused(a2, m, a), n)
     else:
         a4 = a2 * a2
         a8 = a4 * a4
@@ -1270,21 +1279,15 @@ cdef inline floating normal_tail(floating a, floating *slope) noexcept nogil:
         m = 1.69346487713298517 + a * 1.41846381495569994
         m = m + a2 * (0.76078626300724439 + a * 0.286881449798912129) + a4 * high
         m = m + a8 * (0.0000171933271950807537 + a * 5.72959507118228503e-7)
-        high = 0.0294492840164316189 + a * 0.00448239419695789388
-        high = high + a2 * (0.000476723372222522148 + a * 0.0000323229600838523118)
-        n = 1.85705295124129853 + a * 1.17574439343409886
-        n = n + a2 * (0.483244082224225407 + a * 0.140034446798873428) + a4 * high
-        n = n + a8 * 1.07714737566246143e-6
+        high = 0.0392657120153378251 + a * 0.00597652559494370473
+        high = high + a2 * (0.00063563116285699188 + a * 0.0000430972801045908808)
+        n = 2.47607060124070166 + a * 1.56765919098312204
+        n = n + a2 * (0.64432544285780793 + a * 0.18671259570058544) + a4 * high
+        n = n + a8 * 1.43619650064293869e-6
         slope[0] = m
-        return 1.50000000025102054 + multiply_add(1.87997120628785797, multiply_add(a2, m, a), a * n)
-
-cdef inline floating quotient_error(floating a, floating b, floating y) noexcept nogil:
-    """By how much, relatively, a / b is above its rounded value y, to about a seventh, for an a > 0. Not in float32,
-    where it takes a sixth of gelu's time."""
-    if floating is float:
-        return 0
-    else:
-        return remainder(a, y, b) * rough_inverse(a)
+        p = multiply_add(a2, m, a)
+        n = multiply_add(p, -1.83285799804591675e-16, a * n)        # sqrt(2 pi) in two parts
+        return multiply_add(p, 2.5066282746310007, n)
 
 cdef inline floating gelu_argument(floating x, floating bound) noexcept nogil:
     """|x|, but not over the bound. A float32 NaN is lost here, by one instruction for both."""
@@ -1297,13 +1300,13 @@ cdef inline floating gelu_argument(floating x, floating bound) noexcept nogil:
 
 cdef inline floating gelu_finish(floating x, floating low, floating a, floating t, floating scale) noexcept nogil:
     """`low` is a hidden -0.0: what is left of x where it is negative. The division can run beside the exponential."""
-    cdef floating linear = low if low > x else x, m = 0, q = normal_tail(a, &m), p = multiply_add(a * a, m, a)
-    cdef floating y = p / q, z
-    z = density_finish(t) + quotient_error(p, q, y)
-    return linear - (y + y * z) * scale * exp_unit_inverse(x)
+    cdef floating linear = low if low > x else x, m = 0, q = normal_tail(a, &m), p = fused(a * a, m, a)
+    cdef floating y = p / (<floating>2.0 + q), lost = multiply_add(<floating>-2.0, y, remainder(p, y, q)), z
+    z = multiply_add(lost, rough_inverse(p), density_finish(t))
+    return linear - fused(y, z, y) * scale * exp_unit_inverse(x)
 
 cdef floating gelu(floating x) noexcept nogil:
-    cdef floating scale = 0, a = gelu_argument(x, gelu_bound(&x)), t = density_reduce(a, &scale)
+    cdef floating scale = 0, a = gelu_argument(x, gelu_bound(&x)), t = density_reduce(a, False, &scale)
     return gelu_finish(x, hidden(<floating>-0.0), a, t, scale)
 
 cdef void gelu_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
@@ -1312,7 +1315,7 @@ cdef void gelu_block(const floating **x, floating *y, npy_intp n) noexcept nogil
     cdef npy_intp i
     for i in range(whole(n, y)):
         m = gelu_argument(a[i], bound)
-        t = density_reduce(m, &scale)
+        t = density_reduce(m, False, &scale)
         y[i] = gelu_finish(a[i], low, m, t, scale)
 
 elementwise("gelu", 1, 0.9, <void *>gelu_block[float], <void *>gelu_block[double],

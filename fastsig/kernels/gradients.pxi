@@ -212,13 +212,18 @@ elementwise("gelu_tanh_backward", 2, 1.0, <void *>gelu_tanh_backward_block[float
 # Phi(x) + x phi(x) is E R for x < 0 and 1 - E R above, with a = |x|, E = exp(-a^2/2) and R = M(a)/Q(a) - a/sqrt(2 pi).
 
 cdef inline floating gelu_slope(floating x, floating a, floating t, floating scale) noexcept nogil:
-    cdef floating m = 0, q = normal_tail(a, &m), r, below
-    if floating is float:       # what M and N take back of the exponential
-        r = <float>-0.4646610142 + a * a * <float>6.384e-10
+    """`t` is exact. What the quotient, its operands and the constant have lost goes along."""
+    cdef floating m = 0, q = normal_tail(a, &m), divisor = <floating>2.0 + q, factor, low, y, r, z, below
+    if floating is float:
+        factor, low = <float>-0.3989422917, <float>1.1335170e-8
     else:
-        r = -0.531923040446227832
-    r = multiply_add(a, r, multiply_add(a, m, <floating>1.0) / q)
-    below = multiply_add(r, density_finish(t), r) * scale * exp_unit_inverse(x)
+        factor, low = -0.39894228040143268, 2.49232720227773e-17
+    y = fused(a, m, <floating>1.0) / divisor
+    r = fused(a, factor, y)
+    z = remainder(multiply_add(<floating>-2.0, y, <floating>1.0), y, q)
+    low = multiply_add(a, low, rounded_product(fused(a, m, z), rough_inverse(divisor)))
+    z = density_finish(t)
+    below = (r + fused(r, z, multiply_add(low, z, low))) * scale * exp_unit_inverse(x)
     return select(x < 0, below, <floating>1.0 - below)
 
 cdef void gelu_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
@@ -229,7 +234,7 @@ cdef void gelu_backward_block(const floating **x, floating *y, npy_intp n) noexc
     cdef floating bound = gelu_bound(g)
     cdef npy_intp i
     for i in range(whole(n, y)):
-        t[i] = density_reduce(bounded_magnitude(a[i], bound), &scale[i])
+        t[i] = density_reduce(bounded_magnitude(a[i], bound), True, &scale[i])
     for i in range(whole(n, y)):
         y[i] = g[i] * gelu_slope(a[i], bounded_magnitude(a[i], bound), t[i], scale[i])
 
