@@ -425,7 +425,7 @@ TABLE = (
         "elementwise",
         "Gaussian error linear unit.",
         "x * Phi(x)",
-        (3, 3),
+        (2.5, 3),
         "Phi is the distribution function of the standard normal distribution. gelu(-inf) = -0.0, its limit (torch gives NaN), and "
         "gelu(inf) = inf. The tail is accurate down to the subnormal numbers.",
         truth="x * ncdf(x)",

@@ -1246,7 +1246,7 @@ cdef inline floating density_finish(floating t) noexcept nogil:
     if floating is float:
         h = <float>-0.00026153159 + t * <float>2.15999335e-5
         h = <float>0.124999985 + t * (<float>-0.0208331477 + t * (<float>0.00260426477 + t * h))
-        return t * (<float>-0.5 + t * h)
+        return multiply_add(t * t, h, <float>-0.5 * t)
     else:
         t2 = t * t
         t4 = t2 * t2
