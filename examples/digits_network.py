@@ -3,7 +3,8 @@
     python examples/digits_network.py [--seed 0] [--epochs 60]
 
 64 pixels, 64 hidden units with gelu, 10 classes with softmax. The backward pass is written out, in
-`loss_and_gradients`: fastsig.backward.gelu takes the gradient through the hidden layer in one pass over memory.
+`loss_and_gradients`: fastsig.backward.cross_entropy and fastsig.backward.gelu take the gradient through the loss and
+the hidden layer in one pass over memory each.
 """
 
 import argparse
@@ -53,12 +54,9 @@ def forward(parameters, X):
 def loss_and_gradients(parameters, X, y):
     """Mean cross-entropy and its gradient with respect to every parameter, by backpropagation."""
     before, hidden, logits = forward(parameters, X)
-    picked = np.arange(len(y)), y
-    loss = -fastsig.log_softmax(logits)[picked].mean()
+    loss = fastsig.cross_entropy(logits, y).mean()
 
-    grad_logits = fastsig.softmax(logits)  # of the cross-entropy: softmax minus the one-hot label
-    grad_logits[picked] -= 1
-    grad_logits /= len(y)
+    grad_logits = fastsig.backward.cross_entropy(1 / len(y), logits, y)
     grad_before = grad_logits @ parameters[2].T
     fastsig.backward.gelu(grad_before, before, out=grad_before)
     return loss, [X.T @ grad_before, grad_before.sum(0), hidden.T @ grad_logits, grad_logits.sum(0)]

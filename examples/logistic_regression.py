@@ -53,25 +53,25 @@ def probabilities(logits):
 def log_loss(logits, labels):
     """Mean negative log-likelihood, from the logits: the log of a probability that underflows is -inf."""
     if logits.ndim == 1:
-        # A sigmoid is the softmax of the two logits 0 and z.
-        logits = np.stack([np.zeros_like(logits), logits], axis=-1)
-    return -fastsig.log_softmax(logits)[np.arange(len(labels)), labels].mean()
+        return fastsig.binary_cross_entropy_with_logits(logits, labels.astype(logits.dtype)).mean()
+    return fastsig.cross_entropy(logits, labels).mean()
 
 
-def activation_and_targets(y):
-    """Return the activation for these labels, its steepest slope, and the outputs wanted of it."""
-    classes = y.max() + 1
-    if classes == 2:
-        return fastsig.sigmoid, 1 / 4, y.astype(np.float32)
-    return fastsig.softmax, 1 / 2, np.eye(classes, dtype=np.float32)[y]
+def log_loss_gradient(logits, labels):
+    """Its derivative by each logit: prediction minus target, and a share of the mean."""
+    share = 1 / len(labels)
+    if logits.ndim == 1:
+        return fastsig.backward.binary_cross_entropy_with_logits(share, logits, labels.astype(logits.dtype))
+    return fastsig.backward.cross_entropy(share, logits, labels)
 
 
 def fit(X, y, steps):
     """Minimise log-loss + |weights|^2 / (2 C n) by full-batch gradient descent; return weights and bias."""
     n, features = X.shape
-    activation, steepest, targets = activation_and_targets(y)
-    weights = np.zeros((features, *targets.shape[1:]), dtype=np.float32)
-    bias = np.zeros(targets.shape[1:], dtype=np.float32)
+    classes = y.max() + 1
+    steepest = 1 / 4 if classes == 2 else 1 / 2  # slope of the activation
+    outputs = () if classes == 2 else (classes,)
+    weights, bias = np.zeros((features, *outputs), dtype=np.float32), np.zeros(outputs, dtype=np.float32)
     weights_velocity, bias_velocity = np.zeros_like(weights), np.zeros_like(bias)
     penalty = 1 / (C * n)
     # One over the largest curvature the loss can have: as far as a step can go without overshooting.
@@ -86,8 +86,7 @@ def fit(X, y, steps):
         if step % 20 == 0:
             loss = log_loss(logits, y) + penalty / 2 * np.sum(weights**2)
             progress.set_postfix_str(f"loss {loss:.4f}", refresh=False)
-        # Sigmoid and softmax alike: the gradient with respect to the logits is prediction minus target.
-        error = (activation(logits) - targets) / n
+        error = log_loss_gradient(logits, y)
         weights_velocity = MOMENTUM * weights_velocity - learning_rate * (X.T @ error + penalty * weights)
         bias_velocity = MOMENTUM * bias_velocity - learning_rate * error.sum(axis=0)  # no penalty on the bias
         weights += weights_velocity

@@ -40,6 +40,8 @@ def differences(printed):
         ("sklearn_drop_in.py", "sklearn"),
         ("boosted_margins.py", "xgboost"),
         ("boosted_margins.py", "lightgbm"),
+        ("boosting_objective.py", "xgboost"),
+        ("boosting_objective.py", "lightgbm"),
         ("keras_numpy.py", "keras"),
         ("compiled_callers.py", "numba"),
         ("logsumexp_swap.py", "hmmlearn"),
@@ -131,6 +133,49 @@ def test_boosted_margins():
     found = differences(printed)
     assert len(found) == 4
     assert max(found) < 1e-6
+
+
+def test_boosting_objective():
+    """As the packages' own objectives: the same trees, and margins that differ by what float32 rounds."""
+    found = differences(run("boosting_objective.py"))
+    assert len(found) == 4
+    assert max(found) < 5e-6
+
+
+def test_gpt2_blocks():
+    found = differences(run("gpt2_blocks.py"))
+    assert len(found) == 2
+    assert max(found) < 1e-5
+
+
+def test_gpt2_blocks_in_torch(monkeypatch):
+    """The same model, in float64, of torch's functions; its weights are normal(0, 0.2) all of them, norms' included."""
+    torch = pytest.importorskip("torch")
+    monkeypatch.syspath_prepend(EXAMPLES)
+    import gpt2_blocks as example
+
+    rng = np.random.default_rng(1)
+    arrays = {name: array.astype(float) for name, array in example.random_parameters(rng).items()}
+    p = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    tokens = rng.integers(example.VOCABULARY, size=(3, 20))
+
+    def linear(name, x):
+        return x @ p[f"{name}.weight"] + p[f"{name}.bias"]
+
+    def norm(name, x):
+        return torch.nn.functional.layer_norm(x, (example.WIDTH,), p[f"{name}.weight"], p[f"{name}.bias"])
+
+    x = p["wte.weight"][tokens[:, :-1]] + p["wpe.weight"][:19]
+    for i in range(example.LAYERS):
+        three = linear(f"h.{i}.attn.c_attn", norm(f"h.{i}.ln_1", x)).split(example.WIDTH, -1)
+        query, key, value = (part.reshape(3, 19, example.HEADS, -1).transpose(1, 2) for part in three)
+        heads = torch.nn.functional.scaled_dot_product_attention(query, key, value, is_causal=True)
+        x = x + linear(f"h.{i}.attn.c_proj", heads.transpose(1, 2).reshape(x.shape))
+        hidden = torch.nn.functional.gelu(linear(f"h.{i}.mlp.c_fc", norm(f"h.{i}.ln_2", x)), approximate="tanh")
+        x = x + linear(f"h.{i}.mlp.c_proj", hidden)
+    logits = norm("ln_f", x) @ p["wte.weight"].T
+    loss = torch.nn.functional.cross_entropy(logits.transpose(1, 2), torch.from_numpy(tokens[:, 1:]), reduction="none")
+    np.testing.assert_allclose(example.log_probabilities(arrays, tokens), -loss.numpy(), rtol=1e-6)
 
 
 def test_keras_numpy():
