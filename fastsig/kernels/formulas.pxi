@@ -417,19 +417,15 @@ cdef inline floating sigmoid_reduce(floating x, floating low, floating high, flo
     return sigmoid_exponential(clamp(x, low, high), scale)
 
 cdef inline floating sigmoid_finish(floating t, floating scale) noexcept nogil:
-    cdef floating unit = sigmoid_unit(t), p = expm1_poly(t), larger, smaller, sum, divisor, rest, y
+    cdef floating unit = sigmoid_unit(t), p = expm1_poly(t), sum, part, rest
     if floating is float:
         return unit / (unit + scale * (<floating>1.0 + p))
     else:
-        # What rounding takes from the divisor, and the quotient's remainder, put right.
-        larger = unit if unit > scale else scale
-        smaller = scale if unit > scale else unit
-        sum = unit + scale
-        divisor = sum + scale * p
-        rest = scale * p - (divisor - sum) + (smaller - (sum - larger))
-        y = 1.0 / divisor
+        sum = unit + scale                      # what this rounding takes goes back to the smaller terms
+        part = sum - unit
+        rest = (unit - (sum - part)) + (scale - part)
         unit = select(scale > 3.9e233, 0.0, unit)                        # 2^776, that of sigmoid_low
-        return unit * (y + y * ((1.0 - y * divisor) - y * rest))
+        return unit / (sum + multiply_add(scale, p, rest))
 
 cdef floating sigmoid(floating x) noexcept nogil:
     cdef floating scale = 0, t = sigmoid_reduce(x, sigmoid_low(&x), sigmoid_high(&x), &scale)
