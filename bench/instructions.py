@@ -39,8 +39,8 @@ ELEMENTS = 100_000
 
 
 @functools.cache
-def numbers(probabilities, dtype, shape):
-    return peers.make_input({"function": "logit" * probabilities, "dtype": dtype, "shape": shape, "layout": ""})[0]
+def numbers(domain, dtype, shape):
+    return peers.make_input({"domain": domain, "dtype": dtype, "shape": shape, "layout": ""})[0]
 
 
 def cells():
@@ -50,7 +50,7 @@ def cells():
             words = {variant.choice.name: variant.choice.default} if variant.choice else {}
             for dtype, shape in itertools.product(DTYPES, [(ELEMENTS,)] if row.kind == "elementwise" else ROWS):
                 name = " ".join([row.name, *words.values(), dtype, "x".join(map(str, shape))])
-                x = numbers(row.name == "logit", dtype, shape)
+                x = numbers(row.domain, dtype, shape)
                 axis = () if row.kind == "elementwise" else (-1,)
                 given = operands(row, x).values()
                 function = functools.partial(getattr(fastsig, row.name), x, *given, *axis, **words)

@@ -70,6 +70,13 @@ TORCH_OUT = {
     "hard_sigmoid": ["torch._C._nn.hardsigmoid(x, out=out)"],
     "hard_swish": ["torch._C._nn.hardswish(x, out=out)"],
     "hard_tanh": ["torch._C._nn.hardtanh(x, min_val, max_val, out=out)"],
+    "log1mexp": ["torch.log(torch.neg(torch.expm1(torch.neg(x, out=out), out=out), out=out), out=out)"],
+    "soft_shrink": ["torch._C._nn.softshrink(x, lambd, out=out)"],
+    "tanh_shrink": ["torch.sub(x, torch.tanh(x, out=out), out=out)"],
+    "swish": [
+        "torch.mul(x, torch.sigmoid(torch.mul(x, beta, out=out), out=out), out=out)",
+        "torch._C._nn.silu(x, out=out)",
+    ],
 }
 
 # Gradients, from grad, x and the function's output y: what autograd calls, which itself takes longer than a small call.
@@ -91,6 +98,9 @@ TORCH_GRADIENT = {
     "softplus": "softplus_backward(grad, x, beta, 20)",
     "log_sigmoid": "log_sigmoid_backward(grad, x, torch.exp(-abs(x)))",
     "logit": "logit_backward(grad, x)",
+    "hard_shrink": "hardshrink_backward(grad, x, lambd)",
+    "soft_shrink": "softshrink_backward(grad, x, lambd)",
+    "swish": "silu_backward(grad, x)",  # of the default slope
     "softmax": "_softmax_backward_data(grad, y, axis, x.dtype)",
     "log_softmax": "_log_softmax_backward_data(grad, y, axis, x.dtype)",
 }
@@ -119,6 +129,7 @@ SCIPY = {
     "softplus": ["scipy.special.softplus(x)", "-scipy.special.log_expit(-x)"],
     "silu": ["x * scipy.special.expit(x)"],
     "gelu": ["x * scipy.special.ndtr(x)"],
+    "swish": ["x * scipy.special.expit(beta * x)"],
     "softmax": ["scipy.special.softmax(x, axis)"],
     "log_softmax": ["scipy.special.log_softmax(x, axis)"],
     "logsumexp": ["scipy.special.logsumexp(x, axis)"],
@@ -144,6 +155,11 @@ NUMEXPR = {
     "hard_sigmoid": ["where(x < -3, 0, where(x > 3, 1, (x + 3) / 6))"],
     "hard_swish": ["x * where(x < -3, 0, where(x > 3, 1, (x + 3) / 6))"],
     "hard_tanh": ["where(x < min_val, min_val, where(x > max_val, max_val, x))"],
+    "log1mexp": ["log(-expm1(-x))"],
+    "hard_shrink": ["where(abs(x) > lambd, x, 0)"],
+    "soft_shrink": ["where(x > lambd, x - lambd, where(x < -lambd, x + lambd, 0))"],
+    "tanh_shrink": ["x - tanh(x)"],
+    "swish": ["x / (1 + exp(-beta * x))"],
 }
 
 # Nodes in ONNX's text syntax. $name is a parameter, $type and $axis are the cell's.
@@ -167,6 +183,10 @@ ONNX = {
     "hard_swish": ["y = HardSwish (x)"],
     "hard_tanh": [CLIP % ("$min_val", "$max_val")],
     "gelu": ['y = Gelu <approximate = "$approximate"> (x)'],
+    "hard_shrink": ["y = Shrink <lambd = $lambd> (x)"],
+    "soft_shrink": ["y = Shrink <lambd = $lambd, bias = $lambd> (x)"],
+    "tanh_shrink": ["a = Tanh (x) y = Sub (x, a)"],
+    "swish": ["y = Swish <alpha = $beta> (x)", "a = Sigmoid (x) y = Mul (x, a)"],
     "softmax": ["y = Softmax <axis = $axis> (x)"],
     "log_softmax": ["y = LogSoftmax <axis = $axis> (x)"],
     "logsumexp": ["n = Constant <value = int64[1] {$axis}> () y = ReduceLogSumExp <keepdims = 0> (x, n)"],
@@ -218,6 +238,11 @@ JAX = {
     "hard_swish": ["jax.nn.hard_swish(x)"],
     "hard_tanh": ["jax.numpy.clip(x, min_val, max_val)"],
     "gelu": ["jax.nn.gelu(x, approximate=approximate == 'tanh')"],
+    "log1mexp": ["jax.nn.log1mexp(x)"],
+    "hard_shrink": ["jax.numpy.where(abs(x) > lambd, x, 0)"],
+    "soft_shrink": ["x - jax.numpy.clip(x, -lambd, lambd)"],
+    "tanh_shrink": ["x - jax.numpy.tanh(x)"],
+    "swish": ["x * jax.nn.sigmoid(beta * x)"],
     "softmax": ["jax.nn.softmax(x, axis)"],
     "log_softmax": ["jax.nn.log_softmax(x, axis)"],
     "logsumexp": ["jax.nn.logsumexp(x, axis)"],
@@ -333,8 +358,7 @@ class Single(Fastsig):
         return super().forms(task, "x.astype(np.float32)" if task["dtype"] in INTEGERS else "x")
 
     def names(self, task, out, **arrays):
-        if task["dtype"] not in INTEGERS:
-            arrays = {name: array.astype(np.float32) for name, array in arrays.items()}
+        arrays = {name: array if array.dtype.kind in "iu" else array.astype(np.float32) for name, array in arrays.items()}
         return super().names(task, out, **arrays)
 
     def dtype(self, task):
@@ -750,8 +774,9 @@ def make_input(task):
     stored = (*shape[:-1], 3 * shape[-1]) if layout == "row slices" else shape
     size = int(np.prod(stored))
     values = rng.normal(0, 3, min(size, 1_000_000))
-    if task["name"] == "logit":
-        values = 1 / (1 + np.exp(-values))  # logits of probabilities
+    low, high = task["domain"]
+    if low == 0:
+        values = np.abs(values) if high == np.inf else 1 / (1 + np.exp(-values))  # probabilities
     x = np.resize(values.astype(task["dtype"]), stored)
     if layout == "row slices":
         x = x[..., : shape[-1]]

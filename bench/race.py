@@ -256,6 +256,7 @@ def task(row, dtype, shape, axis=None, layout="", out=None, gradient=False):
         "parameters": {p.name: p.default for p in own if p.name not in row.operands},
         "operands": list(row.operands),
         "keeps_integers": row.keeps_integers,
+        "domain": row.domain,
         "dtype": dtype,
         "shape": shape,
         "axis": axis,

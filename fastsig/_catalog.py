@@ -5,6 +5,7 @@ row here, its line in each of the two tables of _fallback.py.
 """
 
 import re
+from math import inf
 
 
 class Record:
@@ -92,6 +93,7 @@ class Row(Record):
     words: tuple[str, ...] = ()  # other names, and what people look for
     related: tuple[str, ...] = ()  # functions to see, too
     keywords: tuple[tuple[str, str], ...] = ()  # (keyword elsewhere, its name here, or what to do in its place)
+    domain: tuple[float, float] = (-inf, inf)  # where it is a number
 
     @property
     def operands(self):
@@ -187,6 +189,10 @@ TABLE = (
             ("transformers", "ACT2FN['relu'](x)"),
         ),
         words=("ramp", "rectifier"),
+        keywords=(
+            ("negative_slope", "leaky_relu(x, negative_slope) has one"),
+            ("max_value", "hard_tanh(x, 0, max_value) ends there"),
+        ),
         related=("leaky_relu", "relu6"),
         reference="Nair & Hinton, Rectified Linear Units Improve Restricted Boltzmann Machines, ICML (2010).",
         example=">>> fastsig.relu([-2, 0, 3])\narray([0, 0, 3])",
@@ -306,6 +312,10 @@ TABLE = (
         ),
         differs=(("Keras", "before Keras 3 the slope was 0.2"), ("ONNX", "the slope alpha is 0.2 unless it is given")),
         words=("hardsigmoid",),
+        keywords=tuple(
+            (name, "hard_tanh(slope * x + offset, 0, 1) has any slope and offset, alpha and beta in ONNX")
+            for name in ("alpha", "beta", "slope", "offset")
+        ),
         related=("sigmoid", "hard_swish"),
         reference="Courbariaux, Bengio & David, BinaryConnect, NIPS (2015).",
         example=">>> fastsig.hard_sigmoid([-3.0, 0.0, 1.5])\narray([0.  , 0.5 , 0.75])",
@@ -367,7 +377,7 @@ TABLE = (
     Row(
         "silu",
         "elementwise",
-        "Sigmoid linear unit, also known as swish.",
+        "Sigmoid linear unit: swish with the slope 1.",
         "x / (1 + exp(-x))",
         (2.5, 2.5),
         "silu(-inf) = -0.0, its limit (torch gives NaN), and silu(inf) = inf. Below -88 (float32) and -709 (float64) the result "
@@ -381,8 +391,9 @@ TABLE = (
             ("ONNX", "Mul(x, Sigmoid(x))"),
             ("transformers", "ACT2FN['silu'](x)"),
         ),
-        words=("swish",),
-        related=("hard_swish", "mish", "gelu"),
+        words=("swish1", "SiLU"),
+        keywords=(("beta", "swish(x, beta) has that"), ("alpha", "swish(x, alpha) has that, as beta")),
+        related=("swish", "hard_swish", "mish", "gelu"),
         reference="Elfwing, Uchibe & Doya, Sigmoid-Weighted Linear Units, Neural Networks 107 (2018).",
         example=">>> fastsig.silu([-1.0, 0.0, 1.0])\narray([-0.26894142,  0.        ,  0.73105858])",
         gradient=Gradient(
@@ -443,10 +454,10 @@ TABLE = (
             ("Keras", "keras.ops.gelu approximates by tanh unless told not to"),
             (
                 "transformers",
-                '"gelu_new", "gelu_fast" and "gelu_pytorch_tanh" are approximate="tanh"; "quick_gelu" is silu(1.702 * x) / 1.702',
+                '"gelu_new", "gelu_fast" and "gelu_pytorch_tanh" are approximate="tanh"; "quick_gelu" is swish(x, 1.702)',
             ),
         ),
-        words=("gelu_new", "gelu_pytorch_tanh", "quick_gelu"),
+        words=("gelu_new", "gelu_pytorch_tanh"),
         related=("silu",),
         reference="Hendrycks & Gimpel, Gaussian Error Linear Units, arXiv:1606.08415 (2016).",
         example=">>> fastsig.gelu([-1.0, 0.0, 1.0])\narray([-0.15865525,  0.        ,  0.84134475])",
@@ -516,6 +527,7 @@ TABLE = (
         numpy="1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * np.expm1(x))",
         torch="torch.selu(x)",
         elsewhere=(("JAX", "jax.nn.selu(x)"), ("Keras", "keras.activations.selu(x)"), ("ONNX", "Selu(x)")),
+        keywords=tuple((name, "gamma * elu(x, alpha) has any alpha and gamma") for name in ("alpha", "gamma")),
         related=("elu",),
         reference="Klambauer, Unterthiner, Mayr & Hochreiter, Self-Normalizing Neural Networks, NIPS (2017).",
         example=">>> fastsig.selu([-1.0, 0.0, 1.0])\narray([-1.11133074,  0.        ,  1.05070099])",
@@ -668,11 +680,154 @@ TABLE = (
         related=("sigmoid",),
         reference="Berkson, Application of the Logistic Function to Bio-Assay, J. Amer. Statist. Assoc. 39 (1944).",
         example=">>> fastsig.logit([0.25, 0.5, 1.0])\narray([-1.09861229,  0.        ,         inf])",
+        domain=(0, 1),
         gradient=Gradient(
             "1 / (x * (1 - x))",
             (2.5, 2.5),
             "inf at 0, -0.0 and 1, NaN outside of [0, 1].",
             "mpf(1) / (x * (1 - x)) if x * (1 - x) > 0 else (mpf('inf') if x * (1 - x) == 0 else mpf('nan'))",
+        ),
+    ),
+    Row(
+        "log1mexp",
+        "elementwise",
+        "Logarithm of 1 - exp(-x): of what a log-probability of -x leaves to the other case.",
+        "log(1 - exp(-x))",
+        (3, 3),
+        "log1mexp(0) = -inf and log1mexp(inf) = -0.0; below 0 it is NaN. Accurate at both ends: log1mexp(1e-30) is log(1e-30) and "
+        "log1mexp(50) is -exp(-50). Small results underflow gradually.",
+        truth="(log(-expm1(-x)) if x < 0.7 else log1p(-exp(-x))) if x >= 0 else nan",
+        numpy="np.where(x < 0.7, np.log(-np.expm1(-x)), np.log1p(-np.exp(-x)))",
+        torch="torch.log(-torch.expm1(-x))",
+        elsewhere=(("JAX", "jax.nn.log1mexp(x)"),),
+        words=("log1m_exp", "log complement"),
+        related=("log_sigmoid", "softplus"),
+        reference="Mächler, Accurately Computing ``log(1 - exp(-|a|))``, vignette of the R package Rmpfr (2012).",
+        example=">>> fastsig.log1mexp([0.0, 1e-30, 1.0])\narray([        -inf, -69.07755279,  -0.45867515])",
+        domain=(0, inf),
+        gradient=Gradient(
+            "1 / (exp(x) - 1)",
+            (3, 3.5),
+            "inf at 0 and -0.0, 0 at inf, NaN below 0.",
+            "(1 / expm1(x) if x < 1 else exp(-x) / -expm1(-x)) if x > 0 else mpf('inf') if x == 0 else mpf('nan')",
+        ),
+    ),
+    Row(
+        "hard_shrink",
+        "elementwise",
+        "Identity except close to 0, where it is 0.",
+        "x if abs(x) > lambd else 0",
+        (0, 0),
+        "hard_shrink(-inf) = -inf and hard_shrink(inf) = inf, and a 0 has the sign of x. Where lambd is negative the result is x. "
+        "A lambd that is NaN gives NaN.",
+        truth="x if abs(x) > lambd else 0 * x",
+        numpy="np.where(np.abs(x) > lambd, x, 0)",
+        torch="torch.nn.functional.hardshrink(x, lambd)",
+        elsewhere=(("Keras", "keras.activations.hard_shrink(x, lambd)"), ("ONNX", "Shrink(x, lambd=lambd)")),
+        words=("hardshrink", "hard thresholding"),
+        keywords=(
+            ("threshold", "lambd"),
+            (
+                "bias",
+                "soft_shrink has lambd as its bias; with another it is y - np.copysign(bias, y) where y = hard_shrink(x, lambd) is not 0",
+            ),
+        ),
+        related=("soft_shrink", "tanh_shrink"),
+        reference="Donoho & Johnstone, Ideal Spatial Adaptation by Wavelet Shrinkage, Biometrika 81 (1994).",
+        example=">>> fastsig.hard_shrink([-2.0, 0.25, 3.0])\narray([-2.,  0.,  3.])",
+        parameters=(Parameter("lambd", 0.5, "What is not beyond it becomes 0; an array broadcasts against `x`."),),
+        gradient=Gradient(
+            "1 if abs(x) > lambd else 0",
+            (0, 0),
+            "0 at both ends, as in torch. Where abs(x) <= lambd the result is 0 for every grad_output, NaN and infinities included. "
+            "A lambd that is NaN gives NaN.",
+            "mpf(1) if abs(x) > lambd else mpf(0)",
+        ),
+    ),
+    Row(
+        "soft_shrink",
+        "elementwise",
+        "Shift towards 0 by the same amount everywhere; what is closer to 0 becomes 0.",
+        "x - lambd if x > lambd else x + lambd if x < -lambd else 0",
+        (0.5, 0.5),
+        "soft_shrink(-inf) = -inf and soft_shrink(inf) = inf, unless lambd is infinite, too; a 0 has the sign of x. A negative lambd, "
+        "which torch refuses, moves x away from 0. A lambd that is NaN gives NaN.",
+        truth="x - lambd if x > lambd else (x + lambd if x < -lambd else 0 * x)",
+        numpy="x - np.clip(x, -lambd, lambd)",
+        torch="torch.nn.functional.softshrink(x, lambd)",
+        elsewhere=(
+            ("Keras", "keras.activations.soft_shrink(x, lambd)"),
+            ("ONNX", "Shrink(x, lambd=lambd, bias=lambd)"),
+        ),
+        words=("softshrink", "soft thresholding", "proximal operator of L1"),
+        keywords=(("threshold", "lambd"), ("bias", "lambd is that, too; hard_shrink has none")),
+        related=("hard_shrink", "tanh_shrink"),
+        reference="Donoho, De-noising by Soft-Thresholding, IEEE Trans. Information Theory 41 (1995).",
+        example=">>> fastsig.soft_shrink([-2.0, 0.25, 3.0])\narray([-1.5,  0. ,  2.5])",
+        parameters=(Parameter("lambd", 0.5, "By how much; an array broadcasts against `x`."),),
+        gradient=Gradient(
+            "1 if abs(x) > lambd else 0",
+            (0, 0),
+            "0 at both ends, as in torch. Where abs(x) <= lambd the result is 0 for every grad_output, NaN and infinities included. "
+            "A lambd that is NaN gives NaN.",
+            "mpf(1) if abs(x) > lambd else mpf(0)",
+        ),
+    ),
+    Row(
+        "tanh_shrink",
+        "elementwise",
+        "What tanh takes from x: almost nothing close to 0, and 1 further out.",
+        "x - tanh(x)",
+        (4.5, 4.5),
+        "tanh_shrink(-inf) = -inf and tanh_shrink(inf) = inf. Accurate also near 0, where it is x**3 / 3 and the difference would "
+        "cancel. Odd to the last bit; tanh_shrink(-0.0) is -0.0.",
+        truth="x - tanh(x) if abs(x) > 0.05 else x * (x * x) / (x * x + 3 + x * x / (5 + x * x / (7 + x * x / (9 + x * x / (11 + x * x / (13 + x * x / (15 + x * x / (17 + x * x / (19 + x * x / (21 + x * x / (23 + x * x / (25 + x * x / (27 + x * x / (29 + x * x / (31 + x * x / (33 + x * x / (35 + x * x / 37)))))))))))))))))",
+        numpy="x - np.tanh(x)",
+        torch="torch.nn.functional.tanhshrink(x)",
+        elsewhere=(("Keras", "keras.activations.tanh_shrink(x)"),),
+        words=("tanhshrink",),
+        related=("tanh", "soft_shrink"),
+        reference="Lambert, Beiträge zum Gebrauche der Mathematik und deren Anwendung II (1770), for the continued fraction of tanh.",
+        example=">>> fastsig.tanh_shrink([-1.0, 0.0, 1e-3])\narray([-2.38405844e-01,  0.00000000e+00,  3.33333200e-10])",
+        gradient=Gradient(
+            "tanh(x)**2",
+            (6.5, 6),
+            "1 at -inf and inf.",
+            "tanh(x)**2",
+        ),
+    ),
+    Row(
+        "swish",
+        "elementwise",
+        "Sigmoid of beta * x, times x: silu with a slope that can be learned.",
+        "x / (1 + exp(-beta * x))",
+        (3, 3.5),
+        "For a positive beta swish(-inf) = -0.0, its limit, and swish(inf) = inf; for a beta of 0 the result is x / 2, and for a negative one "
+        "swish(x, -beta) is -swish(-x, beta). With the number 1 as beta it is silu, to the bit. Accurate for every beta: the rounding error of the product is "
+        "corrected. Small results underflow gradually.",
+        truth="x / (1 + exp(-beta * x))",
+        numpy="x / (1 + np.exp(-beta * x))",
+        torch="x * torch.sigmoid(beta * x)",
+        elsewhere=(
+            ("SciPy", "x * scipy.special.expit(beta * x)"),
+            ("JAX", "x * jax.nn.sigmoid(beta * x)"),
+            ("ONNX", "Swish(x, alpha=beta)"),
+            ("transformers", "ACT2FN['swish'](x)"),
+        ),
+        differs=(("transformers", '"quick_gelu" is swish(x, 1.702)'),),
+        words=("quick_gelu", "swish1"),
+        keywords=(("alpha", "beta"),),
+        related=("silu", "hard_swish", "gelu"),
+        reference="Ramachandran, Zoph & Le, Searching for Activation Functions, arXiv:1710.05941 (2017).",
+        example=">>> fastsig.swish([-1.0, 0.0, 1.0], 1.702)  # quick_gelu\narray([-0.15420423,  0.        ,  0.84579577])",
+        parameters=(Parameter("beta", 1.0, "Slope of the sigmoid at 0, times 4; an array broadcasts against `x`."),),
+        gradient=Gradient(
+            "sigmoid(z) * (1 + z * sigmoid(-z)), z = beta * x",
+            (4, 4),
+            "-0.0 at -inf and 1 at inf, its limits, for a positive beta. Underflows gradually.",
+            "((1 + exp(-abs(beta * x)) + abs(beta * x) * exp(-abs(beta * x))) if beta * x > 0 else exp(-abs(beta * x)) * (1 - abs(beta * x) + "
+            "exp(-abs(beta * x)))) / (1 + exp(-abs(beta * x)))**2",
+            crosses_zero=True,
         ),
     ),
     Row(

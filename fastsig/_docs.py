@@ -67,9 +67,8 @@ WIDTH = 84  # of the notes
 
 def _parameters(row):
     """The sections' lines on what follows x."""
-    lines = [
-        f"{p.name} : array_like{'' if p.required else f', default {p.default!r}'}\n    {p.text}" for p in row.parameters
-    ]
+    defaults = ["" if p.required else f", default {p.default!r}" for p in row.parameters]
+    lines = [f"{p.name} : array_like{default}\n    {p.text}" for p, default in zip(row.parameters, defaults)]
     if row.choice:
         values = ", ".join(repr(variant.choice.default) for _, variant in expanded(row))
         lines.append(f"{row.choice.name} : {{{values}}}, default {row.choice.default!r}\n    {row.choice.text}")
@@ -313,6 +312,11 @@ def _ufunc_types(*inputs):
     return text.replace("KEPT_OPTIONS", KEPT_OPTIONS)
 
 
+def _typed(parameter, kind):
+    """A parameter as a stub has it."""
+    return f"{parameter.name}: {kind}" + ("" if parameter.required else f" = {parameter.default!r}")
+
+
 def _declaration(row, *inputs):
     """The stub's lines of one function, or of its gradient, of these array inputs."""
     arguments = [f"{name}: ArrayLike" for name in inputs]
@@ -335,7 +339,7 @@ def _declaration(row, *inputs):
     elif row.choice:
         arguments.append(_choice(row))
     else:
-        arguments += [f"{parameter.name}: ArrayLike = {parameter.default!r}" for parameter in row.parameters]
+        arguments += [_typed(parameter, "ArrayLike") for parameter in row.parameters]
     kept = [argument.replace("ArrayLike", f"{KEPT_ARRAY} | float") for argument in arguments]
     kept[len(inputs) - 1] = f"{inputs[-1]}: {KEPT_ARRAY}"
     if row.kind == "reduction" and len(inputs) == 1:
@@ -372,8 +376,7 @@ def scalar_stub():
     text = f"{MADE}from typing import Literal\n\n"
     for row in TABLE:
         if row.kind == "elementwise":
-            defaults = ("" if p.required else f" = {p.default!r}" for p in row.parameters)
-            arguments = ["x: float", *(f"{p.name}: float{value}" for p, value in zip(row.parameters, defaults))]
+            arguments = ["x: float", *(_typed(parameter, "float") for parameter in row.parameters)]
             arguments += [_choice(row)] if row.choice else ["/"] if row.is_ufunc else []
             text += f"def {row.name}({', '.join(arguments)}) -> float: ...\n"
     return _exporting(text)

@@ -364,6 +364,38 @@ def _softsign(x: np.ndarray) -> np.ndarray:
     return x / (1 + np.abs(x))
 
 
+def _log1mexp(x: np.ndarray) -> np.ndarray:
+    return np.where(x < 0.7, np.log(np.abs(np.expm1(-x)) + np.where(x < 0, np.nan, 0)), np.log1p(-np.exp(-x)))
+
+
+def _tanh_shrink(x: np.ndarray) -> np.ndarray:
+    """Near 0, where the difference cancels, by the continued fraction of tanh."""
+    z = np.minimum(x * x, 1)
+    below: Any = 21
+    for odd in range(19, 3, -2):
+        below = odd + z / below
+    return np.where(np.abs(x) > 1, x - np.tanh(x), x * z / (z + 3 + z / below))
+
+
+def _swish_argument(x: np.ndarray, beta: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return beta * x, where 0 times infinity is 0, and what its magnitude has lost to rounding."""
+    z = x * beta
+    z = np.where(np.isnan(z) & ~np.isnan(x) & ~np.isnan(beta), 0, z)
+    return z, _lost(np.abs(x), np.abs(beta), np.abs(z))
+
+
+def _swish(x: np.ndarray, beta: Any) -> np.ndarray:
+    if np.ndim(beta) == 0 and beta == 1:
+        return _silu(x)
+    z, lost = _swish_argument(x, beta)
+    e = np.exp(-np.abs(z)) * (1 - lost)
+    most = np.finfo(x.dtype).max
+    finite = np.clip(x, -most, most)
+    half = np.exp(np.maximum(-np.abs(z), -2200) / 2)  # a large x is multiplied before the exponential has underflown
+    below = np.where(z < -700, finite * half * half * (1 - lost), finite * e / (1 + e))
+    return np.where(z < 0, below, x / (1 + e))
+
+
 FORMULAS: dict[str, Callable[..., np.ndarray] | Formula] = {
     "sigmoid": Formula(_sigmoid, lambda x: 1 / (1 + np.exp(-x))),
     "tanh": Formula(np.tanh),
@@ -385,6 +417,15 @@ FORMULAS: dict[str, Callable[..., np.ndarray] | Formula] = {
     "log_sigmoid": lambda x: -(np.maximum(-x, 0) + np.log1p(np.exp(-np.abs(x)))),
     "logit": Formula(_logit, lambda x: np.log(x / (1 - x))),
     "softsign": Formula(_softsign),
+    "log1mexp": _log1mexp,
+    "hard_shrink": Formula(
+        lambda x, lambd: np.where(np.isnan(lambd), lambd, np.where(np.abs(x) <= lambd, np.copysign(0, x), x))
+    ),
+    "soft_shrink": Formula(
+        lambda x, lambd: np.where(np.abs(x) <= lambd, np.copysign(0, x), x - np.where(x < 0, -lambd, lambd))
+    ),
+    "tanh_shrink": _tanh_shrink,
+    "swish": _swish,
 }
 
 
@@ -456,6 +497,22 @@ def _elu_slope(x: np.ndarray, alpha: Any) -> np.ndarray:
     return np.where(np.isinf(alpha) & (x > -np.inf), alpha, slope)  # however small the exponential is
 
 
+def _beyond(grad: np.ndarray, x: np.ndarray, lambd: Any) -> np.ndarray:
+    """grad where abs(x) > lambd, else 0; NaN where any but grad is NaN."""
+    return np.where(np.isnan(x) | np.isnan(lambd), np.nan, np.where(np.abs(x) > lambd, grad, 0))
+
+
+def _swish_slope(x: np.ndarray, beta: Any) -> np.ndarray:
+    z, lost = _swish_argument(x, beta)
+    a = np.minimum(np.abs(z), 1000)
+    return _gated_slope(z, a, a, lost)
+
+
+def _log1mexp_slope(x: np.ndarray) -> np.ndarray:
+    y = np.where(x < 1, 1 / np.abs(np.expm1(x)), np.exp(-x) / -np.expm1(-x))
+    return np.where(x >= 0, y, np.nan)
+
+
 # NaN in x gives NaN also where nothing else depends on x's value.
 GRADIENTS: dict[str, Callable[..., np.ndarray]] = {
     "sigmoid": lambda grad, x: grad * _sigmoid_slope(x),
@@ -478,6 +535,11 @@ GRADIENTS: dict[str, Callable[..., np.ndarray]] = {
     "log_sigmoid": lambda grad, x: grad * (np.where(x > 0, np.exp(-np.abs(x)), 1) / (1 + np.exp(-np.abs(x)))),
     "binary_cross_entropy_with_logits": lambda grad, x, y: grad * _against_slope(x, y),
     "logit": lambda grad, x: grad * np.where(x * (1 - x) >= 0, 1 / np.abs(x * (1 - x)), np.nan),
+    "log1mexp": lambda grad, x: grad * _log1mexp_slope(x),
+    "hard_shrink": _beyond,
+    "soft_shrink": _beyond,
+    "tanh_shrink": lambda grad, x: grad * np.tanh(x) ** 2,
+    "swish": lambda grad, x, beta: grad * _swish_slope(x, beta),
 }
 
 # Some rows, along the last axis of two. A mask comes as numbers, 0 and 1.

@@ -50,7 +50,7 @@ def elementwise(row, functions, doc, inputs="x", arrays=True, module="fastsig"):
         namespace = {f"default_{parameter.name}": parameter.default for parameter in row.parameters}
         namespace["function"] = functions[row.name]
         function, arguments = "function", ", ".join([inputs, *names])
-    given = [inputs, *(f"{name}=default_{name}" for name in names)]
+    given = [inputs, *(name if name in row.operands else f"{name}=default_{name}" for name in names)]
 
     def calls(callee, arguments, indent):
         if not arrays:

@@ -24,3 +24,8 @@ cdef floating softplus(floating x, floating beta) noexcept nogil
 cdef floating log_sigmoid(floating x) noexcept nogil
 cdef floating binary_cross_entropy_with_logits(floating x, floating target) noexcept nogil
 cdef floating logit(floating x) noexcept nogil
+cdef floating log1mexp(floating x) noexcept nogil
+cdef floating hard_shrink(floating x, floating lambd) noexcept nogil
+cdef floating soft_shrink(floating x, floating lambd) noexcept nogil
+cdef floating tanh_shrink(floating x) noexcept nogil
+cdef floating swish(floating x, floating beta) noexcept nogil

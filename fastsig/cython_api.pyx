@@ -206,3 +206,48 @@ cdef floating logit(floating x) noexcept nogil:
     else:
         return logit_double(x)
 plainly("logit", "double (double)", "float (float)")
+
+cdef float1 log1mexp_float = <float1><size_t>address("log1mexp", "f")
+cdef double1 log1mexp_double = <double1><size_t>address("log1mexp", "d")
+cdef floating log1mexp(floating x) noexcept nogil:
+    if floating is float:
+        return log1mexp_float(x)
+    else:
+        return log1mexp_double(x)
+plainly("log1mexp", "double (double)", "float (float)")
+
+cdef float2 hard_shrink_float = <float2><size_t>address("hard_shrink", "f")
+cdef double2 hard_shrink_double = <double2><size_t>address("hard_shrink", "d")
+cdef floating hard_shrink(floating x, floating lambd) noexcept nogil:
+    if floating is float:
+        return hard_shrink_float(x, lambd)
+    else:
+        return hard_shrink_double(x, lambd)
+plainly("hard_shrink", "double (double, double)", "float (float, float)")
+
+cdef float2 soft_shrink_float = <float2><size_t>address("soft_shrink", "f")
+cdef double2 soft_shrink_double = <double2><size_t>address("soft_shrink", "d")
+cdef floating soft_shrink(floating x, floating lambd) noexcept nogil:
+    if floating is float:
+        return soft_shrink_float(x, lambd)
+    else:
+        return soft_shrink_double(x, lambd)
+plainly("soft_shrink", "double (double, double)", "float (float, float)")
+
+cdef float1 tanh_shrink_float = <float1><size_t>address("tanh_shrink", "f")
+cdef double1 tanh_shrink_double = <double1><size_t>address("tanh_shrink", "d")
+cdef floating tanh_shrink(floating x) noexcept nogil:
+    if floating is float:
+        return tanh_shrink_float(x)
+    else:
+        return tanh_shrink_double(x)
+plainly("tanh_shrink", "double (double)", "float (float)")
+
+cdef float2 swish_float = <float2><size_t>address("swish", "f")
+cdef double2 swish_double = <double2><size_t>address("swish", "d")
+cdef floating swish(floating x, floating beta) noexcept nogil:
+    if floating is float:
+        return swish_float(x, beta)
+    else:
+        return swish_double(x, beta)
+plainly("swish", "double (double, double)", "float (float, float)")

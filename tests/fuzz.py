@@ -427,7 +427,7 @@ def stand_in(value):
 def numpy_elementwise(call, arena, dtype):
     """A result like ours, or the exception, of NumPy's ufunc with as many operands."""
     operands, parameters, keywords = (on(arena, stand_in(part)) for part in call[2:5])
-    first, *rest = [*operands, *(parameters.get(name, default) for name, default, _ in call.row.parameters)]
+    first, *rest = [*operands, *(parameters.get(each.name, each.default) for each in call.row.parameters)]
     if keywords.get("dtype") is None:
         keywords["dtype"] = stand_in(dtype)
     given = np.asarray(first).dtype

@@ -49,6 +49,12 @@ def chosen(row):
     return {row.choice.name: row.choice.default} if row.choice else {}
 
 
+def inside(row, x):
+    """x, or numbers made of it where the function is defined."""
+    low, high = row.domain
+    return x if low == -np.inf else np.abs(x) if high == np.inf else (1 / (1 + np.exp(-x))).astype(x.dtype)
+
+
 def label(row):
     """For a test's name."""
     return "-".join([row.name, *chosen(row).values()])

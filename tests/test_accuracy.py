@@ -6,6 +6,7 @@ import exhaustive
 import mpmath
 import numpy as np
 import pytest
+from layouts import assert_same_bits
 from oracle import (
     BITS,
     DERIVATIVES,
@@ -206,6 +207,36 @@ def test_parameters_of_any_sign(fs, dtype):
     assert np.isnan(fs.hard_tanh(x, np.nan)).all() and np.isnan(fs.hard_tanh(x, 0, np.nan)).all()
 
 
+@each_type
+def test_swish_of_any_beta(fs, dtype):
+    """With a beta of 1 it is silu; where a factor is infinite there is a limit, and 0 times infinity is 0."""
+    x = inputs32() if dtype == "float32" else inputs64()
+    assert_same_bits(fs.swish(x), fs.silu(x))
+    assert_same_bits(fs.swish(x, -1.702), -fs.swish(-x, 1.702))
+    with np.errstate(all="ignore"):
+        assert_same_bits(fs.swish(x, 0), x / 2)
+    x, inf = np.array([np.inf, 2, 0, -0.0, -2, -np.inf], dtype), np.inf
+    assert_same_bits(fs.swish(x, inf), np.array([inf, 2, 0, -0.0, -0.0, -0.0], dtype))
+    assert_same_bits(fs.swish(x, -inf), np.array([0, 0, 0, -0.0, -2, -inf], dtype))
+    assert_same_bits(fs.swish(x, 0)[[0, -1]], np.array([inf, -inf], dtype))
+    assert np.isnan(fs.swish(x, np.nan)).all()
+    np.testing.assert_array_equal(fs.backward.swish(1, x, 0), np.full(6, 0.5, dtype))
+
+
+@each_type
+def test_shrinking_by_any_lambd(fs, dtype):
+    x = np.array([np.inf, 3, 0.5, 0.25, 0, -0.0, -0.25, -0.5, -3, -np.inf], dtype)
+    zeros = np.copysign(np.zeros_like(x), x)
+    assert_same_bits(fs.hard_shrink(x, np.inf), zeros)
+    assert_same_bits(fs.soft_shrink(x, np.inf), zeros)
+    assert_same_bits(fs.hard_shrink(x, -1), x)
+    assert_same_bits(fs.hard_shrink(x, 0), x)
+    assert_same_bits(fs.soft_shrink(x, 0), x)
+    np.testing.assert_array_equal(fs.soft_shrink(x[x != 0], -1), (x + np.copysign(1, x))[x != 0])
+    for shrink in (fs.hard_shrink, fs.soft_shrink, functools.partial(fs.backward.hard_shrink, 1.0)):
+        assert np.isnan(shrink(x, np.nan)).all()
+
+
 @functools.cache
 def with_parameters(name, dtype):
     """x, parameters of all sizes and both signs, and mpmath's values, from subnormal to infinite."""
@@ -216,14 +247,14 @@ def with_parameters(name, dtype):
     most = np.log(float(info.max)) + np.abs(np.log(np.abs(parameter).astype(np.float64)))
     z = np.concatenate([rng.uniform(-1.02, 1.02, 300) * most[:300], rng.normal(0, 1, 150), rng.normal(0, 30, 150)])
     with np.errstate(all="ignore"):
-        x = {"celu": z * parameter, "softplus": z / parameter}.get(name, z).astype(dtype)
+        x = {"celu": z * parameter, "softplus": z / parameter, "swish": z / parameter}.get(name, z).astype(dtype)
     x[-20:], parameter[-20:] = -info.smallest_subnormal * np.arange(1, 21), np.resize([1, -1], 20)
     x, parameter = x[np.isfinite(x)], parameter[np.isfinite(x)]
     pairs = zip(x, parameter, strict=True)
     return x, parameter, [exact(row, value, **{row.parameters[0].name: other})[0] for value, other in pairs]
 
 
-@pytest.mark.parametrize("name", ["elu", "celu", "softplus"])
+@pytest.mark.parametrize("name", ["elu", "celu", "softplus", "swish"])
 @each_type
 def test_parameters_of_any_size(fs, name, dtype):
     """A parameter is a factor, too, so that an error may be of a number with twice as many units."""

@@ -39,7 +39,7 @@ def insert(path, block, start):
 
 @pytest.mark.skipif(not (CHECKOUT / "docs").exists(), reason="about the source tree")
 @pytest.mark.skipif(why_not("baseline")[0] is not None, reason="needs the compiler that built the baseline")
-def test_hard_shrink(tmp_path):
+def test_thresholded_relu(tmp_path):
     """The tests that the table then makes for the new row pass on both backends; mpmath has the truth."""
     pytest.importorskip("Cython")
     for name in COPIED:
@@ -60,7 +60,7 @@ def test_hard_shrink(tmp_path):
 
     python("-c", GENERATE, FASTSIG_PURE_PYTHON="1")
     python("-c", BUILD, "build_ext", "--inplace", FASTSIG_REQUIRE_EXTENSION="1")
-    chosen = "hard_shrink and not cimport"  # which compiles once more
+    chosen = "thresholded_relu and not cimport"  # which compiles once more
     environment = {"PYTHONPATH": str(tmp_path), "FASTSIG_REQUIRE_EXTENSION": "0"}  # the other sets are not built
     printed = python("-m", "pytest", "-q", "-k", chosen, *TESTS, **environment)
     assert int(re.search(r"(\d+) passed", printed)[1]) > 50, printed

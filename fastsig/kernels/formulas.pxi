@@ -249,18 +249,18 @@ cdef inline floating rough_inverse(floating x) noexcept nogil:
     else:
         return bits_double(<uint64_t>0x7fde623822fc16e6 - double_bits(x))
 
-cdef inline floating nearest(floating z, floating factor, int shift, floating *scale) noexcept nogil:
+cdef inline floating nearest(floating z, floating factor, floating shift, floating *scale) noexcept nogil:
     """The integer n nearest to z * factor; sets scale = 2^(n + shift). The caller keeps n + shift within the exponent
     range, or just below: then scale is 0."""
     cdef floating n
     if floating is float:
-        n = z * factor + <float>(12582912 + 127 + shift)                        # 1.5 * 2^23
+        n = z * factor + (<float>(12582912 + 127) + shift)                      # 1.5 * 2^23
         scale[0] = bits_float(float_bits(n) << 23)
-        return n - <float>(12582912 + 127 + shift)
+        return n - (<float>(12582912 + 127) + shift)
     else:
-        n = z * factor + <double>(6755399441055744.0 + 1023 + shift)            # 1.5 * 2^52
+        n = z * factor + (6755399441055744.0 + 1023 + shift)                     # 1.5 * 2^52
         scale[0] = bits_double(double_bits(n) << 52)
-        return n - <double>(6755399441055744.0 + 1023 + shift)
+        return n - (6755399441055744.0 + 1023 + shift)
 
 cdef inline floating without_ln2(floating z, floating n) noexcept nogil:
     """z - n ln2, in two parts: n times the first is exact."""
@@ -271,7 +271,7 @@ cdef inline floating without_ln2(floating z, floating n) noexcept nogil:
         z = multiply_add(n, <double>-6.93147180369123816490e-01, z)
         return z - n * 1.90821492927058770002e-10
 
-cdef inline floating exp_reduce(floating z, int shift, floating *scale) noexcept nogil:
+cdef inline floating exp_reduce(floating z, floating shift, floating *scale) noexcept nogil:
     """z = n ln2 + t: returns t and sets scale = 2^(n + shift)."""
     if floating is float:
         return without_ln2(z, nearest(z, <float>1.44269504, shift, scale))
@@ -348,8 +348,9 @@ cdef inline floating exp_reduce_wide(floating z, floating *scale) noexcept nogil
 
 cdef inline floating times_wide(floating factor, floating e) noexcept nogil:
     """factor e / wide_unit. The one that can spare it gives the unit away, without a rounding that shows."""
-    cdef floating unit = wide_unit_inverse(e), less = factor * (e * unit), more = factor * unit * e
-    return select(magnitude(factor) < 1, less, more)
+    cdef floating unit = wide_unit_inverse(e)
+    e = e * select(magnitude(factor) < 1, unit, <floating>1.0)
+    return factor * select(magnitude(factor) < 1, <floating>1.0, unit) * e
 
 cdef inline floating exp_finish(floating t, floating scale) noexcept nogil:
     """Also of a multiple of exp: a factor of its scale costs no rounding."""
@@ -474,22 +475,33 @@ cdef inline floating tanh_reduce(floating x, floating bound, floating *scale) no
         x = x - n * 3.46573590184561910595e-01
         return x - n * 9.54107464635293850010e-11
 
-cdef inline floating tanh_finish(floating x, floating u, floating scale) noexcept nogil:
+cdef inline floating tanh_parts(floating u, floating scale, floating *divisor) noexcept nogil:
+    """tanh(|x|) as a quotient."""
     cdef floating z = u * u, v, c, d
     if floating is float:
         c = <float>0.99999996 + u * <float>0.66666171
         d = <float>0.33333763 + u * <float>0.13386635 + z * <float>0.044423992
         d = (<float>1.0 - <float>0.5 * scale) - scale * (u + z * (c + z * d))
-        d = d / (<float>2.0 - d)
-        return bits_float(float_bits(d) | (float_bits(x) & <uint32_t>0x80000000))
+        divisor[0] = <float>2.0 - d
     else:
         v = z * z
         c = 0.33333333333333104 + z * -0.02222222222133947
         d = 0.0021164019982286442 + z * -0.0002116330410696762
         c = 1.0 + (z * (c + v * (d + v * 2.1175497336984434e-05)) - u)
         d = multiply_add(scale - 1.0, c, (scale + scale) * u)
-        d = d / (d + (c + c))
-        return bits_double(double_bits(d) | (double_bits(x) & <uint64_t>0x8000000000000000))
+        divisor[0] = d + (c + c)
+    return d
+
+cdef inline floating signed_as(floating a, floating x) noexcept nogil:
+    """a >= 0 with the sign of x."""
+    if floating is float:
+        return bits_float(float_bits(a) | (float_bits(x) & <uint32_t>0x80000000))
+    else:
+        return bits_double(double_bits(a) | (double_bits(x) & <uint64_t>0x8000000000000000))
+
+cdef inline floating tanh_finish(floating x, floating u, floating scale) noexcept nogil:
+    cdef floating divisor = 0, d = tanh_parts(u, scale, &divisor)
+    return signed_as(d / divisor, x)
 
 cdef floating tanh(floating x) noexcept nogil:
     cdef floating scale = 0, u = tanh_reduce(x, tanh_bound(&x), &scale)
@@ -1207,6 +1219,224 @@ cdef void logit_block(const floating **x, floating *y, npy_intp n) noexcept nogi
 
 elementwise("logit", 1, 0.6, <void *>logit_block[float], <void *>logit_block[double],
             <void *>logit[float], <void *>logit[double])
+
+
+# ---------------------------------------------------------------------------------------------- shrinking
+# What lies within +-lambd is 0, with its sign. A NaN in lambd gives NaN.
+
+cdef inline floating hard_shrink(floating x, floating lambd) noexcept nogil:
+    cdef floating y = select(magnitude(x) <= lambd, signed_as(<floating>0.0, x), x)
+    return select(lambd != lambd, lambd, y)
+
+cdef void hard_shrink_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+    cdef const floating *a = x[0]
+    cdef const floating *lambd = x[1]
+    cdef npy_intp i
+    for i in range(whole(n, y)):
+        y[i] = hard_shrink(a[i], lambd[i])
+
+elementwise("hard_shrink", 2, 0.25, <void *>hard_shrink_block[float], <void *>hard_shrink_block[double],
+            <void *>hard_shrink[float], <void *>hard_shrink[double])
+
+cdef inline floating soft_shrink(floating x, floating lambd) noexcept nogil:
+    cdef floating above = x - lambd, below = x + lambd
+    return select(magnitude(x) <= lambd, signed_as(<floating>0.0, x), select(x < 0, below, above))
+
+cdef void soft_shrink_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+    cdef const floating *a = x[0]
+    cdef const floating *lambd = x[1]
+    cdef npy_intp i
+    for i in range(whole(n, y)):
+        y[i] = soft_shrink(a[i], lambd[i])
+
+elementwise("soft_shrink", 2, 0.25, <void *>soft_shrink_block[float], <void *>soft_shrink_block[double],
+            <void *>soft_shrink[float], <void *>soft_shrink[double])
+
+# x - tanh(x), which cancels the more the smaller x is: up to `near`, |x|^3 P(x^2) / Q(x^2). One division serves both.
+
+cdef inline floating shrink_near(floating x) noexcept nogil:
+    return <floating>1.75
+
+cdef inline floating shrink_least(floating x) noexcept nogil:
+    """Up to here x^3 / 3 rounds to 0, and is not computed."""
+    if floating is float:
+        return <float>8.8817841970012523e-16            # 2^-50
+    else:
+        return 1.7030093798205763e-108                  # 2^-358
+
+cdef inline floating shrink_parts(floating a, floating *divisor) noexcept nogil:
+    """a^3 P, and Q, for a >= 0."""
+    cdef floating w = select(a < shrink_least(a), <floating>0.0, a), z = w * w, v, p, q
+    if floating is float:
+        p = <float>0.33333333271275466671 + z * (<float>0.016022024154692171213 + z * <float>5.8134434515483524238e-6)
+        divisor[0] = <float>1.0 + z * (<float>0.4480660412042563943 + z * <float>0.017339188772073711607)
+    else:
+        v = z * z
+        p = 0.00041266135946666675071 + z * 1.7234659647050107538e-6 + v * 3.2271844861343261496e-11
+        p = 0.33333333333333333331 + z * 0.024138805850149168223 + v * p
+        q = 0.00044708408048064576971 + z * 1.7727916546317711333e-6
+        divisor[0] = 1.0 + z * (0.47241641755044750027 + z * (0.028299789193817135651 + z * q))
+    return rounded_product(w, p) * z
+
+cdef inline floating tanh_shrink_finish(floating x, floating u, floating scale) noexcept nogil:
+    cdef floating a = magnitude(x), far = 0, near = 0, d = tanh_parts(u, scale, &far), p = shrink_parts(a, &near)
+    cdef floating base = select(a < shrink_near(x), <floating>0.0, a)
+    d = select(a < shrink_near(x), -p, d)
+    return signed_as(base - d / select(a < shrink_near(x), near, far), x)
+
+cdef floating tanh_shrink(floating x) noexcept nogil:
+    cdef floating scale = 0, u = tanh_reduce(x, tanh_bound(&x), &scale)
+    return tanh_shrink_finish(x, u, scale)
+
+cdef void tanh_shrink_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+    cdef const floating *a = x[0]
+    cdef floating bound = tanh_bound(a), u, scale = 0
+    cdef npy_intp i
+    for i in range(whole(n, y)):
+        u = tanh_reduce(a[i], bound, &scale)
+        y[i] = tanh_shrink_finish(a[i], u, scale)
+
+elementwise("tanh_shrink", 1, 0.5, <void *>tanh_shrink_block[float], <void *>tanh_shrink_block[double],
+            <void *>tanh_shrink[float], <void *>tanh_shrink[double])
+
+
+# ---------------------------------------------------------------------------------------------- swish
+# x sigmoid(z) with z = beta x: of e = exp(-|z|), x / (1 + e) or x e / (1 + e). A large x may go with any z, so e comes
+# times wide_unit, where it counts beside 1, and times another where only its product with a large x counts.
+
+cdef inline floating swish_argument(floating x, floating beta, floating *rest) noexcept nogil:
+    """z, where 0 times infinity is 0, and what |z| has lost to rounding."""
+    cdef floating z = rounded_product(x, beta)
+    z = select((z != z) & (x == x) & (beta == beta), <floating>0.0, z)
+    rest[0] = rounded_off(magnitude(x), magnitude(beta), magnitude(z))
+    rest[0] = select(magnitude(rest[0]) < 1, rest[0], <floating>0.0)        # not if the product is infinite
+    return z
+
+cdef inline floating swish_far(floating x, floating z) noexcept nogil:
+    """1 or 0. Not of two conditions at once, with which gcc would not vectorise the loop."""
+    cdef floating at = select(magnitude(x) < 1, <floating>0.0, z)
+    if floating is float:
+        return select(at < <float>-90.0, <float>1.0, <float>0.0)
+    else:
+        return select(at < -708.0, 1.0, 0.0)
+
+cdef inline floating swish_reduce(floating x, floating z, floating rest, floating *scale) noexcept nogil:
+    """For exp(-|z|), whose scale is 0 at the bounds."""
+    cdef floating a = -magnitude(z), far = swish_far(x, z), lowest, shift
+    if floating is float:
+        lowest, shift = <float>-174.5 - <float>86.85 * far, <float>125.0 + <float>125.0 * far
+    else:
+        lowest, shift = -1416.8 - 707.7 * far, 1021.0 + 1021.0 * far
+    return exp_reduce(lowest if lowest > a else a, shift, scale) - rest
+
+cdef inline floating swish_finish(floating x, floating z, floating t, floating scale, floating most) noexcept nogil:
+    """`most` is hidden, and the largest number."""
+    cdef floating unit = wide_unit_inverse(x), e = exp_finish(t, scale), beside_one, y
+    beside_one = select(magnitude(z) > <floating>60.0, <floating>0.0, e) * unit
+    y = select(z < 0, e, <floating>1.0 / unit) / (<floating>1.0 + beside_one)
+    y = times_wide(select(z < 0, clamp(x, -most, most), x), y)
+    return y * select(swish_far(x, z) > 0, unit, <floating>1.0)
+
+cdef inline floating largest(const floating *_) noexcept nogil:
+    if floating is float:
+        return hidden_float(<float>3.4028234663852886e38)
+    else:
+        return hidden_double(1.7976931348623157e308)
+
+cdef floating swish(floating x, floating beta) noexcept nogil:
+    cdef floating scale = 0, rest = 0, z, t
+    if beta == 1:
+        return silu(x)
+    z = swish_argument(x, beta, &rest)
+    t = swish_reduce(x, z, rest, &scale)
+    return swish_finish(x, z, t, scale, largest(&x))
+
+cdef void swish_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+    cdef floating[BLOCK] z
+    cdef floating[BLOCK] t
+    cdef floating[BLOCK] scale
+    cdef const floating *a = x[0]
+    cdef const floating *beta = x[1]
+    cdef floating most = largest(a), rest = 0
+    cdef npy_intp i
+    if uniform(x, 1) and beta[0] == 1:
+        silu_block(x, y, n)
+        return
+    for i in range(whole(n, y)):
+        z[i] = swish_argument(a[i], beta[i], &rest)
+        t[i] = swish_reduce(a[i], z[i], rest, &scale[i])
+    for i in range(whole(n, y)):
+        y[i] = swish_finish(a[i], z[i], t[i], scale[i], most)
+
+elementwise("swish", 2, 0.5, <void *>swish_block[float], <void *>swish_block[double],
+            <void *>swish[float], <void *>swish[double])
+
+
+# ---------------------------------------------------------------------------------------------- log1mexp
+# v = 1 - exp(-x) does not cancel, as expm1 has it. Up to ln2 the result is log(v), v = 2^k (1 + f); beyond, log1p(f)
+# with f = -exp(-x). A tiny v is multiplied by 2^64 (2^512) first: k is found in the exponent field, which subnormals
+# lack.
+
+cdef inline floating log1mexp_parts(floating x, floating lowest, floating *v) noexcept nogil:
+    """exp(-x) exp_unit(), and v."""
+    cdef floating a = x if x > 0 else <floating>0.0, scale = 0, one, p      # below 0 the result is NaN anyhow
+    p = expm1_poly(exp_reduce_scaled(-bounded_magnitude(a, -lowest), &scale))
+    one = scale * exp_unit_inverse(x)
+    v[0] = (<floating>1.0 - one) - one * p
+    return multiply_add(scale, p, scale)
+
+cdef inline floating log1mexp_reduce(floating x, floating lowest, floating *exponent) noexcept nogil:
+    """f and k."""
+    cdef floating v = 0, e = log1mexp_parts(x, lowest, &v) * exp_unit_inverse(x), bias
+    cdef uint32_t k32
+    cdef uint64_t k64
+    if floating is float:
+        bias = select(v < <float>5.4210109e-20, <float>(8388608 + 128 + 64), <float>(8388608 + 128))
+        v = select(v < <float>5.4210109e-20, v * exp_unit(x), v)
+        k32 = (float_bits(v) - <uint32_t>0x3f3504f3 + <uint32_t>0x40000000) >> 23              # k + 128
+        bias = bits_float(k32 | <uint32_t>0x4b000000) - bias
+        v = v * bits_float((<uint32_t>255 - k32) << 23) - <float>1.0
+    else:
+        bias = select(v < 7.4583407312002067e-155, <double>(4503599627370496 + 1024 + 512),
+                      <double>(4503599627370496 + 1024))
+        v = select(v < 7.4583407312002067e-155, v * exp_unit(x), v)
+        k64 = (double_bits(v) - <uint64_t>0x3fe6a09e667f3bcd + <uint64_t>0x4000000000000000) >> 52
+        bias = bits_double(k64 | <uint64_t>0x4330000000000000) - bias
+        v = v * bits_double((<uint64_t>2047 - k64) << 52) - 1.0
+    exponent[0] = select(x > <floating>0.6931471805599453, <floating>0.0, bias)
+    return select(x > <floating>0.6931471805599453, -e, v)
+
+cdef inline floating log1mexp_finish(floating x, floating f, floating exponent) noexcept nogil:
+    """As log1p_finish(), but without what a tiny f does not show. The result is negative, -0.0 too."""
+    cdef floating half = <floating>0.5 * f, s, low, y
+    if floating is float:
+        s = select(magnitude(f) < <float>1e-15, <float>0.0, f / (<float>1.0 + half))
+    else:
+        s = select(magnitude(f) < 1e-30, 0.0, f / (1.0 + half))
+    low = s * multiply_add(-(s * s), log1p_series(s * s), half)
+    if floating is float:
+        y = exponent * <float>0.693359375 + (f - multiply_add(exponent, <float>2.12194440e-4, low))
+    else:
+        y = exponent * 6.93147180369123816490e-01 + (f - multiply_add(exponent, -1.90821492927058770002e-10, low))
+    return select(x > 0, -magnitude(y), select(x == 0, <floating>-INFINITY, <floating>NAN))
+
+cdef floating log1mexp(floating x) noexcept nogil:
+    cdef floating exponent = 0, f = log1mexp_reduce(x, lowest_exponent(&x), &exponent)
+    return log1mexp_finish(x, f, exponent)
+
+cdef void log1mexp_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+    cdef floating[BLOCK] f
+    cdef floating[BLOCK] exponent
+    cdef const floating *a = x[0]
+    cdef floating lowest = lowest_exponent(a)
+    cdef npy_intp i
+    for i in range(whole(n, y)):
+        f[i] = log1mexp_reduce(a[i], lowest, &exponent[i])
+    for i in range(whole(n, y)):
+        y[i] = log1mexp_finish(a[i], f[i], exponent[i])
+
+elementwise("log1mexp", 1, 0.7, <void *>log1mexp_block[float], <void *>log1mexp_block[double],
+            <void *>log1mexp[float], <void *>log1mexp[double])
 
 
 # ---------------------------------------------------------------------------------------------- gelu

@@ -423,3 +423,79 @@ cdef void logit_backward_block(const floating **x, floating *y, npy_intp n) noex
 
 elementwise("logit_backward", 2, 0.25, <void *>logit_backward_block[float], <void *>logit_backward_block[double],
             NULL, NULL)
+
+
+# ---------------------------------------------------------------------------------------------- shrinking
+
+cdef void hard_shrink_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+    cdef const floating *g = x[0]
+    cdef const floating *a = x[1]
+    cdef const floating *lambd = x[2]
+    cdef floating grad
+    cdef npy_intp i
+    for i in range(whole(n, y)):
+        grad = select(magnitude(a[i]) > lambd[i], g[i], <floating>0.0)
+        grad = select(a[i] != a[i], a[i], grad)
+        y[i] = select(lambd[i] != lambd[i], lambd[i], grad)
+
+elementwise("hard_shrink_backward", 3, 0.25, <void *>hard_shrink_backward_block[float],
+            <void *>hard_shrink_backward_block[double], NULL, NULL)
+elementwise("soft_shrink_backward", 3, 0.25, <void *>hard_shrink_backward_block[float],
+            <void *>hard_shrink_backward_block[double], NULL, NULL)
+
+# (x - tanh(x))' = tanh(x)^2
+
+cdef void tanh_shrink_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+    cdef const floating *g = x[0]
+    cdef const floating *a = x[1]
+    cdef floating bound = tanh_bound(a), u, scale = 0
+    cdef npy_intp i
+    for i in range(whole(n, y)):
+        u = tanh_reduce(a[i], bound, &scale)
+        u = tanh_finish(a[i], u, scale)
+        y[i] = g[i] * rounded_product(u, u)
+
+elementwise("tanh_shrink_backward", 2, 0.5, <void *>tanh_shrink_backward_block[float],
+            <void *>tanh_shrink_backward_block[double], NULL, NULL)
+
+
+# ---------------------------------------------------------------------------------------------- swish
+# (x sigmoid(beta x))' is silu' at z = beta x.
+
+cdef void swish_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+    cdef floating[BLOCK] z
+    cdef floating[BLOCK] e
+    cdef const floating *g = x[0]
+    cdef const floating *a = x[1]
+    cdef const floating *beta = x[2]
+    cdef floating lowest = lowest_exponent(g), rest = 0, t, scale = 0
+    cdef npy_intp i
+    for i in range(whole(n, y)):
+        z[i] = swish_argument(a[i], beta[i], &rest)
+        t = exp_reduce_scaled(-bounded_magnitude(z[i], -lowest), &scale) - rest
+        e[i] = exp_finish(t, scale)
+    for i in range(whole(n, y)):
+        y[i] = g[i] * gated_slope(z[i], bounded_magnitude(z[i], -lowest), e[i])
+
+elementwise("swish_backward", 3, 0.7, <void *>swish_backward_block[float], <void *>swish_backward_block[double],
+            NULL, NULL)
+
+
+# ---------------------------------------------------------------------------------------------- log1mexp
+# 1 / expm1(x) = e / (1 - e): infinite at 0 and -0.0, NaN below.
+
+cdef inline floating log1mexp_slope(floating x, floating lowest) noexcept nogil:
+    cdef floating v = 0, e = log1mexp_parts(x, lowest, &v), unit = exp_unit_inverse(x), y
+    y = select(x > 1, e, e * unit) / v * select(x > 1, unit, <floating>1.0)
+    return select(x >= 0, y, <floating>NAN)
+
+cdef void log1mexp_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+    cdef const floating *g = x[0]
+    cdef const floating *a = x[1]
+    cdef floating lowest = lowest_exponent(g)
+    cdef npy_intp i
+    for i in range(whole(n, y)):
+        y[i] = g[i] * log1mexp_slope(a[i], lowest)
+
+elementwise("log1mexp_backward", 2, 0.6, <void *>log1mexp_backward_block[float],
+            <void *>log1mexp_backward_block[double], NULL, NULL)

@@ -3,6 +3,7 @@
 import os
 
 import numpy as np
+import oracle
 import pytest
 
 import fastsig
@@ -62,7 +63,7 @@ CALLS = [(row, library, call) for row in TABLE for library, call in row.elsewher
 @pytest.mark.parametrize(("row", "library", "call"), CALLS, ids=lambda value: getattr(value, "name", value))
 def test_theirs_are_ours(row, library, call):
     names = LIBRARIES[library]()
-    x = fastsig.sigmoid(X) if row.name == "logit" else X
+    x = oracle.inside(row, X)
     parameters = {parameter.name: parameter.default for parameter in row.parameters}
     theirs = np.asarray(eval(call, names | {"x": names["x"](x), "axis": -1, **parameters}))
     ours = getattr(fastsig, row.name)(x, **({"axis": -1} if row.kind == "reduction" else {}))
@@ -86,4 +87,4 @@ def test_defaults_that_differ():
     for name in ("gelu_new", "gelu_fast", "gelu_pytorch_tanh"):
         assert np.allclose(transformer.ACT2FN[name](torch.from_numpy(X)), fastsig.gelu(X, "tanh"), atol=1e-5)
     theirs = transformer.ACT2FN["quick_gelu"](torch.from_numpy(X))
-    assert np.allclose(theirs, fastsig.silu(1.702 * X) / 1.702, atol=1e-5)
+    assert np.allclose(theirs, fastsig.swish(X, 1.702), atol=1e-5)
