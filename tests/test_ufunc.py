@@ -129,6 +129,53 @@ def test_integers_of_all_sizes(fs, row, char):
     assert_same(fs, bound(fs, row)(x[7], out=np.zeros_like(many, expected.dtype)), bound(fs, row)(many))
 
 
+@each_elementwise
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "bool"])
+def test_every_byte(compiled, row, dtype):
+    """As of float64, also where a call is so long that the result for each of 256 values is computed once."""
+    function, rng = bound(compiled, row), np.random.default_rng(5)
+    shapes = {"one": (), "a row's": (3, 1), "a column's": (7001,), "all": (3, 7001)}
+    choices = [{}]
+    for parameter, shape in itertools.product(row.parameters, shapes.values()):
+        choices.append({parameter.name: rng.uniform(0.1, 0.9, shape)})
+    for n, threads, parameters in itertools.product([257, 7001], [1, 2], choices):
+        x = np.resize(np.arange(256), (3, n)).astype("u1")
+        x = rng.permuted(x, axis=1).astype(bool) if dtype == "bool" else rng.permuted(x, axis=1).view(dtype)
+        parameters = {name: value[..., :n] if value.ndim else value for name, value in parameters.items()}
+        expected = function(x.astype(float), **parameters)
+        if row.keeps_integers and dtype != "bool":
+            expected = expected.astype(dtype)
+        with compiled.num_threads(threads):
+            assert_same_bits(function(x, **parameters), expected)
+            assert_same_bits(function(x.copy("F"), **parameters), expected)
+            for layout in ("strided", "reversed", "unaligned"):
+                out = EMPTY[layout](expected)
+                function(place(x, layout), **parameters, out=out)
+                assert_same_bits(np.array(out), expected)
+            mask = np.arange(3 * n).reshape(3, n) // 1500 % 2 == 1
+            out = np.full_like(expected, GUARD)
+            function(x, **parameters, out=out, where=mask)
+            assert_same_bits(out, np.where(mask, expected, expected.dtype.type(GUARD)))
+
+
+def test_many_bytes_on_any_number_of_threads(compiled):
+    x = np.resize(np.arange(256, dtype="u1"), 300_007)[::-1].copy()
+    for function in (compiled.sigmoid, functools.partial(compiled.elu, alpha=np.float64(0.3))):
+        expected = function(x.astype(float))
+        for threads in (1, 2, 3, 8):
+            with compiled.num_threads(threads):
+                assert_same_bits(function(x), expected)
+                out = np.full(x.size + 64, float(GUARD))
+                function(x, out=out[32:-32])
+                assert (out[:32] == GUARD).all() and (out[-32:] == GUARD).all()
+                assert_same_bits(out[32:-32], expected)
+                # Where the operand ends as the result does: read before it is written to.
+                buffer = np.zeros(x.size)
+                buffer.view("u1")[-x.size :] = x
+                function(buffer.view("u1")[-x.size :], out=buffer)
+                assert_same_bits(buffer, expected)
+
+
 @each_row
 def test_python_numbers_and_lists(fs, row):
     function = getattr(fs, row.name)

@@ -18,12 +18,37 @@ cdef extern from *:
     """
     void prefetch(const char *p) noexcept nogil
 
+cdef extern from *:
+    """
+    /* Results of eight bytes that lie side by side. A store takes as long whatever its size, and gcc finds no larger
+       one for what comes from a table. */
+    #if defined(__GNUC__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    typedef double Four __attribute__((vector_size(32)));
+    static inline void look_up_eight(const double *table, const void *x, void *y) {
+        uint64_t b;
+        memcpy(&b, x, 8);
+        Four first = {table[b & 255], table[b >> 8 & 255], table[b >> 16 & 255], table[b >> 24 & 255]};
+        Four second = {table[b >> 32 & 255], table[b >> 40 & 255], table[b >> 48 & 255], table[b >> 56]};
+        memcpy(y, &first, sizeof first);
+        memcpy((char *)y + sizeof first, &second, sizeof second);
+    }
+    #else
+    static inline void look_up_eight(const double *table, const void *x, void *y) {
+        for (int i = 0; i < 8; i++) ((double *)y)[i] = table[((const uint8_t *)x)[i]];
+    }
+    #endif
+    """
+    void look_up_eight(const double *table, const void *x, void *y) noexcept nogil
+
 cdef enum:
+    BYTES = 256             # values of a byte
     STRIP = 1024            # bytes of an operand that a kernel is given if it takes its time
     CACHED = 500_000        # bytes of an operand that may well be in the cache
     UNCACHED = 16_000_000   # bytes of an operand that are in none
     PACE = 256              # bytes of it that a kernel is given if it waits for memory
     CHUNK_NS = 25_000       # what a thread of a team takes at a time
+
+cdef double LOOK_UP_NS = 0.3    # of a result in a table
 
 ctypedef fused word:
     uint8_t
@@ -54,12 +79,18 @@ cdef struct Loop:
     Load load               # how input 0..nin-1 is stored and becomes the computed type; NULL: it is the computed type
     bint load_all           # parameters are stored like input 0 (16-bit floats), or already are the computed type
     Store store             # likewise for the output
+    bint of_bytes           # input 0 is stored as bytes, the results as double
+    const double *table     # of the results for each byte, or NULL
 
 
 # ------------------------------------------------------------------------------ operands of other types than computed
 
 cdef void load_integer(const integer *p, npy_intp stride, double *block, npy_intp n) noexcept nogil:
     cdef npy_intp i
+    if stride == sizeof(integer):
+        for i in range(n):
+            block[i] = <double>p[i]
+        return
     for i in range(n):
         block[i] = <double>(<const integer *>(<const char *>p + i * stride))[0]
 
@@ -237,6 +268,17 @@ cdef inline void spread(word *block, npy_intp n) noexcept nogil:
     for j in range(n):
         block[j] = first
 
+cdef void look_up(const double *table, const char *x, npy_intp step, char *y, npy_intp y_step,
+                  npy_intp n) noexcept nogil:
+    cdef npy_intp i = 0
+    if step == 1 and y_step == sizeof(double):
+        while i + 8 <= n:
+            look_up_eight(table, x + i, y + i * <npy_intp>sizeof(double))
+            i += 8
+    while i < n:
+        (<double *>(y + i * y_step))[0] = table[(<const uint8_t *>(x + i * step))[0]]
+        i += 1
+
 cdef void run(char **args, npy_intp begin, npy_intp end, const npy_intp *steps, const Loop *loop, npy_intp far,
               word *_) noexcept nogil:
     """Elements [begin, end) in blocks. `far`: of how many, if of so many that most come from memory, not from a cache.
@@ -253,6 +295,9 @@ cdef void run(char **args, npy_intp begin, npy_intp end, const npy_intp *steps, 
     cdef npy_intp i = begin, n, padded, j, out_step = steps[loop.operands], lanes = VECTOR // sizeof(word)
     cdef npy_intp most, ahead = 0, strip = BLOCK, held = sizeof(Block) // sizeof(word)
     cdef int k
+    if sizeof(word) == sizeof(double) and loop.table != NULL:
+        look_up(loop.table, args[0] + begin * steps[0], steps[0], out + begin * out_step, out_step, end - begin)
+        return
     # While a kernel computes, the next block can come from memory, and in small ones one stage's divisions overlap with
     # the next block's first stage. A kernel that does little waits for memory anyway, and the longer (Zen 4) the more
     # of it is asked for at once; bytes, and what is gathered, take longer in small pieces.
@@ -342,11 +387,35 @@ cdef inline bint needs_order(char **args, npy_intp n, const npy_intp *steps, con
             return True
     return False
 
+cdef inline bint pays_in_bytes(npy_intp n, const npy_intp *steps, const Loop *loop) noexcept nogil:
+    """Whether a call's results depend on a byte alone, and are so many that it saves time to compute each once."""
+    cdef int k
+    for k in range(1, loop.operands):
+        if steps[k] != 0:
+            return False
+    return loop.of_bytes and (n - BYTES) * loop.cost > n * LOOK_UP_NS
+
+cdef void fill_table(char **args, const Loop *loop, double *table, word *_) noexcept nogil:
+    """The results for all bytes, with a call's parameters."""
+    cdef uint8_t[BYTES] every
+    cdef char *operands[MAX_IN + 1]
+    cdef npy_intp[MAX_IN + 1] step
+    cdef int k
+    for k in range(BYTES):
+        every[k] = <uint8_t>k
+    for k in range(loop.operands):
+        operands[k], step[k] = args[k], 0
+    operands[0], step[0] = <char *>every, 1
+    operands[loop.operands], step[loop.operands] = <char *>table, sizeof(double)
+    run(operands, 0, BYTES, step, loop, 0, _)
+
 cdef inline void share_elements(char **args, npy_intp n, const npy_intp *steps, const Loop *loop,
                                 word *_) noexcept nogil:
     """All elements, on several threads when they pay."""
     cdef npy_intp chunk, head, i
     cdef Share[MAX_SHARES] shares
+    cdef double[BYTES] table
+    cdef Loop tabled
     cdef void *team = NULL
     cdef int count, threads = 0
     cdef npy_intp far = n if n * <npy_intp>sizeof(word) > CACHED else 0
@@ -354,6 +423,11 @@ cdef inline void share_elements(char **args, npy_intp n, const npy_intp *steps, 
         for i in range(n):
             run(args, i, i + 1, steps, loop, far, _)
         return
+    if sizeof(word) == sizeof(double) and pays_in_bytes(n, steps, loop):
+        fill_table(args, loop, table, _)
+        tabled = loop[0]
+        tabled.table, tabled.cost = table, LOOK_UP_NS
+        loop = &tabled
     if n * loop.cost > PARALLEL_NS and not needs_order(args, n, steps, loop, _):
         threads = acquire_threads(n * loop.cost, &team)
     if threads > 1:

@@ -76,6 +76,7 @@ cdef Loop new_loop(Kernel kernel, str char, defaults=()):
     cdef int k
     loop.nin, loop.operands = kernel.nin, kernel.nin - len(defaults)
     loop.cost, loop.kernel, loop.load, loop.store, loop.load_all = 0, NULL, NULL, NULL, False
+    loop.of_bytes, loop.table = False, NULL
     for k in range(MAX_IN):
         loop.defaults[k] = NULL
     for k in range(loop.operands, loop.nin):
@@ -128,10 +129,10 @@ cdef elementwise_ufunc(str name, str ufunc_name, str doc, tuple defaults):
         key = np.dtype(char).str[1:].replace("b1", "u1")
         load, driver = integers[key]
         if char != "?" and key in kernel.as_stored:
-            loop.kernel, loop.load = <BlockKernel><size_t>kernel.as_stored[key], NULL
+            loop.kernel, loop.load, loop.of_bytes = <BlockKernel><size_t>kernel.as_stored[key], NULL, False
             loops.add(char * (loop.operands + 1), <PyUFuncGenericFunction>driver, &loop, sizeof(Loop))
         else:
-            loop.kernel, loop.load = <BlockKernel>kernel.f64, <Load>load
+            loop.kernel, loop.load, loop.of_bytes = <BlockKernel>kernel.f64, <Load>load, key in ("i1", "u1")
             loops.add(char + "d" * loop.operands, <PyUFuncGenericFunction>drive[uint64_t], &loop, sizeof(Loop))
     if loop.operands > 1:   # a Python float matches any dtype, so the narrowest that will do must come first
         add_floats(loops, kernel)
