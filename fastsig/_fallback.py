@@ -1043,10 +1043,12 @@ def build_direct(name: str) -> Callable[..., Any]:
     """Build the short way along the last axis of a plain array, or over all of one: it returns None for other calls."""
     ufunc = build_rows(name, "")
 
-    def direct(x: Any, axis: int | None, out: Any = None, target: Any = None, grad: Any = None) -> Any:
-        if target is not None or type(x) is not np.ndarray or out is not None or x.dtype not in _PLAIN or not x.ndim:
+    def direct(x: Any, axis: int | None, out: Any = None, target: Any = None, grad_output: Any = None) -> Any:
+        if type(x) is not np.ndarray or x.dtype not in _PLAIN or not x.ndim:
             return None
-        if axis is None and x.flags.c_contiguous:
+        if not out is target is grad_output is None:
+            return None
+        if axis is None and x.flags.c_contiguous and ufunc._reduces:
             x = x.reshape(-1)
         elif axis != -1 or not x.flags.c_contiguous:  # else the result has to lie as x does
             return None

@@ -88,6 +88,8 @@ def _axes(name, axis, ndim):
     """An axis argument as a tuple of axes; as in torch and SciPy, a single number has axis 0."""
     if axis is None:
         return tuple(range(ndim))
+    if type(axis) is int and -ndim <= axis < ndim:
+        return (axis % ndim,)
     numbers = axis if isinstance(axis, tuple) else (axis,)
     for number in numbers:
         if isinstance(number, (bool, np.bool)) or not hasattr(number, "__index__"):
@@ -174,7 +176,7 @@ def _flattened(call, ufunc, operands, axes, out, where, kwargs):
     """Over several axes, all, or those of a 0-d array: they become one last axis, as a view where that is possible."""
     ndim, shape = operands[0].ndim, operands[0].shape
     order = [i for i in range(ndim) if i not in axes] + list(axes)
-    back = np.argsort(order)
+    back = sorted(range(ndim), key=order.__getitem__)
     kept = ndim - len(axes)
     flat_shape = [shape[i] for i in order[:kept]] + [math.prod(shape[i] for i in order[kept:])]
     moved_shape = [shape[i] for i in order]
@@ -258,7 +260,7 @@ def _rows(row):
     call, direct = _over_axes(row.name), kernels.build_direct(row.name)
 
     def function(x, axis=-1, *, out=None, where=True, **kwargs):
-        if type(axis) is int and where is True and not kwargs:
+        if (type(axis) is int or axis is None) and where is True and not kwargs:
             result = direct(x, axis, out)
             if result is not None:
                 return result
@@ -276,9 +278,13 @@ def _rows(row):
 
 def _rows_gradient(row):
     """The public gradient of a row function, from the function's output."""
-    call = _over_axes(f"{row.name}_backward")
+    call, direct = _over_axes(f"{row.name}_backward"), kernels.build_direct(f"{row.name}_backward")
 
     def function(grad_output, y, axis=-1, *, out=None, where=True, **kwargs):
+        if (type(axis) is int or axis is None) and where is True and not kwargs:
+            result = direct(y, axis, out, None, grad_output)
+            if result is not None:
+                return result
         if kwargs:
             refuse(row.name, kwargs)
         if others := _others(out, grad_output, y, where):
@@ -378,8 +384,9 @@ def _reduction_gradient(row):
         x = np.asarray(x)
         axes = _axes(row.name, axis, x.ndim)
         kept = [1 if i in axes else n for i, n in enumerate(x.shape)]
-        shape = kept if keepdims else [n for i, n in enumerate(x.shape) if i not in axes]
-        grad = np.broadcast_to(grad_output, shape).reshape(kept)
+        shape = tuple(kept if keepdims else [n for i, n in enumerate(x.shape) if i not in axes])
+        grad = np.asarray(grad_output)
+        grad = (grad if grad.shape == shape else np.broadcast_to(grad, shape)).reshape(kept)
         dtype = _common_dtype(row, x, grad_output, kwargs)
         wide = np.result_type(dtype, np.float32)  # so that 16-bit types are rounded once
         (out,) = out if isinstance(out, tuple) else (out,)
@@ -390,7 +397,9 @@ def _reduction_gradient(row):
             raise TypeError(f"{row.name}: cannot cast the result from {dtype!r} to {out.dtype!r} with {casting=}")
         target = out if not given or (out.dtype == wide and not np.may_share_memory(out, grad)) else None
         order = kwargs.get("order", "K")
-        result = slope(x, axes[0] if len(axes) == 1 else axes, out=target, where=where, dtype=wide, order=order)
+        options = {} if order == "K" else {"order": order}
+        along = None if axis is None else axes[0] if len(axes) == 1 else axes
+        result = slope(x.astype(wide, copy=False), along, out=target, where=where, **options)
         with np.errstate(all="ignore"):
             grad = (grad if where is True else np.where(where, grad, grad.dtype.type(0))).astype(wide, copy=False)
             target = out if given else np.asarray(result)
@@ -403,6 +412,8 @@ def _reduction_gradient(row):
 def _common_dtype(row, x, other, kwargs):
     """The dtype of a reduction's result that has two operands, by calls for nothing, which refuse other dtypes."""
     other = x.dtype if type(other) in {bool, int, float} else np.asarray(other).dtype
+    if other == x.dtype and other.char in "efd" and not kwargs:
+        return np.dtype(other.char)
     for dtype in (x.dtype, other):
         ufuncs[row.name](np.empty(0, dtype))
     return ufuncs[f"{row.gradient.slope}_backward"](np.empty(0, other), np.empty(0, x.dtype), **kwargs).dtype

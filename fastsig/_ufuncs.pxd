@@ -3,6 +3,8 @@ from numpy cimport npy_intp, PyUFuncGenericFunction
 cdef enum:
     MAX_IN = 4      # the most inputs of a ufunc
 
+cdef int bfloat16_number    # ml_dtypes' type number; -1 before the first call with one
+
 cdef void *allocated(size_t size) except NULL
 
 cdef inline bint overlap(const char *a, npy_intp a_bytes, const char *b, npy_intp b_bytes) noexcept nogil:

@@ -1,5 +1,7 @@
 """softmax and its kin: axes, masks, special rows, and the same bits for a row wherever and beside whatever it lies."""
 
+import copy
+import itertools
 import warnings
 
 import numpy as np
@@ -80,7 +82,7 @@ OUTS = {
     "strided": lambda x: np.zeros((100, 60), x.dtype)[:, ::2],
     "other dtype": lambda x: np.zeros(x.shape),
     "too narrow": lambda x: np.zeros(x.shape, "i4"),
-    "swapped": lambda x: np.zeros(x.shape, ">f4"),
+    "swapped": lambda x: np.zeros(x.shape, x.dtype.newbyteorder(">")),
     "other shape": lambda x: np.zeros((30, 100), x.dtype),
     "one row": lambda x: np.zeros(30, x.dtype),
     "more axes": lambda x: np.zeros((2, 100, 30), x.dtype),
@@ -96,22 +98,53 @@ OUTS = {
 @each_rows
 @pytest.mark.parametrize("axis", [-1, 0, 1], ids=str)
 @pytest.mark.parametrize("kind", OUTS)
-def test_out_ends_as_numpys(compiled, row, axis, kind):
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
+@pytest.mark.parametrize("gradient", [False, True], ids=["", "gradient"])
+def test_out_ends_as_numpys(compiled, row, axis, kind, dtype, gradient):
     """Plain ones take a short way; a call with `subok` goes through NumPy."""
+    if dtype == "bfloat16":
+        dtype = pytest.importorskip("ml_dtypes").bfloat16
+        getattr(compiled, row.name)(np.ones(2, dtype))  # the first one is NumPy's in any case
+    function = getattr(compiled.backward if gradient else compiled, row.name)
 
     def how_it_ends(**options):
-        x = block((101, 30), "float32")[:100]
+        x = block((101, 30), dtype)[:100]
         out = OUTS[kind](x)
+        given = (np.cos(block((100, 30))).astype(dtype), x) if gradient else (x,)
         with warnings.catch_warnings(record=True) as seen:
             warnings.simplefilter("always")
             try:
-                got = getattr(compiled, row.name)(x, axis, out=out, **options)
+                got = function(*given, axis, out=out, **options)
             except Exception as error:
-                return type(error), str(error), x.tolist()
-        facts = type(got), got is out, got.dtype, got.strides, got.tolist(), x.tolist()
+                return type(error), str(error), x.tobytes()
+        facts = type(got), got is out, got.dtype, got.strides, got.tobytes(), x.tobytes()
         return *facts, [str(warning.message) for warning in seen]
 
     assert how_it_ends() == how_it_ends(subok=True)
+
+
+@each_rows
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("axis", [-1, 0, 1], ids=str)
+def test_gradient_of_plain_arrays_ends_as_numpys(compiled, row, dtype, axis):
+    """Of any grad_output beside a plain y; into either."""
+    gradient, y = getattr(compiled.backward, row.name), getattr(compiled, row.name)(block((40, 30), dtype), axis)
+    grads = [place(block((40, 30), dtype, 1), layout) for layout in LAYOUTS]
+    grads += [grads[0].astype("f"), grads[0].astype("d"), grads[0].view(Subclass), grads[0][:, :1], grads[0][:1], y]
+    grads += [grads[0].tolist(), 2.0, np.float32(2)]
+    for grad, into in itertools.product(grads, [None, "grad", "y"]):
+        ends = []
+        for options in ({}, {"subok": True}):
+            grad_output, output = copy.deepcopy((grad, y))
+            if into:
+                options["out"] = output if into == "y" else grad_output
+            try:
+                got = gradient(grad_output, output, axis, **options)
+            except Exception as error:
+                ends.append((type(error), str(error)))
+            else:
+                ends.append((type(got), got.dtype, got.strides, got.tobytes(), output.tobytes()))
+        assert ends[0] == ends[1], (type(grad), into)
 
 
 @each_rows

@@ -16,7 +16,7 @@ from fastsig._threads cimport (
     KEEPS_GIL, MAX_SHARES, PARALLEL_NS, Share, acquire_threads, join_team, release_gil, release_threads, share_out,
     take, take_gil,
 )
-from fastsig._ufuncs cimport Loops, MAX_IN, allocated, overlap, warns_when_written
+from fastsig._ufuncs cimport Loops, MAX_IN, allocated, bfloat16_number, overlap, warns_when_written
 
 cdef extern from *:
     """
@@ -247,11 +247,11 @@ def build_rows(str name, str doc):
     return loops.ufunc(len(inputs), name.removesuffix("_where"), doc, core, equals=loop.gradient)
 
 
-cdef void share_plain_rows(Layout *at, npy_intp rows, const RowLoop *f32, const RowLoop *f64, int kind) noexcept nogil:
-    if kind == cnp.NPY_FLOAT:
-        share_rows(at, rows, f32, <float *>NULL)
+cdef void share_plain_rows(Layout *at, npy_intp rows, const RowLoop *loop, int kind) noexcept nogil:
+    if kind == cnp.NPY_DOUBLE:
+        share_rows(at, rows, loop, <double *>NULL)
     else:
-        share_rows(at, rows, f64, <double *>NULL)
+        share_rows(at, rows, loop, <float *>NULL)
 
 
 cdef union Number:
@@ -309,14 +309,15 @@ cdef bint in_use(const Layout *at, npy_intp rows, npy_intp grad_size, cnp.ndarra
 
 
 def build_direct(str name):
-    """A function of x, axis and, unless it reduces, out: the row function `name` of plain C-ordered float32 and float64
-    arrays along their last axis or their first (None: along all, if it reduces), in a third of the time that NumPy
-    takes to call a generalised ufunc. Of a loss, also of the rows' classes, and its gradient of grad_output. For all
-    else it returns None."""
-    cdef RowLoop f32 = row_loop(name, "f"), f64 = row_loop(name, "d")
+    """A function of x, axis, out (unless it reduces), target (of a loss) and grad_output (of a gradient): the row
+    function `name` of plain C-ordered arrays of floats along their last axis, their first or all (None), in a third of
+    the time that NumPy takes to call a generalised ufunc. For all else it returns None."""
+    cdef RowLoop f16 = row_loop(name, "e"), bf16 = row_loop(name, "E"), f32 = row_loop(name, "f")
+    cdef RowLoop f64 = row_loop(name, "d")
 
-    def direct(x, axis, out=None, target=None, grad=None):
+    def direct(x, axis, out=None, target=None, grad_output=None):
         cdef cnp.ndarray source, result
+        cdef const RowLoop *loop
         cdef Layout at
         cdef Number number
         cdef npy_intp *shape            # of the other axes
@@ -327,12 +328,22 @@ def build_direct(str name):
             return None
         source = x
         kind = cnp.PyArray_TYPE(source)
-        if kind != cnp.NPY_FLOAT and kind != cnp.NPY_DOUBLE or not cnp.PyArray_ISCARRAY_RO(source):
+        if kind == cnp.NPY_FLOAT:
+            loop, itemsize = &f32, 4
+        elif kind == cnp.NPY_DOUBLE:
+            loop, itemsize = &f64, 8
+        elif kind == cnp.NPY_FLOAT16:
+            loop, itemsize = &f16, 2
+        elif kind == bfloat16_number:
+            loop, itemsize = &bf16, 2
+        else:
             return None
-        shape, kept, itemsize = source.shape, source.ndim - 1, 4 if kind == cnp.NPY_FLOAT else 8
+        if not cnp.PyArray_ISCARRAY_RO(source):
+            return None
+        shape, kept = source.shape, source.ndim - 1
         if kept < 0:
             return None
-        if axis is None and f32.reduces:
+        if axis is None:
             at.n, kept = cnp.PyArray_SIZE(source), 0
         elif axis == -1 or axis == kept:
             at.n = shape[kept]
@@ -345,8 +356,13 @@ def build_direct(str name):
         step[0], step[1] = (itemsize, rows * itemsize) if shape != source.shape else (at.n * itemsize, itemsize)
         if f32.loss and not put_classes(target, kept, shape, rows, &at):
             return None
-        if f32.loss and not f32.reduces and not put_grad(grad, kind, kept, shape, &number, &at):
-            return None
+        if f32.loss and not f32.reduces:
+            if itemsize < 4 or not put_grad(grad_output, kind, kept, shape, &number, &at):
+                return None
+        if f32.gradient:
+            if not of_shape(grad_output, kind, source.ndim, source.shape):
+                return None
+            at.grad, at.grad_step = cnp.PyArray_BYTES(grad_output), step
         if f32.reduces:
             result = cnp.PyArray_EMPTY(kept, shape, kind, 0)
         elif out is None:
@@ -362,15 +378,18 @@ def build_direct(str name):
             return None
         if f32.loss and in_use(&at, rows, 0 if f32.reduces else itemsize, result):
             return None
+        if f32.gradient and overlap(at.grad, cnp.PyArray_NBYTES(source), cnp.PyArray_BYTES(result),
+                                    cnp.PyArray_NBYTES(result)):
+            return None
         at.x, at.mask, at.y = cnp.PyArray_BYTES(source), NULL, cnp.PyArray_BYTES(result)
         at.x_step, at.y_step = step, step
         if f32.reduces:
             at.y_step[0] = itemsize
         if rows * at.n > KEEPS_GIL:
             with nogil:
-                share_plain_rows(&at, rows, &f32, &f64, kind)
+                share_plain_rows(&at, rows, loop, kind)
         else:
-            share_plain_rows(&at, rows, &f32, &f64, kind)
+            share_plain_rows(&at, rows, loop, kind)
         return result if result.ndim else cnp.PyArray_ToScalar(at.y, result)
 
     return direct
