@@ -969,7 +969,8 @@ TABLE = (
         "log(sum_j exp(x_j)) - x_target",
         (4, 4),
         "Accurate also where the loss is close to 0: cross_entropy([0, -20], 0) is 2.06e-09. inf for a class whose logit is "
-        "-inf, or that is masked out. A row that is all -inf, or holds inf or NaN, gives NaN, as in torch. With "
+        "-inf, or that is masked out, whatever else its row holds. A row that is all -inf, or holds inf or NaN, gives NaN, as "
+        "in torch. What is masked out has the probability 0: with another one for its target the loss is inf. With "
         "probabilities for target, ``sum_j target_j * (log(sum_k exp(x_k)) - x_j)``, in which a probability of 0 beside a "
         "logit of -inf is 0, not NaN. Not reduced: the mean of it is torch's, if no row is ignored.",
         truth="[max(x) - x[target] + log(fsum(exp(w - max(x)) for w in x))]",
@@ -985,7 +986,7 @@ TABLE = (
         related=("log_softmax", "softmax", "binary_cross_entropy_with_logits"),
         keywords=(
             ("reduction", "its mean() or sum() is that of the losses, which are not reduced"),
-            ("weight", "the result times weight[target] is the same"),
+            ("weight", "the result times weight[target] is the same, for classes without label_smoothing"),
         ),
         reference="Good, Rational Decisions, J. Roy. Statist. Soc. B 14 (1952).",
         example=">>> fastsig.cross_entropy([[1.0, 2.0, 3.0], [0.0, 80.0, 0.0]], [2, 0])\n"
@@ -999,8 +1000,8 @@ TABLE = (
             Parameter(
                 "target",
                 0,
-                "The class of each row, integers of the shape of `x` without `axis` (or one number for all rows); or "
-                "probabilities, floats of the shape of `x`.",
+                "The class of each row, integers of the shape of `logits` without `axis` (or one number for all rows); or "
+                "probabilities, floats of the shape of `logits`.",
                 required=True,
             ),
         ),

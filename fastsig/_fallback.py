@@ -233,7 +233,7 @@ def _softplus(x: np.ndarray, beta: np.ndarray) -> np.ndarray:
     # 1 / beta may be infinite, but then z is large for an infinite x only.
     divisor = np.where(np.abs(beta) < np.finfo(x.dtype).tiny, np.copysign(np.inf, beta), beta)
     below = np.where(z > 700, _times_exp(kept / divisor, -z), np.log1p(np.exp(-z) * kept) / beta)
-    return np.where(x * beta <= 0, 0, x) + below
+    return np.where(x * beta <= 0, below, x + below)
 
 
 def _binary_cross_entropy(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -381,7 +381,8 @@ def _swish_argument(x: np.ndarray, beta: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return beta * x, where 0 times infinity is 0, and what its magnitude has lost to rounding."""
     z = x * beta
     z = np.where(np.isnan(z) & ~np.isnan(x) & ~np.isnan(beta), 0, z)
-    return z, _lost(np.abs(x), np.abs(beta), np.abs(z))
+    lost = _lost(np.abs(x), np.abs(beta), np.abs(z))
+    return z, np.where(np.abs(z) < 2500, lost, 0)  # beyond, nothing of exp(-|z|) is left
 
 
 def _swish(x: np.ndarray, beta: Any) -> np.ndarray:
@@ -1046,7 +1047,7 @@ def build_direct(name: str) -> Callable[..., Any]:
     def direct(x: Any, axis: int | None, out: Any = None, target: Any = None, grad_output: Any = None) -> Any:
         if type(x) is not np.ndarray or x.dtype not in _PLAIN or not x.ndim:
             return None
-        if not out is target is grad_output is None:
+        if not out is target is grad_output is None or type(ufunc) is _LossUfunc:
             return None
         if axis is None and x.flags.c_contiguous and ufunc._reduces:
             x = x.reshape(-1)

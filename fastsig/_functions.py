@@ -507,6 +507,9 @@ class _Loss:
         (self.axis,) = _axes(row.name, axis, self.x.ndim)
         self.shape = self.x.shape[: self.axis] + self.x.shape[self.axis + 1 :]
         self.where = where if where is True else np.broadcast_to(_bools(where), self.x.shape)
+        if not isinstance(label_smoothing, (int, float, np.integer, np.floating)):
+            kind = type(label_smoothing).__name__
+            raise TypeError(f"{row.name}: label_smoothing must be a number in [0, 1], not {kind}")
         if not 0 <= label_smoothing <= 1:
             raise ValueError(f"{row.name}: label_smoothing must be in [0, 1], not {label_smoothing!r}")
         self.smoothing = float(label_smoothing)
@@ -533,6 +536,8 @@ class _Loss:
             raise ValueError(
                 f"{self.name}: target has shape {target.shape}, logits without axis {self.axis} {self.shape}"
             )
+        if ignore_index is not None and not hasattr(ignore_index, "__index__"):
+            raise TypeError(f"{self.name}: ignore_index must be an integer or None, not {ignore_index!r}")
         ignored = None if ignore_index is None else target == operator.index(ignore_index)
         classes, n = target.astype(np.intp, copy=False), self.x.shape[self.axis]
         checked = classes if ignored is None else classes[~ignored]
@@ -557,6 +562,8 @@ class _Loss:
     def checked_out(self, out, shape, dtype=None, casting="same_kind", **_):
         """A NumPy array to write to, which is not stretched, or None; unless a ufunc will see to it, of a dtype that
         the result can be cast to."""
+        if isinstance(out, tuple) and len(out) != 1:
+            raise ValueError(f"{self.name}: out must be an array, or a tuple of one, not of {len(out)}")
         (out,) = out if isinstance(out, tuple) else (out,)
         if out is None or out is ...:
             return None
@@ -588,8 +595,18 @@ class _Loss:
         return weights
 
     def sum(self, terms):
-        """Along the axis: NumPy's sums depend on how the terms lie, and so would a row's bits."""
-        return np.ascontiguousarray(np.moveaxis(terms, self.axis, -1)).sum(-1)
+        """Along the axis, by halves, with what each rounding loses: NumPy's own sums depend on how the terms lie."""
+        high = np.ascontiguousarray(np.moveaxis(terms, self.axis, -1))
+        low = np.zeros_like(high)
+        while (n := high.shape[-1]) > 1:
+            half = n // 2
+            a, b, rest = high[..., :half], high[..., half : 2 * half], slice(2 * half, n)
+            total = a + b
+            part = total - a
+            lost = (a - (total - part)) + (b - part) + low[..., :half] + low[..., half : 2 * half]
+            high, low = (np.concatenate(pair, -1) for pair in ((total, high[..., rest]), (lost, low[..., rest])))
+        total = high.sum(-1)
+        return np.where(np.isfinite(total), total + low.sum(-1), total)
 
     def losses(self, dtype):
         """Where the target is not one class: in blocks, from logarithms that are accurate also where they are small."""
@@ -615,7 +632,7 @@ class _Loss:
                 block = ufuncs[self.name + backward](of_rows, x, self.target[at], *masks, axis=self.axis)
             else:
                 weights = self.weights(part, at)
-                total = np.expand_dims(self.sum(weights), self.axis)
+                total = 1 if self.of_classes else np.expand_dims(self.sum(weights), self.axis)
                 block = functions[self.shares](x, self.axis, where=self.mask(part)) * total - weights
                 block = np.where(self.mask(part), block * np.expand_dims(of_rows, self.axis), 0)
                 if self.of_classes:
