@@ -358,7 +358,7 @@ class Single(Fastsig):
         return super().forms(task, "x.astype(np.float32)" if task["dtype"] in INTEGERS else "x")
 
     def names(self, task, out, **arrays):
-        arrays = {name: array if array.dtype.kind in "iu" else array.astype(np.float32) for name, array in arrays.items()}
+        arrays |= {name: array.astype(np.float32) for name, array in arrays.items() if array.dtype.kind not in "iu"}
         return super().names(task, out, **arrays)
 
     def dtype(self, task):

@@ -1049,7 +1049,7 @@ def build_direct(name: str) -> Callable[..., Any]:
             return None
         if not out is target is grad_output is None or type(ufunc) is _LossUfunc:
             return None
-        if axis is None and x.flags.c_contiguous and ufunc._reduces:
+        if axis is None and x.flags.c_contiguous and name in _REDUCTIONS:
             x = x.reshape(-1)
         elif axis != -1 or not x.flags.c_contiguous:  # else the result has to lie as x does
             return None

@@ -399,8 +399,8 @@ def _reduction_gradient(row):
         order = kwargs.get("order", "K")
         options = {} if order == "K" else {"order": order}
         along = None if axis is None else axes[0] if len(axes) == 1 else axes
-        result = slope(x.astype(wide, copy=False), along, out=target, where=where, **options)
         with np.errstate(all="ignore"):
+            result = slope(x.astype(wide, copy=False), along, out=target, where=where, **options)
             grad = (grad if where is True else np.where(where, grad, grad.dtype.type(0))).astype(wide, copy=False)
             target = out if given else np.asarray(result)
             np.multiply(result, grad, out=target, casting="unsafe")

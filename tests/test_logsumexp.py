@@ -585,3 +585,9 @@ def test_an_unknown_array(fs):
     for options in ({"x": Unknown()}, {"x": [1.0], "b": Unknown()}, {"x": [1.0], "where": Unknown()}):
         with pytest.raises(TypeError, match=r"logsumexp: fastsig does not know .*Unknown.*: convert"):
             fs.logsumexp(**options)
+
+
+def test_gradient_narrower_than_x(fs):
+    """No warning of what overflows on the way."""
+    got = fs.backward.logsumexp(1.0, np.array([1e300, 1]), dtype="float32")
+    np.testing.assert_array_equal(got, np.float32([np.nan, np.nan]))

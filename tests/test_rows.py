@@ -96,7 +96,7 @@ OUTS = {
 
 
 @each_rows
-@pytest.mark.parametrize("axis", [-1, 0, 1], ids=str)
+@pytest.mark.parametrize("axis", [-1, 0, 1, None], ids=str)
 @pytest.mark.parametrize("kind", OUTS)
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
 @pytest.mark.parametrize("gradient", [False, True], ids=["", "gradient"])
@@ -125,7 +125,7 @@ def test_out_ends_as_numpys(compiled, row, axis, kind, dtype, gradient):
 
 @each_rows
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
-@pytest.mark.parametrize("axis", [-1, 0, 1], ids=str)
+@pytest.mark.parametrize("axis", [-1, 0, 1, None], ids=str)
 def test_gradient_of_plain_arrays_ends_as_numpys(compiled, row, dtype, axis):
     """Of any grad_output beside a plain y; into either."""
     gradient, y = getattr(compiled.backward, row.name), getattr(compiled, row.name)(block((40, 30), dtype), axis)
