@@ -108,6 +108,7 @@ cdef register_bfloat16(object ufunc, Loops loops, DType *bfloat16):
 cdef frozenset whole_numbers = frozenset([np.dtype(char).type for char in "?bBhHiIlLqQ"] + [int])
 cdef frozenset supported = whole_numbers | {float, np.float16, np.float32, np.float64}
 cdef object float64 = type(np.dtype("d"))
+cdef object classes = type(np.dtype(np.intp))     # of a loss's rows: "p" in types
 
 
 cdef DType *beside_bfloat16(DType *bfloat16, str types, bint equals, int nin, DType **given,
@@ -165,6 +166,8 @@ cdef int promote(object ufunc, DType **given, DType **signature, DType **wanted)
     cdef DType *floats = NULL
     cdef int i, nin = ufunc.nin
     theirs = getattr(sys.modules.get("ml_dtypes"), "bfloat16", None)
+    if loops.bfloat16_types is None:
+        raise TypeError(f"ufunc '{ufunc.__name__}' supports float32 and float64 input of one dtype")
     for i in range(nin + 1):
         kind = (<object>given[i]).type if given[i] != NULL else int
         if kind is theirs is not None:
@@ -184,6 +187,8 @@ cdef int promote(object ufunc, DType **given, DType **signature, DType **wanted)
         floats = signature[nin] if signature[nin] != NULL else <DType *>float64
     for i in range(nin + 1):
         wanted[i] = floats if floats != NULL and loops.bfloat16_types[i] == "E" else given[i]
+        if loops.bfloat16_types[i] == "p":
+            wanted[i] = <DType *>classes
     if wanted[0] == NULL:
         wanted[0] = given[1]                                # reduce() gives no first one
     if floats != NULL and given[nin] != NULL:

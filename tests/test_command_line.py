@@ -773,7 +773,7 @@ def test_drawn_where_it_is_defined(monkeypatch):
         ("softmax -o y.svg", "softmax works along an axis; only elementwise functions can be drawn"),
         ("expit -o y.jpg", "unknown function 'expit'; did you mean sigmoid?"),
         ("clip -o y.jpg", "unknown function 'clip'; did you mean relu6 or hard_tanh?"),
-        ("swis -o y.jpg", "unknown function 'swis'; did you mean silu?"),
+        ("swis -o y.jpg", "unknown function 'swis'; did you mean swish?"),
         ("tahn -o y.svg", "unknown function 'tahn'; did you mean tanh?"),
         ("tanh -o y.jpg", "y.jpg: the name has to end in .svg, .png or .pdf"),
         ("tanh -o y.svg --range 2 1", "--range 2.0 1.0: LOW has to be less than HIGH"),
