@@ -830,35 +830,41 @@ class Awkward(Library):
             values[i] = np.asarray(ak.flatten(array, axis=None))
             if filled[places.index(i)].type != operands[i].type:
                 masks[i] = np.asarray(ak.flatten(mask, axis=None))
+        packed = ak.to_packed(like)
+        rows = None if one or ndim == 1 else ak.to_packed(ak.num(packed, axis=-1))
+        size = next(len(x) for x in values if np.ndim(x))
+        counts = np.array([size]) if rows is None else np.asarray(ak.flatten(rows, axis=None))
+        lost = np.full(len(counts), bool(hidden))  # rows that are missing, whatever else they hold
+        if call.other_lacks_axis and self.owns(operands[1]):  # of an empty row, too
+            of_rows = ak.broadcast_arrays(filled[places.index(1)], lacking[places.index(1)], rows)[:2]
+            values[1], lost = (np.asarray(ak.flatten(x, axis=None)) for x in of_rows)
+            masks[1] = None
+        elif call.is_target and masks[1] is not None:
+            lost = np.bincount(np.repeat(np.arange(len(counts)), counts), masks[1], len(counts)) > 0
         main, other, where = values
         if masks[2] is not None:
             where = where & ~masks[2]
-        mask = np.ones(len(main), bool) if hidden else mask_of(*masks[:2])
+        mask = mask_of(*masks[:2], np.repeat(lost, counts) if lost.any() else None)
         if mask is not None:
             where = np.logical_and(where, ~mask)
-        packed = ak.to_packed(like)
-        rows = None if one or ndim == 1 else ak.to_packed(ak.num(packed, axis=-1))
-        size = next(len(x) for x in (main, other, where) if np.ndim(x))
-        counts = np.array([size]) if rows is None else np.asarray(ak.flatten(rows, axis=None))
-        results, hidden = self._computed(call, counts, main, other, where, mask)
+        results, hidden = self._computed(call, counts, main, other, where, mask, lost)
         dressed = [self._dressed(each, hidden, packed, rows, call, ndim) for each in results]
         return tuple(dressed) if call.options.get("return_sign") else dressed[0]
 
-    def _computed(self, call, counts, main, other, where, mask):
+    def _computed(self, call, counts, main, other, where, mask, lost):
         """Results one after the other, and what of them is missing."""
         starts, results = np.cumsum(counts) - counts, None
-        hidden = np.zeros(len(counts), bool) if call.reduces else mask
+        hidden = lost.copy() if call.reduces else mask
         options = {"keepdims": False} if "keepdims" in call.options else {}
         for n in np.unique(counts) if len(counts) else [0]:
-            which = np.flatnonzero(counts == n)
+            which = np.flatnonzero((counts == n) & ~lost)
             places = starts[which][:, None] + np.arange(n)
-            given = [x[places] if np.ndim(x) else x for x in (main, other, where)]
-            if call.other_lacks_axis and np.ndim(other):
-                given[1] = given[1][:, 0] if n else np.zeros(len(which), other.dtype)
+            given = [x[places] if np.ndim(x) else x for x in (main, None, where)]
+            given[1] = other if np.ndim(other) == 0 else other[which if call.other_lacks_axis else places]
             got = call.of(*given, axis=-1, out=None, **options)
             got = got if isinstance(got, tuple) else (got,)
             if results is None:
-                results = [np.empty(len(counts) if call.reduces else counts.sum(), each.dtype) for each in got]
+                results = [np.zeros(len(counts) if call.reduces else counts.sum(), each.dtype) for each in got]
             for result, each in zip(results, got):
                 result[which if call.reduces else places] = each
             if call.reduces and mask is not None and n:

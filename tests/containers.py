@@ -226,3 +226,13 @@ def check_losses(fs, container, dtype):
                 )
                 same(container, f"{name} of probabilities", got, expected, missing.all(axis))
                 container.check(got, made, axis, False)
+                if container.has_missing and ndim == 2:
+                    hole = np.arange(x.size).reshape(x.shape) % 7 == 3
+                    lost = np.broadcast_to(hole.any(axis, keepdims=True), x.shape)
+                    given = np.ma.array(np.where(hole, np.nan, shares), mask=hole)
+                    got = fs.cross_entropy(made, given, axis)
+                    expected = fs.cross_entropy(x, shares, axis, where=seen & ~lost)
+                    same(container, f"{name} of some probabilities", got, expected, (missing | lost).all(axis))
+                    got = fs.backward.cross_entropy(0.5, made, given, axis)
+                    expected = fs.backward.cross_entropy(0.5, x, shares, axis, where=seen & ~lost)
+                    same(container, f"{name} backward of some probabilities", got, expected, missing | lost)

@@ -718,6 +718,41 @@ def test_awkward_structures_of_two():
         fastsig.sigmoid(x, where=x > 1)
 
 
+def test_awkward_losses_of_missing_probabilities():
+    """Of a row without all its probabilities there is no loss."""
+    x, target = ak.Array([[1.0, 2.0], [], [3.0, 4.0, 5.0]]), ak.Array([[0.5, None], [], [0.5, 0.0, 0.5]])
+    for smoothing in (0.0, 0.25):
+        how = {"label_smoothing": smoothing}
+        expected = fastsig.cross_entropy([3.0, 4.0, 5.0], [0.5, 0.0, 0.5], **how)
+        assert fastsig.cross_entropy(x, target, **how).tolist() == [None, 0.0, expected]
+        got = fastsig.backward.cross_entropy(1.0, x, target, **how).tolist()
+        expected = fastsig.backward.cross_entropy(1.0, [3.0, 4.0, 5.0], [0.5, 0.0, 0.5], **how).tolist()
+        assert got == [[None, None], [], expected]
+        given = np.array([[1.0, 2.0], [3.0, 4.0]]), ak.Array([[0.5, None], [0.5, 0.5]])
+        expected = fastsig.cross_entropy([3.0, 4.0], [0.5, 0.5], **how)
+        assert fastsig.cross_entropy(*given, **how).tolist() == [None, expected]
+        assert fastsig.backward.cross_entropy(1.0, *given, **how).tolist()[0] == [None, None]
+    assert fastsig.cross_entropy(ak.Array([1.0, 2.0]), ak.Array([0.5, None])) is None
+    x, target = ak.Array([[1.0, None], [None]]), ak.Array([[1.0, 0.0], [1.0]])
+    assert fastsig.cross_entropy(x, target).tolist() == [0.0, None]
+
+
+def test_awkward_losses_of_empty_rows():
+    """They have no class, and need none where theirs is ignored or missing; the classes go with the rows there are."""
+    x, loss = ak.Array([[1.0, 2.0], []]), fastsig.cross_entropy([1.0, 2.0], 1)
+    slope = fastsig.backward.cross_entropy(1.0, [1.0, 2.0], 1).tolist()
+    for target, how, expected in (([1, -1], {"ignore_index": -1}, 0.0), (ak.Array([1, None]), {}, None)):
+        assert fastsig.cross_entropy(x, target, **how).tolist() == [loss, expected]
+        assert fastsig.backward.cross_entropy(1.0, x, target, **how).tolist() == [slope, []]
+        some = ak.Array([[[], [1.0, 2.0]], [], None, [None, []]])
+        target = ak.Array([[target[1], 1], [], None, [5, target[1]]])
+        assert fastsig.cross_entropy(some, target, **how).tolist() == [[expected, loss], [], None, [None, expected]]
+        assert fastsig.backward.cross_entropy(1.0, some, target, **how).tolist() == [[[], slope], [], None, [None, []]]
+    for target in (0, [1, 0], ak.Array([None, 0])):
+        with pytest.raises(IndexError, match="class 0"):
+            fastsig.cross_entropy(x, target)
+
+
 # -------------------------------------------------------------------------------- xarray
 
 
