@@ -294,6 +294,8 @@ class Subclass(Library):
     def along(self, call):
         if call.reduces:
             keeps = isinstance(call.main, np.matrix) and call.options.get("subok", True) and call.out is None
+        elif call.is_target:
+            keeps = isinstance(call.main, np.matrix)
         else:
             keeps = call.other_lacks_axis and isinstance(call.other, np.matrix)
         if keeps and call.axis is not None:

@@ -244,7 +244,7 @@ def _of_loss(function, x, target, axis, keepdims=False, **options):
 
 
 def _of_loss_gradient(function, grad_output, x, target, axis, keepdims=False, **options):
-    kept = np.ndim(target) and np.ndim(target) == np.ndim(x) and np.asarray(target).dtype.kind in "iu"
+    kept = keepdims and np.ndim(target) and np.ndim(target) == np.ndim(x) and np.asarray(target).dtype.kind in "iu"
     return function(grad_output, x, np.squeeze(target, axis) if kept else target, axis, **options)
 
 

@@ -135,6 +135,22 @@ def test_masked_grad_output(fs):
                 ]
 
 
+def test_classes_with_an_axis_kept(fs):
+    """A matrix's are, as what it gives: a loss and its gradient take the same."""
+    x, target = np.arange(6.0).reshape(2, 3), np.array([[1], [2]])
+    for made in (x, np.ma.array(x)):
+        for call in (fs.cross_entropy, lambda *given: fs.backward.cross_entropy(1.0, *given)):
+            with pytest.raises(ValueError, match="shape"):
+                call(made, target)
+            with pytest.raises(ValueError, match="shape"):
+                call(made, np.matrix(target))
+    matrix = np.matrix(x)
+    for given in (target, np.matrix(target), [1, 2]):
+        loss, slope = fs.cross_entropy(matrix, given), fs.backward.cross_entropy(1.0, matrix, given)
+        np.testing.assert_array_equal(np.asarray(loss)[:, 0], fs.cross_entropy(x, [1, 2]))
+        np.testing.assert_array_equal(slope, fs.backward.cross_entropy(1.0, x, [1, 2]))
+
+
 def test_a_mask_is_stretched_as_its_values_are(fs):
     """NumPy fills a mask of another shape with the same one over and over."""
     x = np.ma.array(np.arange(6.0).reshape(2, 1, 3), mask=[[[0, 1, 0]], [[1, 0, 0]]])
