@@ -817,6 +817,10 @@ class Awkward(Library):
                 operands[1], hidden = values.reshape(()), ak.any(ak.is_none(operands[1], axis=-1), axis=None)
             elif call.options.get("keepdims", False):
                 operands[1] = operands[1][..., 0]
+        main, target = operands[0], operands[1] if call.is_target else None
+        if self.owns(target) and (not self.owns(main) or len(target) != len(main)):  # awkward would stretch one of 1
+            shape = len(main) if self.owns(main) else np.shape(main)
+            raise ValueError(f"{call.name}: target has length {len(target)}, logits {shape}")
         for x, less in zip(operands, (0, call.other_lacks_axis, 0)):
             if self.owns(x) and x.ndim not in {0, ndim - less}:  # to which of the others' axes would its own belong?
                 raise ValueError(f"{call.name}: an operand has {x.ndim} axes, another has {ndim}")

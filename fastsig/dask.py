@@ -127,6 +127,13 @@ def _alike(call):
     else:
         where = _arrays.where_of(where)
     x, other, where = map(_lazy, (call.main, call.other, where))
+    if call.is_target and isinstance(other, da.Array) and other.ndim:  # a class for each row, and no row stretched
+        axes = call.axes(x.ndim) if call.other_lacks_axis else ()
+        rows = tuple(n for i, n in enumerate(x.shape) if i not in axes)
+        known = [pair for pair in zip(other.shape, rows) if not _is_unknown(pair)]
+        if other.ndim != len(rows) or any(have != wanted for have, wanted in known):
+            beside = f"logits without axis {axes[0]} {rows}" if axes else f"logits {rows}"
+            raise ValueError(f"{call.name}: target has shape {other.shape}, {beside}")
     if call.other_lacks_axis and isinstance(other, da.Array):
         axes = call.axes(x.ndim)
         chunks = tuple((1,) if i in axes else sizes for i, sizes in enumerate(x.chunks))

@@ -753,6 +753,53 @@ def test_awkward_losses_of_empty_rows():
             fastsig.cross_entropy(x, target)
 
 
+@pytest.mark.parametrize(
+    "x",
+    [
+        ak.Array([[1.0, 2.0, 3.0], [3.0, 4.0, 5.0]]),
+        ak.from_numpy(np.arange(6.0).reshape(2, 3), regulararray=True),
+        da.from_array(np.arange(6.0).reshape(2, 3), (1, 2)),
+        da.from_array(np.arange(6.0).reshape(2, 3)),
+        xr.DataArray(da.from_array(np.arange(6.0).reshape(2, 3))),
+        pd.DataFrame(np.arange(6.0).reshape(2, 3)),
+        pl.DataFrame(np.arange(6.0).reshape(2, 3)),
+    ],
+    ids=lambda x: type(x).__module__,
+)
+def test_losses_stretch_no_target(x):
+    """As NumPy's: only one class goes with all rows."""
+    shapes = ((1,), (3,), (2, 1), (1, 3), (3, 2), (1, 2, 3), (2, 2, 3))
+    kinds = (int, float) if not isinstance(x, ak.Array) else (float,) + (int,) * (x.ndim == 2)
+    for target in (np.zeros(shape, kind) for shape in shapes for kind in kinds):
+        for given in (target, da.from_array(target)) if isinstance(x, da.Array) else (target,):
+            with pytest.raises(ValueError):
+                fastsig.cross_entropy(x, given)
+            with pytest.raises(ValueError):
+                fastsig.backward.cross_entropy(1.0, x, given)
+    every, each = (np.asarray(fastsig.cross_entropy(x, target)) for target in (1, [1, 1]))
+    np.testing.assert_array_equal(every, each)
+
+
+def test_losses_beside_lazy_and_ragged_targets():
+    plain = np.arange(6.0).reshape(2, 3)
+    for target in ([0], [0, 0, 0], np.ones((1, 3)), np.ones((2, 1))):
+        for made in (da.from_array(np.array(target)), ak.from_numpy(np.array(target))):
+            with pytest.raises(ValueError):
+                fastsig.cross_entropy(plain, made)
+    x = ak.Array([[1.0, 2.0], [3.0, 4.0, 5.0]])
+    square, swapped = [[0.5, 0.5], [0.5, 0.5]], [[0.2, 0.3, 0.5], [0.5, 0.5]]
+    for target in ([0], [0, 0, 0], [[0.5], [0.5]], [[0.5, 0.5]], square, swapped):
+        for given in (ak.Array(target), target)[: 1 + (len(target) != 2)]:
+            with pytest.raises(ValueError):
+                fastsig.cross_entropy(x, given)
+            with pytest.raises(ValueError):
+                fastsig.backward.cross_entropy(1.0, x, given)
+    with pytest.raises(ValueError):
+        fastsig.cross_entropy(ak.Array([[1.0, 2.0]]), [0, 1])
+    with pytest.raises(ValueError):
+        fastsig.cross_entropy(da.zeros((2, 3, 4), chunks=1), np.array([0, 1, 2]))
+
+
 # -------------------------------------------------------------------------------- xarray
 
 
