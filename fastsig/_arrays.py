@@ -77,6 +77,8 @@ def along(call):
 
 def loss(call):
     """The same of a loss, or of its gradient."""
+    if call.axis is None or isinstance(call.axis, tuple):
+        raise TypeError(f"{call.name}: axis must be an integer, not {call.axis!r}")
     # Not np.ndim() of what has one: awkward would make an array of it first.
     main, other = (x.ndim if hasattr(x, "ndim") else np.ndim(x) for x in (call.main, call.other))
     call = call._replace(options=call.options | {"keepdims": False}, is_target=True, other_lacks_axis=other < main)

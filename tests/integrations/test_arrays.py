@@ -800,6 +800,16 @@ def test_losses_beside_lazy_and_ragged_targets():
         fastsig.cross_entropy(da.zeros((2, 3, 4), chunks=1), np.array([0, 1, 2]))
 
 
+@pytest.mark.parametrize("axis", [None, (1,), ()])
+def test_losses_have_one_axis(axis):
+    x, target = np.arange(6.0).reshape(2, 3), [0, 1]
+    for made in (da.from_array(x, (1, 2)), ak.Array(x.tolist()), xr.DataArray(x), pd.DataFrame(x), pl.DataFrame(x)):
+        with pytest.raises(TypeError, match="axis must be an integer"):
+            fastsig.cross_entropy(made, target, axis)
+        with pytest.raises(TypeError, match="axis must be an integer"):
+            fastsig.backward.cross_entropy(1.0, made, target, axis)
+
+
 # -------------------------------------------------------------------------------- xarray
 
 
