@@ -10,6 +10,7 @@ axis, which hand nothing on: a library that does not know them could only guess 
 
 import contextlib
 import functools
+import re
 import sys
 import types
 from collections.abc import Mapping
@@ -91,6 +92,16 @@ def loss(call):
     if library and library.is_lazy:
         call = call._replace(function=functools.partial(call.function, call.grad), grad=None)
     return along(call)
+
+
+def of_part(function, *args, **kwargs):
+    """A function of a part of the operands: where in it a class does not exist, is elsewhere in the whole."""
+    try:
+        return function(*args, **kwargs)
+    except IndexError as error:
+        if type(error) is not IndexError:  # of an axis
+            raise
+        raise IndexError(re.sub(r" at [\d, ]+(?= is)", "", str(error))) from None
 
 
 def library_of(*operands):
@@ -863,6 +874,7 @@ class Awkward(Library):
         """Results one after the other, and what of them is missing."""
         starts, results = np.cumsum(counts) - counts, None
         hidden = lost.copy() if call.reduces else mask
+        call = call._replace(function=functools.partial(of_part, call.function))
         options = {"keepdims": False} if "keepdims" in call.options else {}
         for n in np.unique(counts) if len(counts) else [0]:
             which = np.flatnonzero((counts == n) & ~lost)

@@ -228,7 +228,7 @@ def _in_one_chunk(call, axes, options, dtype):
 
 
 def _called(function, axis, options, x, other, where):
-    result, pick = function(x, other, axis, where=where, **options), options.get("return_sign")
+    result, pick = _arrays.of_part(function, x, other, axis, where=where, **options), options.get("return_sign")
     result = result[pick - 1] if pick else result
     result = result if np.ndim(x) else np.reshape(result, ())  # keepdims makes (1,) of it
     return np.ma.asanyarray(result) if isinstance(x, np.ma.MaskedArray) else np.asanyarray(result)

@@ -800,6 +800,17 @@ def test_losses_beside_lazy_and_ragged_targets():
         fastsig.cross_entropy(da.zeros((2, 3, 4), chunks=1), np.array([0, 1, 2]))
 
 
+def test_losses_name_no_wrong_place():
+    """Where in a chunk, or among the rows of one length, a class does not exist, is not where it is in the whole."""
+    x = da.from_array(np.zeros((4, 3)), (2, 3))
+    for made, target in ((x, [0, 1, 2, 5]), (ak.Array([[1.0, 2.0], [0.0] * 3]), [0, 5]), (ak.Array([0.0] * 3), 5)):
+        for call in (fastsig.cross_entropy, lambda *given: fastsig.backward.cross_entropy(1.0, *given)):
+            with pytest.raises(IndexError, match=r"^cross_entropy: class 5 is not one of 3$"):
+                np.asarray(call(made, target))
+    with pytest.raises(IndexError, match="class 5 at 3 is"):
+        fastsig.cross_entropy(pd.DataFrame(np.zeros((4, 3))), [0, 1, 2, 5])
+
+
 @pytest.mark.parametrize("axis", [None, (1,), ()])
 def test_losses_have_one_axis(axis):
     x, target = np.arange(6.0).reshape(2, 3), [0, 1]
