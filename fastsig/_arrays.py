@@ -80,6 +80,8 @@ def loss(call):
     """The same of a loss, or of its gradient."""
     if call.axis is None or isinstance(call.axis, tuple):
         raise TypeError(f"{call.name}: axis must be an integer, not {call.axis!r}")
+    if isinstance(call.other, np.ma.MaskedArray) and call.other.ndim == 0 and call.other.mask:
+        raise ValueError(f"{call.name}: a class for all rows cannot be masked")
     # Not np.ndim() of what has one: awkward would make an array of it first.
     main, other = (x.ndim if hasattr(x, "ndim") else np.ndim(x) for x in (call.main, call.other))
     call = call._replace(options=call.options | {"keepdims": False}, is_target=True, other_lacks_axis=other < main)

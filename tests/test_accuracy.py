@@ -221,6 +221,17 @@ def test_swish_of_any_beta(fs, dtype):
     assert_same_bits(fs.swish(x, 0)[[0, -1]], np.array([inf, -inf], dtype))
     assert np.isnan(fs.swish(x, np.nan)).all()
     np.testing.assert_array_equal(fs.backward.swish(1, x, 0), np.full(6, 0.5, dtype))
+    big = np.finfo(dtype).max / 4  # whatever the product loses
+    assert_same_bits(
+        fs.swish(np.array([-800, -big], dtype), np.array([big, 1e8], dtype)), np.array([-0.0, -0.0], dtype)
+    )
+    assert not fs.backward.swish(1, np.array([-800, -big], dtype), np.array([big, 1e8], dtype)).any()
+
+
+@each_type
+def test_softplus_of_a_negative_beta_is_negative(fs, dtype):
+    x = np.array([1e4, np.inf], dtype)
+    assert_same_bits(fs.softplus(x, -1), np.array([-0.0, -0.0], dtype))
 
 
 @each_type

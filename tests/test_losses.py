@@ -369,6 +369,23 @@ def test_probabilities(fs, dtype):
         assert ulp_error(grad, truth, unit).max() <= bound
 
 
+@needs_long_double
+@each_real
+@pytest.mark.parametrize(("scale", "smoothing"), [(1e-6, 1e-9), (1, 0.1), (5, 0.3)])
+@pytest.mark.parametrize("n", [2, 10, 127, 128, 1000])
+def test_smoothed(fs, dtype, n, scale, smoothing):
+    """A few large terms among many small ones, or many alike: within the bounds of one class's."""
+    x, target = logits(dtype, (60, n), scale), classes(60, n)
+    shares = np.full(x.shape, np.longdouble(smoothing) / n)
+    shares[np.arange(60), target] += 1 - np.longdouble(smoothing)
+    each = losses(x, x.argmax(-1))[:, None] + (x.max(-1, keepdims=True) - x.astype(np.longdouble))
+    got = fs.cross_entropy(x, target, label_smoothing=smoothing)
+    assert ulp_error(got, np.sort(shares * each, -1).sum(-1)).max() <= LOSS.max_ulp[dtype == "float64"]
+    grad = fs.backward.cross_entropy(1.0, x, target, label_smoothing=smoothing)
+    p = np.exp(-each)
+    assert ulp_error(grad, p - shares, np.maximum(p, shares)).max() <= LOSS.gradient.max_ulp[dtype == "float64"]
+
+
 @each_float
 def test_no_warnings(fs, dtype):
     info = np.finfo(dtype)
@@ -480,11 +497,14 @@ WRONG = [
     ((logits("f", (3, 4)), 0), {"label_smoothing": -0.1}, ValueError, "label_smoothing must be in"),
     ((logits("f", (3, 4)), 0), {"label_smoothing": 1.5}, ValueError, "label_smoothing must be in"),
     ((logits("f", (3, 4)), 0), {"label_smoothing": nan}, ValueError, "label_smoothing must be in"),
+    ((logits("f", (3, 4)), 0), {"label_smoothing": None}, TypeError, "label_smoothing must be a number"),
+    ((logits("f", (3, 4)), 0), {"label_smoothing": [0.1]}, TypeError, "label_smoothing must be a number"),
+    ((logits("f", (3, 4)), None), {}, TypeError, "integers, which are classes"),
     ((logits("f", (3, 4)), 0), {"axis": None}, TypeError, "axis must be an integer"),
     ((logits("f", (3, 4)), 0), {"axis": (0, 1)}, TypeError, "axis must be an integer"),
     ((logits("f", (3, 4)), 0), {"axis": 2}, np.exceptions.AxisError, "axis 2"),
     ((logits("f", (3, 4)), np.ones((3, 4))), {"ignore_index": 0}, TypeError, "ignore_index is for classes"),
-    ((logits("f", (3, 4)), 0), {"ignore_index": 1.5}, TypeError, "integer"),
+    ((logits("f", (3, 4)), 0), {"ignore_index": 1.5}, TypeError, "ignore_index must be an integer"),
     ((logits("f", (3, 4)), 0), {"where": np.zeros(3, bool)}, ValueError, "broadcast"),
     ((logits("f", (3, 4)), 0), {"where": np.zeros(4)}, TypeError, "bools"),
     ((logits("f", (3, 4)).astype(complex), 0), {}, TypeError, "supports bool, integer, float16"),
@@ -511,6 +531,7 @@ def test_wrong_results(fs):
             (np.zeros((2, 3)), ValueError),
             (np.zeros(3, int), TypeError),
             ([], TypeError),
+            ((), ValueError),
         ):
             with pytest.raises(error):
                 fs.cross_entropy(x, 0, label_smoothing=smoothing, out=out)

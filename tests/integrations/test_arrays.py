@@ -821,6 +821,17 @@ def test_losses_have_one_axis(axis):
             fastsig.backward.cross_entropy(1.0, made, target, axis)
 
 
+def test_losses_of_one_class_for_all_rows():
+    """It may come beside any array, but cannot be masked."""
+    x, masked = np.arange(6.0).reshape(2, 3), np.ma.array(1, mask=True)
+    for made in (x, np.ma.array(x), da.from_array(x, (1, 2)), ak.Array(x.tolist()), pd.DataFrame(x), pl.DataFrame(x)):
+        np.testing.assert_allclose(np.asarray(fastsig.cross_entropy(made, 1)), fastsig.cross_entropy(x, 1))
+        with pytest.raises(ValueError, match="cannot be masked"):
+            fastsig.cross_entropy(made, masked)
+        with pytest.raises(ValueError, match="cannot be masked"):
+            fastsig.backward.cross_entropy(1.0, made, masked)
+
+
 # -------------------------------------------------------------------------------- xarray
 
 
