@@ -42,7 +42,7 @@ def build(session, *options, **environment):
 
 def expect(session, **facts):
     """Stop if the package is another than this session is about; what it is."""
-    config = json.loads(session.run("python", "-c", PROBE, silent=True))
+    config = json.loads(session.run("python", "-W", "ignore", "-c", PROBE, silent=True))  # pure Python warns
     session.log(", ".join(f"{name} {value}" for name, value in config.items()))
     wrong = {name: config[name] for name, value in facts.items() if config[name] != value}
     if wrong:
@@ -53,7 +53,8 @@ def expect(session, **facts):
 def test(session, kernels, *selection):
     """The tests that are named behind the session, or the selection, without those of other kernels."""
     others = " and ".join(f"not [{backend}" for backend in sorted(BACKENDS - {kernels}))
-    session.run("pytest", "-q", "-rs", *(session.posargs or [*selection, "-k", others]))
+    quiet = ["-W", "ignore:runs in pure Python:RuntimeWarning"]  # as it is meant to
+    session.run("pytest", "-q", "-rs", *quiet, *(session.posargs or [*selection, "-k", others]))
 
 
 def said(session, output, words):
@@ -105,7 +106,7 @@ def no_compiler(session, why):
     output = build(session, FASTSIG_REQUIRE_EXTENSION="0", **hidden)
     said(session, output, "no working C compiler was found; installing the pure-Python fallback")
     config = expect(session, kernels="pure Python", openmp=False)
-    if "_threads" not in config["skipped"][0]:
+    if "no working C compiler was found" not in config["skipped"][0]:
         session.error(f"skipped for another reason: {config['skipped']}")
     test(session, "pure", *QUICK)
 
