@@ -115,6 +115,13 @@ def expanded(row):
 
 
 SIGNIFICANT = "Goodfellow, Bengio & Courville, Deep Learning (2016), section 6.2.2."
+BEYOND = Gradient(  # of both shrinks
+    "1 if abs(x) > lambd else 0",
+    (0, 0),
+    "0 at both ends, as in torch. Where abs(x) <= lambd the result is 0 for every grad_output, NaN and infinities included. "
+    "A lambd that is NaN gives NaN.",
+    "mpf(1) if abs(x) > lambd else mpf(0)",
+)
 
 TABLE = (
     Row(
@@ -736,13 +743,7 @@ TABLE = (
         reference="Donoho & Johnstone, Ideal Spatial Adaptation by Wavelet Shrinkage, Biometrika 81 (1994).",
         example=">>> fastsig.hard_shrink([-2.0, 0.25, 3.0])\narray([-2.,  0.,  3.])",
         parameters=(Parameter("lambd", 0.5, "What is not beyond it becomes 0; an array broadcasts against `x`."),),
-        gradient=Gradient(
-            "1 if abs(x) > lambd else 0",
-            (0, 0),
-            "0 at both ends, as in torch. Where abs(x) <= lambd the result is 0 for every grad_output, NaN and infinities included. "
-            "A lambd that is NaN gives NaN.",
-            "mpf(1) if abs(x) > lambd else mpf(0)",
-        ),
+        gradient=BEYOND,
     ),
     Row(
         "soft_shrink",
@@ -765,13 +766,7 @@ TABLE = (
         reference="Donoho, De-noising by Soft-Thresholding, IEEE Trans. Information Theory 41 (1995).",
         example=">>> fastsig.soft_shrink([-2.0, 0.25, 3.0])\narray([-1.5,  0. ,  2.5])",
         parameters=(Parameter("lambd", 0.5, "By how much; an array broadcasts against `x`."),),
-        gradient=Gradient(
-            "1 if abs(x) > lambd else 0",
-            (0, 0),
-            "0 at both ends, as in torch. Where abs(x) <= lambd the result is 0 for every grad_output, NaN and infinities included. "
-            "A lambd that is NaN gives NaN.",
-            "mpf(1) if abs(x) > lambd else mpf(0)",
-        ),
+        gradient=BEYOND,
     ),
     Row(
         "tanh_shrink",

@@ -640,6 +640,14 @@ class _Loss:
             np.copyto(result[part], block, casting="unsafe")
 
 
+def _handed_over(result, given, out):
+    """In `given`, the array that `out` is or has; else a number where there are no axes, unless `out` is `...`."""
+    if given is None:
+        return result if out is ... else result[()]
+    np.copyto(given, result, casting="unsafe")
+    return given
+
+
 def _loss(row):
     """The public function of a loss."""
     direct = kernels.build_direct(row.name)
@@ -675,10 +683,7 @@ def _loss(row):
         given = call.checked_out(out, call.shape, **kwargs | {"dtype": dtype})
         with np.errstate(all="ignore"):
             result = call.losses(dtype)
-            if given is None:
-                return result if out is ... else result[()]
-            np.copyto(given, result, casting="unsafe")
-        return given
+            return _handed_over(result, given, out)
 
     return _named(function, row, docstring(row))
 
@@ -726,10 +731,7 @@ def _loss_gradient(row):
             result = np.empty_like(call.x, dtype, "C" if order == "A" and not call.x.flags.f_contiguous else order)
             call.gradients(grad, result, dtype)
             result = result.reshape(shape)
-            if given is None:
-                return result if out is ... else result[()]
-            np.copyto(given, result, casting="unsafe")
-        return given
+            return _handed_over(result, given, out)
 
     return _named(function, row, gradient_docstring(row), "fastsig.backward")
 
