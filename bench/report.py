@@ -2,11 +2,14 @@
 
 import math
 
+from fastsig._catalog import TABLE
+
 SMALL = 10  # elements up to which the time is of a call, not of an element
 LARGE = 100_000  # elements from which a memory copy is a limit worth showing
 NEAR_COPY = 1.05  # a cell this close to a copy of its input cannot be faster
 HEADINGS = {"onnxruntime": "ort"}
 LIMITS = ("copy", "float32")  # contenders that are no peers
+NAME = max(len(row.name) for row in TABLE) + 1  # a column's width
 BLUE, VERMILION = "#0072B2", "#D55E00"  # Okabe and Ito's: safe for colour-blind readers
 MARKERS = {  # dtype -> its marker, colour, size
     "float32": ("o", BLUE, 5.2),
@@ -95,7 +98,7 @@ def mark(cell):
 
 def heading(contenders):
     """The first line of a table; times are ns an element, or a call where there are up to 10 elements."""
-    text = f"{'function':<22}{'dtype':<9}{'shape':<31}{'threads':>7} {'ns per':<8}"
+    text = f"{'function':<{NAME}}{'dtype':<9}{'shape':<31}{'threads':>7} {'ns per':<8}"
     text += "".join(f"{HEADINGS.get(name, name):>9}" for name in contenders if name not in LIMITS)
     text += f"{'ratio':>8}  {'fastest peer':<13}{'x copy':>6}"
     return text + "  x float32" * ("float32" in contenders)
@@ -108,7 +111,7 @@ def line(cell, contenders):
     copy = "" if cell["times_copy"] is None else f"{cell['times_copy']:.2f}"
     single = f"{cell['times_float32']:.2f}" if "times_float32" in cell else ""
     where = f"{shape(cell)} {cell['layout']}"
-    text = f"{cell['function']:<22}{cell['dtype']:<9}{where:<31}{cell['threads']:>7} "
+    text = f"{cell['function']:<{NAME}}{cell['dtype']:<9}{where:<31}{cell['threads']:>7} "
     text += f"{'call' if unit(cell) == 1 else 'element':<8}"
     text += "".join(f"{'' if ns is None else number(ns / unit(cell)):>9}" for ns in times)
     text += f"{ratio:>8}  {cell['fastest_peer'] or '':<13}{copy:>6}"
@@ -189,11 +192,12 @@ def warning(values):
 
 def calls(results):
     """What one call costs, beside np.negative of the same."""
-    lines = ["", f"{'one call':<35}{'of':<14}{'ns':>8}  times np.negative"]
+    width = max(len(result["form"]) for result in results) + 2
+    lines = ["", f"{'one call':<{width}}{'of':<14}{'ns':>8}  times np.negative"]
     base = {result["x"]: result["ns"] for result in results if result["form"] == "np.negative(x)"}
     for result in results:
         ratio = result["ns"] / base[result["x"]]
-        lines.append(f"{result['form']:<35}{result['x']:<14}{result['ns']:>8.0f}{ratio:>8.2f}")
+        lines.append(f"{result['form']:<{width}}{result['x']:<14}{result['ns']:>8.0f}{ratio:>8.2f}")
     return lines
 
 
