@@ -298,6 +298,27 @@ def test_ends(fs, dtype):
         np.testing.assert_array_equal(got, [nan, 0, nan])
 
 
+@needs_long_double
+@each_real
+@pytest.mark.parametrize("n", [3, 10, 40, 300, 3000])
+def test_gradients_of_any_size(fs, dtype, n):
+    """grad_output may be as large or small as numbers are, and of either sign: beside sure rows and others."""
+    info = np.finfo(dtype)
+    grad = [1e-9, 1e-7, -3e-3, 0.7, -1e6, 1e17, 1e19, info.tiny, -info.smallest_subnormal, info.max, 0, inf, -inf, nan]
+    grad = np.repeat(np.array([*grad, 1e-130, 1e-110, -1e110, 1e130], dtype), 4)
+    x = logits(dtype, (len(grad), n), 1)
+    target = classes(len(grad), n)
+    x[::2][np.arange(len(grad) // 2), target[::2]] += 8
+    got, plain = fs.backward.cross_entropy(grad, x, target), gradients(x, target)
+    some = np.isfinite(grad)
+    unit = np.abs(grad[some, None]) * np.longdouble(info.tiny) + np.longdouble(info.tiny)
+    truth = plain[some] * grad[some, None].astype(np.longdouble)
+    assert ulp_error(got[some], truth, unit).max() <= LOSS.gradient.max_ulp[dtype == "float64"] + 0.5
+    np.testing.assert_array_equal(got[~some], (plain[~some] * grad[~some, None]).astype(dtype))
+    for i, alone in enumerate(grad):
+        assert_same(fs, fs.backward.cross_entropy(alone, x[i], target[i]), got[i])
+
+
 @pytest.mark.parametrize("shape", [(4, 5), (3, 4, 5), (2, 30, 4), (70, 33)])
 def test_as_in_torch(fs, shape):
     torch = pytest.importorskip("torch")

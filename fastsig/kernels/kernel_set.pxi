@@ -207,7 +207,7 @@ def scalar_address(str name, str char):
 cdef RowLoop row_loop(str name, str char):
     cdef RowLoop loop
     cdef bint backward = "_backward" in name
-    loop.loss, loop.masked = "cross_entropy" in name, "_where" in name
+    loop.loss, loop.scaled, loop.masked = "cross_entropy" in name, False, "_where" in name
     loop.reduces = "logsumexp" in name or (loop.loss and not backward)
     loop.logarithm = "log" in name or loop.reduces
     loop.gradient = backward and not loop.loss

@@ -1,16 +1,17 @@
 """softmax, log_softmax, logsumexp and cross_entropy along an axis, and the gradients of all but logsumexp: the inner
 loops of generalised ufuncs "(n)->(n)", "(n)->()", "(n),()->()", "(n),(n)->(n)" and "(),(n),()->(n)".
 
-A row is one vector along the axis; it may lie anywhere, with any stride. Six ways to run the same arithmetic:
+A row is one vector along the axis; it may lie anywhere, with any stride. Five ways to run the same arithmetic:
 
 - short_rows:   rows of which several fit a buffer: maxima, one exp over the whole block, sums, results
 - block_rows:   rows of a block, in memory as they are: exp and sum of one beside the next one's maximum
 - long_rows:    likewise, one row in blocks; its results may follow the next one's exp and sum
 - short_lanes:  many very short rows: 64 rows are put side by side, so that vector lanes are rows
-- short_quads:  likewise, but four elements of a row stay together; for rows that lie in one piece
 - long_lanes:   many rows side by side in memory (axis 0 of a C-ordered matrix): lanes are rows again, streamed
 
-No x_i - max x is rounded before its exponential is taken: see exp_frame(). All six add a row's terms in the same order:
+Before these two, turned_rows puts short rows that lie in one piece side by side in a buffer.
+
+No x_i - max x is rounded before its exponential is taken: see exp_frame(). All five add a row's terms in the same order:
 element i goes to lane i mod LANES, FOUR terms of a lane at a time, lanes are folded in halves, and blocks of SEGMENT
 elements follow one after the other. A row's bits thus depend neither on where it lies nor on its neighbours. Beyond one
 term a lane, what rounding takes from a sum is added up, too, so that a million small terms beside a large one count,
@@ -43,14 +44,14 @@ cdef enum:
     SHORTS = 128        # short rows that pass through exp together, at the most: two Blocks, LANES floats each
     SHORT = 16          # rows of up to so many elements are always put side by side, if there are enough of them
     FOUR = 4            # terms of a lane that are added up at once
-    QUAD = 4            # elements of a row that stay together in quads
-    GROUP = 4           # quads of a row that move one after the other, in which a row moves together
+    TURNED = 4          # Blocks of rows that are turned into lanes
 
 cdef struct RowLoop:
     bint logarithm          # log_softmax and logsumexp, not softmax
     bint reduces            # logsumexp: one result a row, "(n)->()"
     bint gradient           # of softmax or log_softmax; grad_output is a first operand: "(n),(n)->(n)"
     bint loss               # cross_entropy: reduces, with a row's class beside x: "(n),()->()"; or its gradient
+    bint scaled             # softmax times a row's grad, of such a gradient
     bint masked             # a last, boolean operand
     double cost             # as in Loop
     Load load               # as in Loop
@@ -58,13 +59,14 @@ cdef struct RowLoop:
 
 cdef struct Layout:         # one call's operands; strides in bytes, [row, element]
     const char *x           # for a gradient, the function's output
-    const char *grad        # not used if there is no gradient; of a loss, one a row
+    const char *grad        # not used if there is no gradient; of a loss, or if scaled, one a row
     const char *target      # of a loss, a row's class as npy_intp: less than n; below 0, the row does not count
     const char *mask        # or NULL
     char *y
     npy_intp n
     npy_intp rows
     bint far                # so many rows that most come from memory, not from a cache
+    const char *soon[2]     # n * WIDE elements each that are fetched while this is computed, or NULL
     npy_intp[2] x_step
     npy_intp[2] grad_step
     npy_intp target_step
@@ -285,21 +287,17 @@ cdef inline void plus_vectors(const floating **e, int count, npy_intp n, bint lo
         lost[k] += first + second
         sums[k] = sum
 
-cdef inline void plus_last(const floating **e, int count, const floating *tail, bint logarithm, floating *sums,
+cdef inline void plus_some(const floating **e, npy_intp count, npy_intp n, bint logarithm, floating *sums,
                            floating *lost) noexcept nogil:
-    """Likewise, LANES of each, the last of which is `tail`: in loops that know how many there are."""
+    """Likewise, in loops that know how many there are."""
     if count == 1:
-        e[0] = tail
-        plus_vectors(e, 1, LANES, logarithm, sums, lost)
+        plus_vectors(e, 1, n, logarithm, sums, lost)
     elif count == 2:
-        e[1] = tail
-        plus_vectors(e, 2, LANES, logarithm, sums, lost)
+        plus_vectors(e, 2, n, logarithm, sums, lost)
     elif count == 3:
-        e[2] = tail
-        plus_vectors(e, 3, LANES, logarithm, sums, lost)
+        plus_vectors(e, 3, n, logarithm, sums, lost)
     else:
-        e[3] = tail
-        plus_vectors(e, FOUR, LANES, logarithm, sums, lost)
+        plus_vectors(e, FOUR, n, logarithm, sums, lost)
 
 cdef inline void last_four(const floating *e, npy_intp whole, const floating *tail, floating *lanes) noexcept nogil:
     """The sums of up to four vectors, the last of which is `tail`."""
@@ -343,10 +341,12 @@ cdef void add_total(const floating *e, npy_intp whole, const floating *tail, bin
             plus_vectors(four, FOUR, LANES, True, sums, lost)
         else:
             plus_vectors(four, FOUR, LANES, False, sums, lost)
+    j = (whole - i) // LANES + FOUR
+    four[j] = tail
     if logarithm:
-        plus_last(four, <int>((whole - i) // LANES) + FOUR + 1, tail, True, sums, lost)
+        plus_some(four, j + 1, LANES, True, sums, lost)
     else:
-        plus_last(four, <int>((whole - i) // LANES) + FOUR + 1, tail, False, sums, lost)
+        plus_some(four, j + 1, LANES, False, sums, lost)
     fold_to(sums, lost, sum)
 
 cdef inline double exact_sum(floating a, floating b, floating c, floating d) noexcept nogil:
@@ -368,17 +368,42 @@ cdef double few_total(const floating *e, floating top, bint rest) noexcept nogil
     add_halves(lanes, 4)
     return exact_sum(lanes[0], lanes[1], lanes[2], lanes[3])
 
-# log_softmax and logsumexp take log1p of the sum less the maximum's exponential, `top`, in units of that. Where next to
-# nothing is left then, they need the rest, added up for itself.
+# log_softmax and logsumexp take log1p of the sum less the maximum's exponential, `top`, in units of that. Of up to LANES
+# terms, all but the maxima are added up, and then the maxima but one. Of more, it is what the sum exceeds `top` by; where
+# next to nothing is left then, they need the rest, added up for itself.
+
+cdef inline floating tie(floating e, floating top) noexcept nogil:
+    return <floating>1 if e == top else <floating>0
+
+cdef inline floating over_ties(double rest, floating ties, floating top) noexcept nogil:
+    """What log1p takes, for so many maxima."""
+    return <floating>((rest + (<double>ties - 1) * <double>top) / top)
+
+cdef floating few_others(const floating *e, floating top) noexcept nogil:
+    """Likewise, for LANES terms."""
+    cdef floating ties = 0
+    cdef npy_intp j
+    for j in range(LANES):
+        ties += tie(e[j], top)
+    return over_ties(few_total(e, top, True), ties, top)
 
 cdef inline floating dominated(npy_intp n, const floating *_) noexcept nogil:
-    """From which share of `top` on downwards that is, in rows of n."""
-    if n <= LANES:
-        return 1
+    """From which share of `top` on downwards next to nothing is left, in rows of n."""
     if floating is float:
         return <float>(1.0 / (1 << 18))
     else:
         return 1.0 / (<npy_intp>1 << 32)
+
+cdef inline void two_sums(double *sums, double *lost, npy_intp half) noexcept nogil:
+    """add_halves(), and what is lost."""
+    cdef double a, b, both, added
+    cdef npy_intp j
+    for j in range(half):
+        a, b = sums[j], sums[half + j]
+        both = a + b
+        added = both - a
+        lost[j] += lost[half + j] + ((a - (both - added)) + (b - added))
+        sums[j] = both
 
 cdef void add_rest(const floating *e, npy_intp whole, const floating *tail, floating top, Sum *rest) noexcept nogil:
     """As add_total(), all but the maximum. Of terms of any size, the smaller one is what Fast2Sum can lose."""
@@ -398,8 +423,11 @@ cdef void add_rest(const floating *e, npy_intp whole, const floating *tail, floa
             both = more + less
             lost[j] += less - (both - more)
             sums[j] = both
-    for j in range(LANES):
-        add_to(rest, sums[j], lost[j])
+    two_sums(sums, lost, 8)
+    two_sums(sums, lost, 4)
+    two_sums(sums, lost, 2)
+    two_sums(sums, lost, 1)
+    add_to(rest, sums[0], lost[0])
 
 cdef inline floating over(double high, double low, floating top) noexcept nogil:
     """What log1p takes."""
@@ -418,6 +446,28 @@ cdef inline void invert(double sum, double low, floating *factor, floating *fine
     factor[0] = <floating>1.0 / high
     one = high * factor[0]
     fine[0] = factor[0] * ((<floating>1.0 - one) - (rounded_off(high, factor[0], one) + <floating>low * factor[0]))
+
+cdef inline floating grad_of(const Layout *at, npy_intp row, floating *_) noexcept nogil:
+    """A row's grad_output, of a loss."""
+    return (<const floating *>(at.grad + row * at.grad_step[0]))[0]
+
+cdef inline bint is_taken_in(floating grad) noexcept nogil:
+    """Whether a factor times this keeps all its digits."""
+    cdef floating size = magnitude(grad)
+    if floating is float:
+        return (size >= <float>3e-8) & (size <= <float>1e18)
+    else:
+        return (size >= 1e-120) & (size <= 1e120)
+
+cdef inline void take_in(floating grad, floating *factor, floating *fine) noexcept nogil:
+    """A row's factor, from invert(), becomes that of softmax times grad, if this is_taken_in()."""
+    cdef floating plain = factor[0]
+    grad = select(is_taken_in(grad), grad, <floating>1)
+    if HAS_FMA:
+        factor[0] = plain * grad
+        fine[0] = multiply_add(fine[0], grad, rounded_off(plain, grad, factor[0]))
+    else:
+        factor[0] = plain / grad
 
 cdef inline floating times(floating e, floating factor, floating fine) noexcept nogil:
     return rounded_off(e, factor, -(e * fine)) if HAS_FMA else e / factor
@@ -459,20 +509,39 @@ cdef inline bint is_kept(const Layout *at, npy_intp row, npy_intp i) noexcept no
     """Whether the mask, if there is one, leaves an element in."""
     return at.mask == NULL or (at.mask + row * at.mask_step[0] + i * at.mask_step[1])[0] != 0
 
+cdef inline npy_intp chosen(const Layout *at, npy_intp row, npy_intp rows, const char *p, const npy_intp *step,
+                            floating *of_target, npy_intp *classes, Load load) noexcept nogil:
+    """Of some rows of p their targets' elements and their classes; of a row that does not count, the first. -1 if there
+    is one."""
+    cdef const char *target = at.target + row * at.target_step
+    cdef npy_intp r, k, n = at.n, least = 0, target_step = at.target_step, row_step = step[0], one_step = step[1]
+    p += row * row_step
+    for r in range(rows):
+        k = (<const npy_intp *>(target + r * target_step))[0]
+        k = k if k < n else <npy_intp>-1        # as target_of() has it
+        least = min(least, k)
+        classes[r] = k = max(k, <npy_intp>0)
+        if load == NULL:
+            of_target[r] = (<const floating *>(p + r * row_step + k * one_step))[0]
+    if load != NULL:
+        for r in range(rows):
+            load(p + r * row_step + classes[r] * one_step, 0, &of_target[r], 1)
+    return least
+
 cdef void write_losses(const Layout *at, npy_intp row, npy_intp rows, const floating *m, floating *norm,
                        const RowLoop *loop) noexcept nogil:
     """cross_entropy, likewise: both terms are positive, and nothing cancels."""
-    cdef floating x = 0
-    cdef npy_intp r, target
+    cdef floating[SHORTS] x
+    cdef npy_intp[SHORTS] classes
+    cdef npy_intp r, least = chosen(at, row, rows, at.x, at.x_step, x, classes, loop.load)
     for r in range(rows):
-        target = target_of(at, row + r)
-        if target < 0:
-            norm[r] = 0
-        elif is_kept(at, row + r, target):
-            gather(at.x + (row + r) * at.x_step[0] + target * at.x_step[1], 0, &x, 1, loop.load)
-            norm[r] = (m[r] - x) + norm[r]
-        else:
-            norm[r] = INFINITY
+        norm[r] = (m[r] - x[r]) + norm[r]
+    if least < 0 or at.mask != NULL:
+        for r in range(rows):
+            if target_of(at, row + r) < 0:
+                norm[r] = 0
+            elif not is_kept(at, row + r, classes[r]):
+                norm[r] = INFINITY
     scatter(norm, at.y + row * at.y_step[0], at.y_step[0], rows, loop.store)
 
 cdef inline void write_sums(const Layout *at, npy_intp row, npy_intp rows, const floating *m, floating *norm,

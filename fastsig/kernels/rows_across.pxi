@@ -1,4 +1,5 @@
-"""Rows side by side, each a vector lane: short_lanes, short_quads and long_lanes of rows.pxi.
+"""Rows side by side, each a vector lane: short_lanes and long_lanes of rows.pxi, and how rows that lie in one piece are
+turned for them.
 
 The order of a row's terms is that of the rows along which lanes lie, to the bit: element i goes to lane i mod LANES.
 """
@@ -8,67 +9,119 @@ cdef inline void lanes_maximum(const floating *x, npy_intp w, floating *m) noexc
     for k in range(w):
         m[k] = x[k] if x[k] > m[k] else m[k]
 
-cdef inline void halve_lanes(double *lanes, npy_intp half) noexcept nogil:
-    """fold() of WIDE rows, from so many lanes on."""
-    cdef npy_intp k
-    while half:
-        for k in range(half * WIDE):
-            lanes[k] += lanes[half * WIDE + k]
-        half //= 2
-
-cdef inline void lanes_fold(floating *sums, floating *lost, double *high, double *low) noexcept nogil:
-    """fold_to() of WIDE rows."""
-    cdef double[SEGMENT] lanes             # WIDE times half of LANES
-    cdef npy_intp half = LANES // 2 * WIDE, k
-    cdef Sum sum
+cdef inline double two_lanes(const floating *sums, const floating *lost, bint plain) noexcept nogil:
+    """One lane's sum, and half of LANES further that one's; `plain`: of lanes that have no beginning and have lost
+    nothing."""
+    cdef npy_intp half = LANES // 2 * WIDE
+    if plain:
+        return <double>sums[0] + <double>sums[half]
     if floating is float:
-        for k in range(LANES // 2 * WIDE):
-            lanes[k] = lane_sum(sums[k], lost[k]) + lane_sum(sums[half + k], lost[half + k])
-        halve_lanes(lanes, LANES // 4)
+        return lane_sum(sums[0], lost[0]) + lane_sum(sums[half], lost[half])
     else:
-        for k in range(LANES * WIDE):
-            sums[k] -= beginning(sums)
-        halve_lanes(sums, LANES // 2)
-        halve_lanes(lost, LANES // 2)
+        return (sums[0] - beginning(sums)) + (sums[half] - beginning(sums))
+
+cdef inline double fold_lanes(const floating *sums, const floating *lost, bint plain) noexcept nogil:
+    """fold() of a row's lanes."""
+    cdef double[8] lanes
+    cdef int j
+    for j in range(8):
+        lanes[j] = two_lanes(sums + j * WIDE, lost + j * WIDE, plain)
+    return (((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) + ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7])))
+
+cdef inline void lanes_fold(const floating *sums, const floating *lost, bint plain, bint first, double *high,
+                            double *low) noexcept nogil:
+    """fold_to() of WIDE rows, of which this may be the first block."""
+    cdef double[WIDE] total
+    cdef double[WIDE] rest
+    cdef npy_intp k
+    cdef Sum sum
     for k in range(WIDE):
-        sum.high, sum.low = high[k], low[k]
-        if floating is float:
-            add_to(&sum, lanes[k], 0)
-        else:
-            add_to(&sum, sums[k], lost[k])
+        total[k], rest[k] = fold_lanes(sums + k, lost + k, plain), 0
+    if floating is double:
+        for k in range(WIDE):
+            rest[k] = fold_lanes(lost + k, lost + k, True)
+    for k in range(WIDE):
+        sum.high, sum.low = 0 if first else high[k], 0 if first else low[k]
+        add_to(&sum, total[k], rest[k])
         high[k], low[k] = sum.high, sum.low
 
-cdef inline void few_lanes_total(const floating *e, npy_intp n, floating *lanes, double *sum) noexcept nogil:
-    """few_total() of WIDE rows of n <= LANES elements; `lanes`: for half of them."""
-    cdef npy_intp half = LANES // 2, k
-    memcpy(lanes, e, min(half, n) * WIDE * sizeof(floating))
-    for k in range((n - half) * WIDE):
-        lanes[k] += e[half * WIDE + k]
-    for k in range(min(half, n), 4):
-        pad(lanes + k * WIDE, 0, WIDE)
-    half //= 2
-    for k in range(min(half, n - half) * WIDE):
-        lanes[k] += lanes[half * WIDE + k]
+cdef inline floating fourth(const floating *e, floating top, bint rest, int fours, floating *ties) noexcept nogil:
+    """Every fourth of a row's terms, of which there are so many fours, added up; `rest`: without `top`."""
+    cdef floating[FOUR] term
+    cdef int i
+    for i in range(FOUR):
+        term[i] = e[i * FOUR * WIDE] if i < fours else <floating>0
+        if rest and i < fours:
+            ties[0] += tie(term[i], top)
+            term[i] = without(term[i], top)
+    return (term[0] + term[2]) + (term[1] + term[3])
+
+cdef inline double few_sum(const floating *e, floating top, bint rest, int fours, floating *ties) noexcept nogil:
+    return exact_sum(fourth(e, top, rest, fours, ties), fourth(e + WIDE, top, rest, fours, ties),
+                     fourth(e + 2 * WIDE, top, rest, fours, ties), fourth(e + 3 * WIDE, top, rest, fours, ties))
+
+cdef inline void few_others_of(const floating *e, const floating *top, int fours, floating *norm) noexcept nogil:
+    cdef floating ties
+    cdef double rest
+    cdef npy_intp k
     for k in range(WIDE):
-        sum[k] = exact_sum(lanes[k], lanes[WIDE + k], lanes[2 * WIDE + k], lanes[3 * WIDE + k])
+        ties = 0
+        rest = few_sum(e + k, top[k], True, fours, &ties)
+        norm[k] = over_ties(rest, ties, top[k])
+
+cdef inline void few_totals_of(const floating *e, int fours, double *sum) noexcept nogil:
+    cdef npy_intp k
+    for k in range(WIDE):
+        sum[k] = few_sum(e + k, <floating>0, False, fours, NULL)
+
+cdef inline int fill_up(floating *e, npy_intp n) noexcept nogil:
+    """Zeros behind the elements of WIDE rows. How many fours there are then."""
+    cdef int fours = <int>((n + FOUR - 1) // FOUR)
+    pad(e, n * WIDE, fours * FOUR * WIDE)
+    return fours
+
+cdef inline void few_lanes_total(floating *e, npy_intp n, double *sum) noexcept nogil:
+    """few_total() of WIDE rows of n <= LANES elements, in loops that know how many fours they have."""
+    cdef int fours = fill_up(e, n)
+    if fours == 1:
+        few_totals_of(e, 1, sum)
+    elif fours == 2:
+        few_totals_of(e, 2, sum)
+    elif fours == 3:
+        few_totals_of(e, 3, sum)
+    else:
+        few_totals_of(e, FOUR, sum)
+
+cdef inline void few_lanes_others(floating *e, npy_intp n, const floating *top, floating *norm) noexcept nogil:
+    """few_others() of these."""
+    cdef int fours = fill_up(e, n)
+    if fours == 1:
+        few_others_of(e, top, 1, norm)
+    elif fours == 2:
+        few_others_of(e, top, 2, norm)
+    elif fours == 3:
+        few_others_of(e, top, 3, norm)
+    else:
+        few_others_of(e, top, FOUR, norm)
 
 cdef inline void lanes_invert(const double *high, const double *low, floating *factor, floating *fine) noexcept nogil:
     cdef npy_intp k
     for k in range(WIDE):
         invert(high[k], low[k], &factor[k], &fine[k])
 
-cdef inline void few_lanes_logarithm(const double *sum, const double *rest, const floating *top,
-                                     floating *norm) noexcept nogil:
-    """What the logarithms of WIDE short rows' sums exceed the maxima by."""
+cdef inline void lanes_take_in(const Layout *at, npy_intp row, npy_intp w, floating *factor,
+                               floating *fine) noexcept nogil:
+    cdef floating[WIDE] grad
     cdef npy_intp k
+    gather(at.grad + row * at.grad_step[0], at.grad_step[0], grad, w, NULL)
+    pad(grad, w, WIDE)
     for k in range(WIDE):
-        norm[k] = <floating>((rest[k] if sum[k] < 2 * <double>top[k] else sum[k] - top[k]) / top[k])
-    log1p_block(norm, norm, WIDE)
+        take_in(grad[k], &factor[k], &fine[k])
 
 cdef inline void lanes_logarithm(const Layout *at, npy_intp row, npy_intp w, const floating *m, const double *high,
                                  const double *low, const floating *top, floating *norm,
                                  const RowLoop *loop) noexcept nogil:
-    """Likewise of w long rows."""
+    """What the logarithms of w long rows' sums exceed the maxima by."""
     cdef npy_intp k
     cdef floating limit = dominated(at.n, m)
     for k in range(WIDE):
@@ -106,10 +159,16 @@ cdef inline void write_lanes(const Layout *at, npy_intp row, npy_intp i, npy_int
     if y == block:
         scatter(block, p, at.y_step[0], w, loop.store)
 
+cdef inline void fetch_soon(const Layout *at, npy_intp i, floating *_) noexcept nogil:
+    cdef npy_intp bytes = WIDE * sizeof(floating)
+    if at.soon[0] != NULL:
+        fetch(at.soon[0] + i * bytes, bytes)
+    if at.soon[1] != NULL:
+        fetch(at.soon[1] + i * bytes, bytes)
+
 cdef void short_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
     cdef floating[SHORT * WIDE] z
     cdef floating[SHORT * WIDE] e
-    cdef floating[SEGMENT] lanes
     cdef floating[2 * WIDE] frame
     cdef floating[WIDE] m
     cdef floating[WIDE] base
@@ -117,258 +176,163 @@ cdef void short_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowL
     cdef floating[WIDE] norm
     cdef double[WIDE] sum
     cdef double[WIDE] rest
-    cdef floating *value = &z[0] if loop.logarithm else &e[0]
+    cdef const floating *x
+    cdef const floating *value
     cdef npy_intp n = at.n, row, w, i, k
+    cdef bint turned = (at.x_step[1] == WIDE * <npy_intp>sizeof(floating) and at.x_step[0] == sizeof(floating)
+                        and loop.load == NULL)
+    for k in range(WIDE):
+        rest[k] = 0
     for row from begin <= row < end by WIDE:
         w = min(<npy_intp>WIDE, end - row)
+        x = z
+        if turned and w == WIDE:
+            x = <const floating *>(at.x + row * at.x_step[0])
+        else:
+            for i in range(n):
+                gather(at.x + row * at.x_step[0] + i * at.x_step[1], at.x_step[0], z + i * WIDE, w, loop.load)
+                pad(z + i * WIDE, w, WIDE)
         for k in range(WIDE):
             m[k] = -INFINITY
         for i in range(n):
-            gather(at.x + row * at.x_step[0] + i * at.x_step[1], at.x_step[0], z + i * WIDE, w, loop.load)
-            pad(z + i * WIDE, w, WIDE)
-            lanes_maximum(z + i * WIDE, WIDE, m)
+            lanes_maximum(x + i * WIDE, WIDE, m)
         if lanes_frame(m, base, frame, WIDE):
+            if x != z:
+                memcpy(z, x, n * WIDE * sizeof(floating))
+                x = z
             move_lanes(z, n, m, base, WIDE)
+        value = x if loop.logarithm else e
         for i in range(n):
-            lanes_exp(z + i * WIDE, frame, WIDE, e + i * WIDE)
-        few_lanes_total(e, n, lanes, sum)
+            fetch_soon(at, i, z)
+            lanes_exp(x + i * WIDE, frame, WIDE, e + i * WIDE)
         if loop.logarithm:
             lanes_exp(base, frame, WIDE, top)
-            for i in range(n):
-                for k in range(WIDE):
-                    e[i * WIDE + k] = without(e[i * WIDE + k], top[k])
-            few_lanes_total(e, n, lanes, rest)
-            few_lanes_logarithm(sum, rest, top, norm)
+            few_lanes_others(e, n, top, norm)
+            log1p_block(norm, norm, WIDE)
         else:
-            for k in range(WIDE):
-                rest[k] = 0
+            few_lanes_total(e, n, sum)
             lanes_invert(sum, rest, norm, base)
+            if loop.scaled:
+                lanes_take_in(at, row, w, norm, base)
         if loop.reduces:
             write_sums(at, row, w, m, norm, loop)
             continue
         for i in range(n):
-            write_lanes(at, row, i, w, value + i * WIDE, base, norm, value + i * WIDE, loop)
+            write_lanes(at, row, i, w, value + i * WIDE, base, norm, e + i * WIDE, loop)
 
-cdef inline floating all_bits(floating _) noexcept nogil:
-    if floating is float:
-        return bits_float(<uint32_t>-1)
-    else:
-        return bits_double(<uint64_t>-1)
+cdef extern from *:
+    """
+    /* Sixteen bytes of each of TURN rows, four floats or two doubles, become as many lanes `apart` bytes from one
+       another, and back. Compilers have shuffles in common, which they do not find; else TURN rows are 0. */
+    #if defined(__has_builtin)
+    #if __has_builtin(__builtin_shufflevector)
+    #define SHUFFLES
+    #endif
+    #endif
+    #if defined(SHUFFLES)
+    typedef double Half __attribute__((vector_size(16)));
+    #if defined(__AVX__)
+    #define TURN 32
+    typedef float Floats __attribute__((vector_size(32)));
+    typedef double Doubles __attribute__((vector_size(32)));
+    #define BEGINS(a, b) (Doubles)__builtin_shufflevector(a, b, 0, 8, 1, 9, 4, 12, 5, 13)
+    #define ENDS(a, b) (Doubles)__builtin_shufflevector(a, b, 2, 10, 3, 11, 6, 14, 7, 15)
+    #define EVEN(a, b) __builtin_shufflevector(a, b, 0, 4, 2, 6)
+    #define ODD(a, b) __builtin_shufflevector(a, b, 1, 5, 3, 7)
+    static inline Doubles two(const char *p, ptrdiff_t apart) {
+        Half a, b;
+        memcpy(&a, p, 16), memcpy(&b, p + apart, 16);
+        return __builtin_shufflevector(a, b, 0, 1, 2, 3);
+    }
+    static inline void put_two(Doubles v, char *p, ptrdiff_t apart) {
+        Half a = __builtin_shufflevector(v, v, 0, 1), b = __builtin_shufflevector(v, v, 2, 3);
+        memcpy(p, &a, 16), memcpy(p + apart, &b, 16);
+    }
+    #else
+    #define TURN 16
+    typedef float Floats __attribute__((vector_size(16)));
+    typedef double Doubles __attribute__((vector_size(16)));
+    #define BEGINS(a, b) (Doubles)__builtin_shufflevector(a, b, 0, 4, 1, 5)
+    #define ENDS(a, b) (Doubles)__builtin_shufflevector(a, b, 2, 6, 3, 7)
+    #define EVEN(a, b) __builtin_shufflevector(a, b, 0, 2)
+    #define ODD(a, b) __builtin_shufflevector(a, b, 1, 3)
+    static inline Doubles two(const char *p, ptrdiff_t apart) { Doubles v; memcpy(&v, p, 16); return v; }
+    static inline void put_two(Doubles v, char *p, ptrdiff_t apart) { memcpy(p, &v, 16); }
+    #endif
+    static inline void put_vector(Doubles v, char *p) { memcpy(p, &v, TURN); }
+    static inline Doubles whole_vector(const char *p) { Doubles v; memcpy(&v, p, TURN); return v; }
+    static inline void turn_floats(const char *x, ptrdiff_t step, char *z, ptrdiff_t apart) {
+        Floats a = (Floats)two(x, 4 * step), b = (Floats)two(x + step, 4 * step);
+        Floats c = (Floats)two(x + 2 * step, 4 * step), d = (Floats)two(x + 3 * step, 4 * step);
+        Doubles ab = BEGINS(a, b), cd = BEGINS(c, d), last_ab = ENDS(a, b), last_cd = ENDS(c, d);
+        put_vector(EVEN(ab, cd), z), put_vector(ODD(ab, cd), z + apart);
+        put_vector(EVEN(last_ab, last_cd), z + 2 * apart), put_vector(ODD(last_ab, last_cd), z + 3 * apart);
+    }
+    static inline void turn_floats_back(const char *z, ptrdiff_t apart, char *y, ptrdiff_t step) {
+        Floats a = (Floats)whole_vector(z), b = (Floats)whole_vector(z + apart);
+        Floats c = (Floats)whole_vector(z + 2 * apart), d = (Floats)whole_vector(z + 3 * apart);
+        Doubles ab = BEGINS(a, b), cd = BEGINS(c, d), last_ab = ENDS(a, b), last_cd = ENDS(c, d);
+        put_two(EVEN(ab, cd), y, 4 * step), put_two(ODD(ab, cd), y + step, 4 * step);
+        put_two(EVEN(last_ab, last_cd), y + 2 * step, 4 * step), put_two(ODD(last_ab, last_cd), y + 3 * step, 4 * step);
+    }
+    static inline void turn_doubles(const char *x, ptrdiff_t step, char *z, ptrdiff_t apart) {
+        Doubles a = two(x, 2 * step), b = two(x + step, 2 * step);
+        put_vector(EVEN(a, b), z), put_vector(ODD(a, b), z + apart);
+    }
+    static inline void turn_doubles_back(const char *z, ptrdiff_t apart, char *y, ptrdiff_t step) {
+        Doubles a = whole_vector(z), b = whole_vector(z + apart);
+        put_two(EVEN(a, b), y, 2 * step), put_two(ODD(a, b), y + step, 2 * step);
+    }
+    #else
+    #define TURN 0
+    static inline void turn_floats(const char *x, ptrdiff_t step, char *z, ptrdiff_t apart) {}
+    static inline void turn_floats_back(const char *z, ptrdiff_t apart, char *y, ptrdiff_t step) {}
+    static inline void turn_doubles(const char *x, ptrdiff_t step, char *z, ptrdiff_t apart) {}
+    static inline void turn_doubles_back(const char *z, ptrdiff_t apart, char *y, ptrdiff_t step) {}
+    #endif
+    """
+    const npy_intp TURN     # bytes of a vector of lanes
+    void turn_floats(const char *x, npy_intp step, char *z, npy_intp apart) noexcept nogil
+    void turn_floats_back(const char *z, npy_intp apart, char *y, npy_intp step) noexcept nogil
+    void turn_doubles(const char *x, npy_intp step, char *z, npy_intp apart) noexcept nogil
+    void turn_doubles_back(const char *z, npy_intp apart, char *y, npy_intp step) noexcept nogil
 
-cdef inline floating keep_bits(floating value, floating kept) noexcept nogil:
-    """The value or 0: `kept` has all bits set, or none."""
-    if floating is float:
-        return bits_float(float_bits(value) & float_bits(kept))
-    else:
-        return bits_double(double_bits(value) & double_bits(kept))
+cdef inline npy_intp piece(const floating *_) noexcept nogil:
+    """Elements of a row that move together; its last ones may do so twice."""
+    return 16 // <npy_intp>sizeof(floating)
 
-cdef inline const floating *last_quads(const floating *e, npy_intp lead, const floating *kept,
-                                       floating *block) noexcept nogil:
-    """WIDE rows' last quads without the `lead` elements that the quads before have: moved to the front, zeros behind.
-    `lead` more elements than are used can be read."""
-    cdef npy_intp k
-    if lead == 0:
-        return e
-    for k in range(QUAD * WIDE):
-        block[k] = keep_bits(e[k + lead], kept[k])
-    return block
-
-cdef inline void few_quads_fold(const floating *e, npy_intp quads, const floating *last, floating *one,
-                                double *sum) noexcept nogil:
-    """few_total() of WIDE rows of so many quads, of which `last` are the last; `one`: for one of each."""
-    cdef const floating *lanes = one
-    cdef npy_intp k, width = QUAD * WIDE
-    if quads == 4:
-        for k in range(QUAD * WIDE):
-            one[k] = (e[k] + e[2 * width + k]) + (e[width + k] + last[k])
-    elif quads == 3:
-        for k in range(QUAD * WIDE):
-            one[k] = (e[k] + last[k]) + e[width + k]
-    elif quads == 2:
-        for k in range(QUAD * WIDE):
-            one[k] = e[k] + last[k]
-    else:
-        lanes = last
-    for k in range(WIDE):
-        sum[k] = exact_sum(lanes[QUAD * k], lanes[QUAD * k + 1], lanes[QUAD * k + 2], lanes[QUAD * k + 3])
-
-cdef inline double sum_of_two(floating a, floating b, bint logarithm) noexcept nogil:
-    """What becomes of a lane's only terms."""
-    cdef floating sum = beginning(&a), lost = 0
-    if not logarithm:
-        return a + b
-    plus(a, &sum, &lost)
-    plus(b, &sum, &lost)
-    return lane_sum(sum, lost)
-
-cdef inline void quads_total(const floating *e, npy_intp quads, const floating *last, const floating *zeros,
-                             bint logarithm, double *high) noexcept nogil:
-    """add_total() or add_log_total(), of WIDE rows of more than LANES float32."""
-    cdef double[QUAD * WIDE] one
-    cdef const floating *more[FOUR]
-    cdef npy_intp q, k, width = QUAD * WIDE
-    for q in range(FOUR):
-        more[q] = zeros if q + FOUR >= quads else last if q + FOUR == quads - 1 else e + (q + FOUR) * width
-    for k in range(QUAD * WIDE):
-        one[k] = ((sum_of_two(e[k], more[0][k], logarithm) + sum_of_two(e[2 * width + k], more[2][k], logarithm))
-                  + (sum_of_two(e[width + k], more[1][k], logarithm)
-                     + sum_of_two(e[3 * width + k], more[3][k], logarithm)))
-    for k in range(WIDE):
-        high[k] = (one[QUAD * k] + one[QUAD * k + 2]) + (one[QUAD * k + 1] + one[QUAD * k + 3])
-
-cdef inline npy_intp last_begins(npy_intp n, npy_intp first, npy_intp count, const floating *_) noexcept nogil:
-    """Where the last of `count` quads of a row begins, in bytes from the first: earlier if it ends with the n-th."""
-    return min((count - 1) * QUAD, n - QUAD - first * QUAD) * <npy_intp>sizeof(floating)
-
-cdef inline void read_group(const char *x, npy_intp step, npy_intp w, npy_intp count, npy_intp last,
-                            floating *z) noexcept nogil:
-    cdef npy_intp r, q, size = QUAD * sizeof(floating)
-    for r in range(w):
-        for q in range(count - 1):
-            memcpy(z + (q * WIDE + r) * QUAD, x + r * step + q * size, size)
-        memcpy(z + ((count - 1) * WIDE + r) * QUAD, x + r * step + last, size)
-
-cdef void read_quads(const char *x, npy_intp step, npy_intp n, npy_intp w, floating *z) noexcept nogil:
-    """w rows of n elements, `step` bytes apart; of each row some quads at once, a number that the compiler knows."""
-    cdef npy_intp quads = (n + QUAD - 1) // QUAD, q, count, last
-    for q from 0 <= q < quads by GROUP:
-        count = min(<npy_intp>GROUP, quads - q)
-        last = last_begins(n, q, count, z)
-        if count == 1:
-            read_group(x, step, w, 1, last, z)
-        elif count == 2:
-            read_group(x, step, w, 2, last, z)
-        elif count == 3:
-            read_group(x, step, w, 3, last, z)
-        else:
-            read_group(x, step, w, GROUP, last, z)
-        x += GROUP * QUAD * sizeof(floating)
-        z += GROUP * QUAD * WIDE
-
-cdef inline void write_quad(const floating *value, floating m, floating norm, bint logarithm, char *y) noexcept nogil:
-    cdef floating[QUAD] part
-    cdef npy_intp k
-    for k in range(QUAD):
-        part[k] = (value[k] - m) - norm if logarithm else times(value[k], norm, m)
-    memcpy(y, part, sizeof(part))
-
-cdef inline void write_group(const floating *value, const floating *m, const floating *norm, bint logarithm, npy_intp w,
-                             npy_intp count, npy_intp last, char *y, npy_intp step) noexcept nogil:
-    cdef npy_intp r, q, size = QUAD * sizeof(floating)
-    cdef floating top, factor
-    for r in range(w):
-        top, factor = m[r], norm[r]
-        for q in range(count - 1):
-            write_quad(value + (q * WIDE + r) * QUAD, top, factor, logarithm, y + r * step + q * size)
-        write_quad(value + ((count - 1) * WIDE + r) * QUAD, top, factor, logarithm, y + r * step + last)
-
-cdef inline void write_quads(const floating *value, const floating *m, const floating *norm, bint logarithm, npy_intp w,
-                             npy_intp n, char *y, npy_intp step) noexcept nogil:
-    """(value - m) - norm or value times norm and, in place of m, what that lost, to w rows of n elements, likewise."""
-    cdef npy_intp quads = (n + QUAD - 1) // QUAD, q, count, last
-    for q from 0 <= q < quads by GROUP:
-        count = min(<npy_intp>GROUP, quads - q)
-        last = last_begins(n, q, count, m)
-        if count == 1:
-            write_group(value, m, norm, logarithm, w, 1, last, y, step)
-        elif count == 2:
-            write_group(value, m, norm, logarithm, w, 2, last, y, step)
-        elif count == 3:
-            write_group(value, m, norm, logarithm, w, 3, last, y, step)
-        else:
-            write_group(value, m, norm, logarithm, w, GROUP, last, y, step)
-        y += GROUP * QUAD * sizeof(floating)
-        value += GROUP * QUAD * WIDE
-
-cdef inline void to_quads(const floating *of_rows, floating *of_quads) noexcept nogil:
-    """A number of each of WIDE rows to all lanes of their quads."""
-    cdef npy_intp r, k
-    for r in range(WIDE):
-        for k in range(QUAD):
-            of_quads[QUAD * r + k] = of_rows[r]
-
-cdef void short_quads(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
-    """Quads of a row's elements lie beside those of the next row: all moves are of whole quads, of which the last may
-    begin with elements of the one before. Terms still meet in fold()'s order."""
-    cdef Block[4] blocks
-    cdef floating *e = <floating *>&blocks[0]       # in this order, as last_quads() reads beyond the end of e
-    cdef floating *z = <floating *>&blocks[2]
-    cdef floating[2 * QUAD * WIDE] frame
-    cdef floating[2 * WIDE] own_frame
-    cdef floating[QUAD * WIDE] top
-    cdef floating[QUAD * WIDE] kept
-    cdef floating[WIDE] m
-    cdef floating[WIDE] base
-    cdef floating[WIDE] exp_top
-    cdef floating[WIDE] norm
-    cdef double[WIDE] sum
-    cdef double[WIDE] rest
-    cdef const floating *ends
-    cdef npy_intp n = at.n, quads = (n + QUAD - 1) // QUAD, width = QUAD * WIDE, last = (quads - 1) * width
-    cdef npy_intp lead = quads * QUAD - n, row, w, r, q, k
-    # Not read through `at` all the time, which for all the compiler knows results may overwrite.
-    cdef npy_intp x_step = at.x_step[0], y_step = at.y_step[0]
-    cdef bint ahead = at.far and x_step == n * <npy_intp>sizeof(floating)
-    for r in range(WIDE):
-        for k in range(QUAD):
-            kept[QUAD * r + k] = all_bits(<floating>0) if k < QUAD - lead else <floating>0
-    for row from begin <= row < end by WIDE:
-        w = min(<npy_intp>WIDE, end - row)
-        read_quads(at.x + row * x_step, x_step, n, w, z)
-        if w < WIDE:
-            for q in range(quads):
-                pad(z + q * width, w * QUAD, width)
-        for k in range(width):
-            top[k] = higher(z[k], z[last + k])
-        for q in range(1, quads - 1):
-            for k in range(width):
-                top[k] = higher(z[q * width + k], top[k])
-        for r in range(WIDE):
-            m[r] = higher(higher(top[QUAD * r], top[QUAD * r + 2]), higher(top[QUAD * r + 1], top[QUAD * r + 3]))
-        if lanes_frame(m, base, own_frame, WIDE):
-            to_quads(m, top)
-            to_quads(base, frame)
-            move_lanes(z, quads, top, frame, QUAD * WIDE)
-        to_quads(own_frame, frame)
-        to_quads(own_frame + WIDE, frame + QUAD * WIDE)
-        for q in range(quads):
-            if ahead and row + WIDE < end:
-                fetch(at.x + (row + WIDE) * x_step + q * width * sizeof(floating), QUAD * WIDE * sizeof(floating))
-            lanes_exp(z + q * width, frame, QUAD * WIDE, e + q * width)
-        ends = last_quads(e + last, lead, kept, top)
-        if loop.logarithm:
-            lanes_exp(base, own_frame, WIDE, exp_top)
-        for k in range(WIDE):
-            rest[k] = 0
-        if n > LANES:
-            if floating is float:                       # as in_quads() has it
-                pad(frame, 0, QUAD * WIDE)
-                if loop.logarithm:
-                    quads_total(e, quads, ends, frame, True, sum)
-                    lanes_logarithm(at, row, w, m, sum, rest, exp_top, norm, loop)
+cdef void turn(const char *x, npy_intp step, npy_intp n, npy_intp w, floating *z) noexcept nogil:
+    """w rows of n elements in one piece, `step` bytes apart, to lanes: element i of row r to z[i * WIDE + r]. Lanes that
+    are not rows become 0."""
+    cdef npy_intp rows = TURN // <npy_intp>sizeof(floating), r = 0, i, k, size = sizeof(floating)
+    if TURN and n >= piece(z):
+        while r + rows <= w:
+            for i from 0 <= i < n by 16 // size:
+                k = min(i, n - piece(z))
+                if floating is float:
+                    turn_floats(x + r * step + k * size, step, <char *>(z + k * WIDE + r), WIDE * size)
                 else:
-                    quads_total(e, quads, ends, frame, False, sum)
-                    lanes_invert(sum, rest, norm, base)
-        else:
-            few_quads_fold(e, quads, ends, frame, sum)
-            if loop.logarithm:
-                to_quads(exp_top, frame)
-                for q in range(quads - 1):
-                    for k in range(width):
-                        e[q * width + k] = without(e[q * width + k], frame[k])
-                for k in range(width):
-                    e[last + k] = without(ends[k], frame[k])
-                few_quads_fold(e, quads, e + last, frame, rest)
-                few_lanes_logarithm(sum, rest, exp_top, norm)
-            else:
-                lanes_invert(sum, rest, norm, base)
-        if loop.reduces:
-            write_sums(at, row, w, m, norm, loop)
-            continue
-        if loop.logarithm:
-            write_quads(z, base, norm, True, w, n, at.y + row * y_step, y_step)
-        else:
-            write_quads(e, base, norm, False, w, n, at.y + row * y_step, y_step)
+                    turn_doubles(x + r * step + k * size, step, <char *>(z + k * WIDE + r), WIDE * size)
+            r += rows
+    for i in range(n if r < WIDE else 0):
+        for k in range(r, w):
+            z[i * WIDE + k] = (<const floating *>(x + k * step + i * size))[0]
+        pad(z + i * WIDE, w, WIDE)
+
+cdef void turn_back(const floating *z, npy_intp n, npy_intp w, char *y, npy_intp step) noexcept nogil:
+    cdef npy_intp rows = TURN // <npy_intp>sizeof(floating), r = 0, i, k, size = sizeof(floating)
+    if TURN and n >= piece(z):
+        while r + rows <= w:
+            for i from 0 <= i < n by 16 // size:
+                k = min(i, n - piece(z))
+                if floating is float:
+                    turn_floats_back(<const char *>(z + k * WIDE + r), WIDE * size, y + r * step + k * size, step)
+                else:
+                    turn_doubles_back(<const char *>(z + k * WIDE + r), WIDE * size, y + r * step + k * size, step)
+            r += rows
+    for i in range(n if r < w else 0):
+        for k in range(r, w):
+            (<floating *>(y + k * step + i * size))[0] = z[i * WIDE + k]
 
 cdef inline void gathered_lanes(const Layout *at, npy_intp row, npy_intp i, npy_intp steps, npy_intp w, floating *z,
                                 Load load) noexcept nogil:
@@ -377,6 +341,21 @@ cdef inline void gathered_lanes(const Layout *at, npy_intp row, npy_intp i, npy_
     for j in range(steps):
         gather(at.x + row * at.x_step[0] + (i + j) * at.x_step[1], at.x_step[0], z + j * WIDE, w, load)
         pad(z + j * WIDE, w, WIDE)
+
+cdef inline void four_sums(const floating **e, npy_intp count, floating *sums) noexcept nogil:
+    """Of up to four vectors of lanes."""
+    cdef npy_intp k
+    if count == 1:
+        memcpy(sums, e[0], WIDE * sizeof(floating))
+    elif count == 2:
+        for k in range(WIDE):
+            sums[k] = e[0][k] + e[1][k]
+    elif count == 3:
+        for k in range(WIDE):
+            sums[k] = (e[0][k] + e[1][k]) + e[2][k]
+    else:
+        for k in range(WIDE):
+            sums[k] = (e[0][k] + e[1][k]) + (e[2][k] + e[3][k])
 
 cdef void long_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
     cdef floating[SEGMENT] z
@@ -394,15 +373,14 @@ cdef void long_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowLo
     cdef const floating *less = &m[0] if loop.logarithm else &top[0]    # or what factors lost
     cdef const floating *x
     cdef floating *y
-    cdef floating[WIDE] zeros
     cdef const floating *four[FOUR]
-    cdef npy_intp row, w, block, i, j, k, q, steps
+    cdef npy_intp row, w, block, i, j, k, q, steps, count
     cdef bint direct = loop.store == NULL and at.y_step[0] == sizeof(floating) and not loop.reduces
     # What a few elements further on lies too far away in memory for the CPU to fetch it unasked.
     cdef bint ahead = at.far and at.x_step[0] == sizeof(floating)
+    cdef bint plain = sizeof(floating) == 4 and not loop.logarithm and at.n <= FOUR * LANES     # as in add_total()
     # Whether exponentials are computed from where x lies, to where they wait, if they do.
     cdef bint moved, in_place = at.x_step[0] == sizeof(floating) and loop.load == NULL and (direct or loop.logarithm)
-    pad(zeros, 0, WIDE)
     for row from begin <= row < end by WIDE:
         w = min(<npy_intp>WIDE, end - row)
         for k in range(WIDE):
@@ -414,14 +392,14 @@ cdef void long_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowLo
             lanes_maximum(read_lanes(at, row, i, w, z, loop.load), w, m)
         moved = lanes_frame(m, base, frame, WIDE)
         for block from 0 <= block < at.n by SEGMENT:
-            clear_sums(sums, lost, LANES * WIDE)
+            if at.n - block < LANES:
+                clear_sums(sums, lost, LANES * WIDE)
             for i from block <= i < min(block + SEGMENT, at.n) by FOUR * LANES:
                 for j in range(min(<npy_intp>LANES, at.n - i)):
-                    for q in range(FOUR):
+                    count = min(<npy_intp>FOUR, (at.n - i - j + LANES - 1) // LANES)
+                    for q in range(count):
                         k = i + q * LANES + j
-                        if k >= at.n:
-                            four[q] = zeros
-                            continue
+                        fetch_soon(at, k, z)
                         x = z
                         if w == WIDE and in_place and not moved:
                             x = <const floating *>(at.x + row * at.x_step[0] + k * at.x_step[1])
@@ -439,16 +417,27 @@ cdef void long_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowLo
                             lanes_exp(x, frame, WIDE, e + q * WIDE)
                             if direct and not loop.logarithm:   # they wait in the output
                                 memcpy(y, four[q], w * sizeof(floating))
-                    if loop.logarithm:
-                        plus_vectors(four, FOUR, WIDE, True, sums + j * WIDE, lost + j * WIDE)
+                    if i == block and not plain:
+                        clear_sums(sums + j * WIDE, lost + j * WIDE, WIDE)
+                    if plain:
+                        four_sums(four, count, sums + j * WIDE)
+                    elif loop.logarithm:
+                        plus_some(four, count, WIDE, True, sums + j * WIDE, lost + j * WIDE)
                     else:
-                        plus_vectors(four, FOUR, WIDE, False, sums + j * WIDE, lost + j * WIDE)
-            lanes_fold(sums, lost, high, low)
+                        plus_some(four, count, WIDE, False, sums + j * WIDE, lost + j * WIDE)
+            if plain:
+                lanes_fold(sums, lost, True, True, high, low)
+            elif block == 0:
+                lanes_fold(sums, lost, False, True, high, low)
+            else:
+                lanes_fold(sums, lost, False, False, high, low)
         if loop.logarithm:
             lanes_exp(base, frame, WIDE, top)
             lanes_logarithm(at, row, w, m, high, low, top, norm, loop)
         else:
             lanes_invert(high, low, norm, top)
+            if loop.scaled:
+                lanes_take_in(at, row, w, norm, top)
         if loop.reduces:
             write_sums(at, row, w, m, norm, loop)
             continue

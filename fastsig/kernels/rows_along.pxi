@@ -142,20 +142,25 @@ cdef void short_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLo
             if ahead:
                 fetch_rows(at, min(end, row + 2 * rows), &next_row, &next_i, strip * width, z)
             exp_rows(z + r * width, frame + r, lanes, min(strip, rows - r), width, e + r * width)
-        for r in range(rows):
+        if loop.logarithm:
+            lanes_exp(base, frame, lanes, exp_top)
+        for r in range(lanes):
             terms = e + r * width
             sums[r].high = sums[r].low = 0
-            if n <= LANES:
-                sums[r].high = few_total(terms, <floating>0, False)
-            else:
+            if r >= rows:
+                norm[r] = 0
+            elif n > LANES:
                 add_total(terms, width - LANES, terms + width - LANES, loop.logarithm, &sums[r])
-        for r in range(rows, lanes):
-            sums[r].high = sums[r].low = 0
+            elif loop.logarithm:
+                norm[r] = few_others(terms, exp_top[r])
+            else:
+                sums[r].high = few_total(terms, <floating>0, False)
         if not loop.logarithm:
             for r in range(lanes):
                 invert(sums[r].high, sums[r].low, &norm[r], &fine[r])
-        else:
-            lanes_exp(base, frame, lanes, exp_top)
+            for r in range(rows if loop.scaled else 0):
+                take_in(grad_of(at, row + r, norm), &norm[r], &fine[r])
+        elif n > LANES:
             for r in range(lanes):
                 norm[r] = over(sums[r].high, sums[r].low, exp_top[r])
             count = 0
@@ -166,11 +171,9 @@ cdef void short_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLo
                 r = dominated_rows[i]
                 terms = e + r * width
                 sums[r].high = sums[r].low = 0
-                if n <= LANES:
-                    sums[r].high = few_total(terms, exp_top[r], True)
-                else:
-                    add_rest(terms, width - LANES, terms + width - LANES, exp_top[r], &sums[r])
+                add_rest(terms, width - LANES, terms + width - LANES, exp_top[r], &sums[r])
                 norm[r] = <floating>((sums[r].high + sums[r].low) / exp_top[r])
+        if loop.logarithm:
             log1p_block(norm, norm, lanes)
         if loop.reduces:
             write_sums(at, row, rows, top, norm, loop)
@@ -326,6 +329,8 @@ cdef void block_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLo
                     fetch(at.y + (row + r) * at.y_step[0], n * sizeof(floating))
             else:
                 invert(sums[r].high, sums[r].low, &factor, &fine)
+                if loop.scaled:
+                    take_in(grad_of(at, row + r, y), &factor, &fine)
                 for i in range(whole_lanes(n) if reaches else n):
                     y[i] = times(y[i], factor, fine)
         if not logarithm:
@@ -432,6 +437,8 @@ cdef void long_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoo
             finish_long_row(at, row - 1, last_m, norm[0], fine, keep, loop)
         if not loop.logarithm:
             invert(sum.high, sum.low, &norm[0], &fine)
+            if loop.scaled:
+                take_in(grad_of(at, row, e), &norm[0], &fine)
         else:
             factor = over_top(at, row, m, &sum, loop)
             for j in range(LANES):

@@ -10,12 +10,15 @@ cdef void write_empty(const Layout *at, npy_intp begin, npy_intp end, const RowL
     for row in range(begin, end):
         scatter(&nothing, at.y + row * at.y_step[0], 0, 1, loop.store)
 
-cdef inline bint in_quads(const Layout *at, const RowLoop *loop, floating *_) noexcept nogil:
-    """Whether rows are short, fill most of their quads and lie in one piece, input and output."""
-    cdef npy_intp whole = (at.n + QUAD - 1) // QUAD * QUAD
-    return (at.n >= QUAD and whole - at.n <= at.n // (3 if sizeof(floating) == 4 else 4)
-            and whole * WIDE * <npy_intp>sizeof(floating) <= 2 * <npy_intp>sizeof(Block)
-            and loop.load == NULL and at.x_step[1] == sizeof(floating)
+cdef inline bint turns(const Layout *at, npy_intp rows, const RowLoop *loop, floating *_) noexcept nogil:
+    """Whether rows are turned into lanes: short ones that lie in one piece, input and output, and enough of them. They
+    are to stay in the nearest cache; long ones of floats beside their results do not."""
+    cdef npy_intp most = TURNED * <npy_intp>(sizeof(Block) // sizeof(floating)) // WIDE
+    if sizeof(floating) == 4 and not loop.reduces:
+        most = most * 3 // 4
+    return (TURN and piece(_) <= at.n <= most
+            and rows >= (LANES if at.n <= SHORT else WIDE // 2)
+            and loop.load == NULL and at.x_step[1] == sizeof(floating) and at.mask == NULL
             and (loop.reduces or at.y_step[1] == sizeof(floating)) and not loop.gradient)
 
 cdef inline bint across_rows(const Layout *at, npy_intp rows, const RowLoop *loop, floating *_) noexcept nogil:
@@ -23,7 +26,7 @@ cdef inline bint across_rows(const Layout *at, npy_intp rows, const RowLoop *loo
     cdef npy_intp stored = sizeof(uint16_t) if loop.load != NULL else sizeof(floating)
     if at.mask != NULL or rows < LANES:
         return False
-    return (at.n <= SHORT or in_quads(at, loop, _) or at.x_step[0] == stored
+    return (at.n <= SHORT or turns(at, rows, loop, _) or at.x_step[0] == stored
             or (loop.gradient and at.grad_step[0] == stored))
 
 cdef inline bint widens(const Layout *at, const RowLoop *loop, floating *_) noexcept nogil:
@@ -51,18 +54,18 @@ cdef inline void narrow_rows(const void *block, char *p, npy_intp step, npy_intp
 
 cdef void widened_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
     """Rows of 16-bit numbers as some of float32 after the other: each number is converted once."""
-    cdef Block x
-    cdef Block grad
-    cdef Block y
+    cdef Block[TURNED] x
+    cdef Block[TURNED] grad
+    cdef Block[TURNED] y
     cdef Layout some
     cdef RowLoop plain = loop[0]
     cdef Known known
-    cdef npy_intp row, rows, n = at.n, most = <npy_intp>(sizeof(Block) // sizeof(floating)) // max(n, <npy_intp>1)
-    if most > WIDE:
-        most = most // WIDE * WIDE
+    cdef npy_intp row, rows, n = at.n, most = <npy_intp>(sizeof(Block) // sizeof(floating)) // n
+    if most > WIDE or n * WIDE * <npy_intp>sizeof(floating) <= <npy_intp>sizeof(x):
+        most = max(most // WIDE * WIDE, <npy_intp>WIDE)
     plain.load, plain.store = NULL, NULL
     some.x, some.grad, some.mask, some.y = <const char *>&x, <const char *>&grad, NULL, <char *>&y
-    some.n, some.far = n, False
+    some.n, some.far, some.soon[0], some.soon[1] = n, False, NULL, NULL
     some.x_step[0], some.x_step[1] = n * sizeof(floating), sizeof(floating)
     some.grad_step = some.x_step
     some.target_step = at.target_step
@@ -80,11 +83,43 @@ cdef void widened_rows(const Layout *at, npy_intp begin, npy_intp end, const Row
         else:
             narrow_rows(&y, at.y + row * at.y_step[0], at.y_step[0], rows, n, loop.store)
 
+cdef void turned_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, Known *known,
+                      floating *_) noexcept nogil:
+    """Rows as lanes, WIDE at a time; results take the place of what they come from."""
+    cdef Block[TURNED] blocks
+    cdef floating *z = <floating *>&blocks[0]
+    cdef Layout some = at[0]
+    cdef npy_intp row, w, size = at.n * <npy_intp>sizeof(floating)
+    some.x, some.far = <const char *>z, False
+    some.x_step[0], some.x_step[1] = sizeof(floating), WIDE * sizeof(floating)
+    if not loop.reduces:
+        some.y, some.y_step = <char *>z, some.x_step
+    for row from begin <= row < end by WIDE:
+        w = min(<npy_intp>WIDE, end - row)
+        if w < LANES:
+            run_rows(at, row, end, loop, known, _)
+            continue
+        turn(at.x + row * at.x_step[0], at.x_step[0], at.n, w, z)
+        if at.far:
+            some.soon[0] = at.x + (row + w) * size if at.x_step[0] == size and row + 2 * WIDE <= end else NULL
+            some.soon[1] = at.y + row * size if not loop.reduces and at.y_step[0] == size and w == WIDE else NULL
+        if loop.loss:
+            some.target = at.target + row * at.target_step
+        if loop.scaled or (loop.loss and not loop.reduces):
+            some.grad = at.grad + row * at.grad_step[0]
+        if loop.reduces:
+            some.y = at.y + row * at.y_step[0]
+        run_rows(&some, 0, w, loop, known, _)
+        if not loop.reduces:
+            turn_back(z, at.n, w, at.y + row * at.y_step[0], at.y_step[0])
+
 cdef void run_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, Known *known,
                    floating *_) noexcept nogil:
     if at.n == 0:
         if loop.reduces:
             write_empty(at, begin, end, loop, _)
+    elif turns(at, end - begin, loop, _):
+        turned_rows(at, begin, end, loop, known, _)
     elif loop.loss and not loop.reduces:
         loss_gradients(at, begin, end, loop, known, _)
     elif widens(at, loop, _):
@@ -92,8 +127,6 @@ cdef void run_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop
     elif across_rows(at, end - begin, loop, _):
         if loop.gradient:
             gradient_lanes(at, begin, end, loop, _)
-        elif in_quads(at, loop, _):
-            short_quads(at, begin, end, loop, _)
         elif at.n <= SHORT:
             short_lanes(at, begin, end, loop, _)
         else:
@@ -127,7 +160,7 @@ cdef void share_rows(Layout *at, npy_intp rows, const RowLoop *loop, floating *_
     cdef void *team = NULL
     cdef int count, threads = 0
     cdef Fenv before = default_fenv()
-    at.rows = rows
+    at.rows, at.soon[0], at.soon[1] = rows, NULL, NULL
     at.far = rows * at.n * <npy_intp>sizeof(floating) > CACHED
     if rows > 1 and rows * at.n * loop.cost > PARALLEL_NS:
         threads = acquire_threads(rows * at.n * loop.cost, &team)

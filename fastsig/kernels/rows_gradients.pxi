@@ -286,8 +286,8 @@ cdef void gradient_lanes(const Layout *at, npy_intp begin, npy_intp end, const R
 
 
 # ---------------------------------------------------------------------------------------------- cross_entropy
-# (softmax(x) - one_hot(target)) grad: softmax, by whichever way it takes, of as many rows as stay in the nearest cache,
-# where they are multiplied. At the target it is minus the sum of all others, if p - 1 would lose digits.
+# (softmax(x) - one_hot(target)) grad: softmax times grad, by whichever way it takes, of as many rows as stay in the nearest
+# cache. At the target it is minus the sum of all others, if p - 1 would lose digits.
 
 cdef inline const floating *softmax_of(const Layout *at, npy_intp row, npy_intp i, npy_intp n,
                                        floating *block) noexcept nogil:
@@ -339,60 +339,69 @@ cdef void multiply_row(const Layout *at, npy_intp row, floating by) noexcept nog
         mask_out(at, row, i, n, block, <floating>0)
         scatter(block, p, at.y_step[1], n, NULL)
 
-cdef void finish_losses(const Layout *at, npy_intp row, npy_intp rows, floating *_) noexcept nogil:
-    """Up to SEGMENT rows of gradients from their softmax, in the output."""
-    cdef floating[SEGMENT] grad
-    cdef floating[SEGMENT] of_target
-    cdef npy_intp[SEGMENT] sure
-    cdef floating *y
-    cdef floating p
-    cdef char *first = at.y + row * at.y_step[0]
-    cdef npy_intp r, i, j, target, count = 0, size = sizeof(floating), n = at.n
-    for r in range(rows):
-        target = max(target_of(at, row + r), <npy_intp>0)
-        p = (<const floating *>(first + r * at.y_step[0] + target * at.y_step[1]))[0]
-        grad[r], of_target[r] = (<const floating *>(at.grad + (row + r) * at.grad_step[0]))[0], p - 1
-        sure[count] = r                     # kept by the next line; a branch here would be mispredicted
-        count += p > <floating>0.5
-    for i in range(count):
-        r = sure[i]
-        of_target[r] = <floating>-sum_without(at, row + r, of_target[r] + 1)
-    for r in range(rows):
-        of_target[r] *= grad[r]
-    if at.mask == NULL and at.y_step[1] == size:
-        if at.grad_step[0] == 0 and at.y_step[0] == n * size:
-            y, p = <floating *>first, grad[0]
-            for i in range(rows * n):
-                y[i] *= p
+cdef void few_without(const Layout *at, npy_intp row, npy_intp rows, const npy_intp *classes,
+                      floating *sum) noexcept nogil:
+    """Of up to WIDE rows of the output, of up to LANES elements each, the sum of all but the target. Not inline, see
+    maximum()."""
+    cdef floating[LANES * WIDE] block
+    cdef double[WIDE] total
+    cdef npy_intp i, k
+    for i in range(at.n):
+        if rows == WIDE and at.y_step[0] == sizeof(floating):
+            memcpy(&block[i * WIDE], at.y + row * sizeof(floating) + i * at.y_step[1], WIDE * sizeof(floating))
         else:
-            for r in range(rows):
-                y, p = <floating *>(first + r * at.y_step[0]), grad[r]
-                for i in range(n):
-                    y[i] *= p
-    elif at.mask == NULL and at.y_step[0] == size:
-        for i in range(n):
-            y = <floating *>(first + i * at.y_step[1])
-            for r in range(rows):
-                y[r] *= grad[r]
-    else:
-        for r in range(rows):
-            multiply_row(at, row + r, grad[r])
+            gather(at.y + row * at.y_step[0] + i * at.y_step[1], at.y_step[0], &block[i * WIDE], rows, NULL)
+    for k in range(rows):
+        block[classes[k] * WIDE + k] = 0
+    few_lanes_total(block, at.n, total)
+    for k in range(rows):
+        sum[k] = <floating>total[k]
+
+cdef void finish_losses(const Layout *at, npy_intp row, npy_intp rows, floating *_) noexcept nogil:
+    """Up to WIDE rows of gradients from their softmax, in the output, times grad where that is_taken_in()."""
+    cdef floating[WIDE] p
+    cdef floating[WIDE] grad
+    cdef floating[WIDE] of_target
+    cdef floating[WIDE] others
+    cdef npy_intp[WIDE] classes
+    cdef floating[WIDE] one
+    cdef char *y = at.y + row * at.y_step[0]
+    cdef npy_intp r, j, n = at.n, y_step = at.y_step[0], one_step = at.y_step[1], sure = 0, left = 0
+    cdef npy_intp least = chosen(at, row, rows, at.y, at.y_step, p, classes, NULL)
+    gather(at.grad + row * at.grad_step[0], at.grad_step[0], grad, rows, NULL)
     for r in range(rows):
-        target = target_of(at, row + r)
-        if target < 0:                      # its grad may be infinite, or its row NaN
-            for j in range(n):
-                (<floating *>(first + r * at.y_step[0] + j * at.y_step[1]))[0] = 0
-        elif is_kept(at, row + r, target):
-            (<floating *>(first + r * at.y_step[0] + target * at.y_step[1]))[0] = of_target[r]
+        one[r] = select(is_taken_in(grad[r]), grad[r], <floating>1)
+        of_target[r] = p[r] - one[r]
+        sure += magnitude(p[r]) > <floating>0.5 * magnitude(one[r])
+        left += not is_taken_in(grad[r])
+    if sure and n <= LANES:
+        few_without(at, row, rows, classes, others)
+        for r in range(rows):
+            of_target[r] = select(magnitude(p[r]) > <floating>0.5 * magnitude(one[r]), -others[r], of_target[r])
+    elif sure:
+        for r in range(rows):
+            if magnitude(p[r]) > <floating>0.5 * magnitude(one[r]):
+                of_target[r] = <floating>-sum_without(at, row + r, p[r])
+    if left:
+        for r in range(rows):
+            if not is_taken_in(grad[r]):
+                of_target[r] *= grad[r]
+                multiply_row(at, row + r, grad[r])
+    for r in range(rows):
+        if at.mask == NULL or is_kept(at, row + r, classes[r]):
+            (<floating *>(y + r * y_step + classes[r] * one_step))[0] = of_target[r]
+    if least < 0:
+        for r in range(rows):
+            for j in range(n if target_of(at, row + r) < 0 else 0):     # its grad may be infinite, or its row NaN
+                (<floating *>(y + r * y_step + j * one_step))[0] = 0
 
 cdef void loss_gradients(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, Known *known,
                          floating *_) noexcept nogil:
     cdef RowLoop softmax = loop[0]
-    cdef npy_intp row, rows, most = min(<npy_intp>SEGMENT, <npy_intp>(NEARBY // <int>sizeof(floating)) // at.n)
-    softmax.loss = False
+    cdef npy_intp row, rows, most = max(<npy_intp>(NEARBY // <int>sizeof(floating)) // at.n, <npy_intp>1)
+    softmax.loss, softmax.scaled = False, True
     if most > WIDE or across_rows(at, end - begin, &softmax, _):
-        most = max(<npy_intp>WIDE, most // WIDE * WIDE)
-    most = max(most, <npy_intp>1)
+        most = WIDE
     for row from begin <= row < end by most:
         rows = min(most, end - row)
         run_rows(at, row, row + rows, &softmax, known, _)
