@@ -138,6 +138,7 @@ class Application(NamedTuple):
     def stream(self, first, lines, columns, done):
         """Where it does not fit: read it once for maximum and sum, in float64, and once more for the results."""
         _, n, inner = self.fold
+        temperature = self.options.get("temperature", 1.0)
 
         def parts():
             for line in range(first * n, (first + 1) * n, lines):
@@ -145,16 +146,20 @@ class Application(NamedTuple):
                 yield line, x.astype(self.dtype, copy=False)
                 done(x.nbytes)
 
+        def divided(z):
+            return z if temperature == 1 else np.where(np.isinf(z), z, z / temperature)
+
         # sum(exp(x - top)) is high + low: log_softmax of an entry far above all others is what high alone would lose.
         top, high, low = -np.inf, 0.0, 0.0
         for _, x in parts():
             rows = x.T.astype(float, order="C")  # NumPy adds pairwise along what is contiguous
             largest, at = rows.max(-1), (np.arange(len(rows)), rows.argmax(-1))
             rows -= finite_or_above(largest)[:, None]
+            rows = divided(rows)
             np.exp(rows, out=rows)
             rows[at] = 0  # its 1 is added exactly
             before, top = top, np.maximum(top, largest)
-            old, new = np.exp(before - finite_or_above(top)), np.exp(largest - finite_or_above(top))
+            old, new = (np.exp(divided(each - finite_or_above(top))) for each in (before, largest))
             high, low = high * old, low * old
             for term in (new, new * rows.sum(-1)):
                 total = high + term
@@ -166,7 +171,7 @@ class Application(NamedTuple):
             self.target.write(np.where(np.isinf(top), top, top + log_sum)[None], first, inner, columns)
             return
         for line, x in parts():
-            z = np.subtract(x, top, dtype=float)
+            z = divided(np.subtract(x, top, dtype=float))
             y = z - log_sum if self.row.name.startswith("log_") else np.exp(z, out=z) / (high + low)
             self.target.write(y, line, inner, columns)
 

@@ -25,15 +25,17 @@ class Call(NamedTuple):
     name: str
     function: Any
     main: Any  # what the axis is one of
-    other: Any  # weights or grad_output, or None
+    other: Any  # weights, grad_output or temperatures, or None
     axis: Any
     out: Any
     where: Any
     options: dict
     reduces: bool = False
-    other_lacks_axis: bool = False  # grad_output of what reduces, classes
+    other_lacks_axis: bool = False  # grad_output of what reduces, classes, temperatures
     is_target: bool = False  # whether `other` is a loss's target: what is missing of it hides the row
-    grad: Any = None  # grad_output of a loss, beside main and other: an operand before them
+    grad: Any = None  # one number a row, beside main and other, an operand before them: a loss's grad_output, or
+    # temperatures in a gradient
+    by_row: str = "grad_output"  # what it is called that lacks the axis
 
     def of(self, main, other, where, **changed):
         """The same of other arrays."""
@@ -73,6 +75,9 @@ def along(call):
             what = f"{call.name}: fastsig does not know the arrays of {type(x).__module__}.{type(x).__qualname__}"
             raise TypeError(f"{what}, which have an __array_ufunc__ of their own: convert them to NumPy's")
     library = library_of(*operands)
+    if library and library.is_lazy and call.grad is not None:
+        kind = f"{type(call.main).__module__}.{type(call.main).__qualname__}"
+        raise TypeError(f"{call.name}: beside {kind} {call.by_row} must be a number; divide the gradient by it")
     return library.along(call) if library else NotImplemented
 
 
@@ -179,9 +184,10 @@ class Library:
         if call.grad is not None:
             of_rows = self.aligned(call._replace(other=call.grad, other_lacks_axis=True)).other
             grad, grad_missing = parts(of_rows)
+            grad = grad if grad_missing is None else np.where(grad_missing, grad.dtype.type(1), grad)
             call = call._replace(function=functools.partial(call.function, grad))
-        if call.is_target and other_missing is not None:
-            other = np.where(other_missing, other.dtype.type(0), other)
+        if (call.is_target or call.other_lacks_axis) and other_missing is not None:
+            other = np.where(other_missing, other.dtype.type(0 if call.is_target else 1), other)
             if not call.other_lacks_axis:
                 other_missing = np.broadcast_to(other_missing.any(axes, keepdims=True), np.shape(other))
         candidates = (call.main, None if call.other_lacks_axis else call.other)
@@ -662,7 +668,7 @@ class PolarsExpression(Library):
         if call.other_lacks_axis:
             values, missing = (None, None) if self.owns(call.other) else parts(call.other)
             if values is None or missing is not None or np.size(values) != 1:
-                raise TypeError(f"{call.name}: beside an expression grad_output must be a number")
+                raise TypeError(f"{call.name}: beside an expression {call.by_row} must be a number")
             if np.ndim(values):
                 call = call._replace(other=values.reshape(()), options=call.options | {"keepdims": False})
 
@@ -743,7 +749,8 @@ class Xarray(Library):
                 lacks_axis = name == "other" and call.other_lacks_axis
                 operands[name] = self._placed(call.name, x, dims, not lacks_axis)
                 if lacks_axis and set(x.dims) != set(dims) - {dims[i] for i in call.axes(len(dims))}:
-                    raise ValueError(f"{call.name}: grad_output has dimensions {x.dims}, which the result has not")
+                    kept = tuple(dim for i, dim in enumerate(dims) if i not in call.axes(len(dims)))
+                    raise ValueError(f"{call.name}: {call.by_row} has dimensions {x.dims}, not {kept}")
         result = call.of(*operands.values(), out=None)
         if isinstance(result, tuple):
             return tuple(self._like(each, like, call) for each in result)
@@ -828,7 +835,7 @@ class Awkward(Library):
             if one:
                 values = np.asarray(ak.flatten(self._filled(operands[1]), axis=None))
                 if len(values) != 1:
-                    raise ValueError(f"{call.name}: grad_output has {len(values)} numbers, the result has one")
+                    raise ValueError(f"{call.name}: {call.by_row} has {len(values)} numbers, not one")
                 operands[1], hidden = values.reshape(()), ak.any(ak.is_none(operands[1], axis=-1), axis=None)
             elif call.options.get("keepdims", False):
                 operands[1] = operands[1][..., 0]

@@ -140,11 +140,14 @@ def _recipes(row):
         documents[f"{row.name}_backward"] = gradient_docstring
     for name, document in documents.items():
         yield name, (__name__, kernels.build_rows, name, document, row)
-        yield f"{name}_where", (__name__, kernels.build_rows, f"{name}_where", _masked_docstring, name)
+        # A parameter that has a default is an operand of another ufunc: most calls give none.
+        beside = [f"_{parameter.name}" for parameter in row.parameters if not parameter.required and name == row.name]
+        for ending in [*beside, "_where", *(f"{each}_where" for each in beside)]:
+            yield f"{name}{ending}", (__name__, kernels.build_rows, f"{name}{ending}", _operands_docstring, name)
 
 
-def _masked_docstring(name):
-    return f"{name} of the entries where a mask is true."
+def _operands_docstring(name):
+    return f"{name} with more operands: a number for each row; a mask of the entries that take part."
 
 
 def _made(recipe):

@@ -123,6 +123,14 @@ BEYOND = Gradient(  # of both shrinks
     "mpf(1) if abs(x) > lambd else mpf(0)",
 )
 
+TEMPERATURE = Parameter(
+    "temperature",
+    1.0,
+    "What `x` is divided by, above 0: small ones leave all to the largest entries, inf gives all the same. All else is a "
+    "ValueError; an array has one number a row, and the shape of `x` without `axis` (or broadcasts to that), or with length 1 "
+    "there. It has no say in the dtype: all of its digits count.",
+)
+
 TABLE = (
     Row(
         "sigmoid",
@@ -829,11 +837,11 @@ TABLE = (
         "softmax",
         "rows",
         "Softmax along an axis: positive numbers that add up to 1.",
-        "exp(x_i) / sum_j exp(x_j)",
+        "exp(x_i / temperature) / sum_j exp(x_j / temperature)",
         (4, 4),
-        "Nothing overflows, and no x - max(x) is rounded before its exponential is taken. A row that is all -inf, or holds inf or NaN, gives NaN, as in torch. "
-        "Masked-out entries are 0; a row with nothing left is all 0.",
-        truth="[exp(v - max(x)) / fsum(exp(w - max(x)) for w in x) for v in x]",
+        "Nothing overflows, and neither x - max(x) nor x / temperature is rounded before its exponential is taken. A row that is all -inf, or holds inf or NaN, "
+        "gives NaN, as in torch. Masked-out entries are 0; a row with nothing left is all 0. -inf stays 0 at any temperature, inf included.",
+        truth="[exp((v - max(x)) / temperature) / fsum(exp((w - max(x)) / temperature) for w in x) for v in x]",
         numpy="(e := np.exp(x - x.max(axis, keepdims=True))) / e.sum(axis, keepdims=True)",
         torch="torch.softmax(x, axis)",
         elsewhere=(
@@ -861,25 +869,32 @@ TABLE = (
         "\n"
         ">>> fastsig.softmax([[0.0, 1.0], [0.0, 3.0]], axis=1, where=[[True, False], [True, True]]).round(3)\n"
         "array([[1.   , 0.   ],\n"
-        "       [0.047, 0.953]])",
+        "       [0.047, 0.953]])\n"
+        "\n"
+        "Each row with a temperature of its own:\n"
+        "\n"
+        ">>> fastsig.softmax([[0.0, 1.0], [0.0, 1.0]], temperature=[0.5, 2.0]).round(3)\n"
+        "array([[0.119, 0.881],\n"
+        "       [0.378, 0.622]])",
+        parameters=(TEMPERATURE,),
         gradient=Gradient(
-            "y_i * (grad_i - sum_j grad_j y_j)",
+            "y_i * (grad_i - sum_j grad_j y_j) / temperature",
             (6, 6),
             "A row in which grad_output or y holds NaN gives NaN, as do inf * 0 and inf - inf. Masked-out entries are 0.",
-            "[v * (g - fsum(h * w for h, w in zip(grad, y))) for g, v in zip(grad, y)]",
+            "[v * (g - fsum(h * w for h, w in zip(grad, y))) / temperature for g, v in zip(grad, y)]",
             operand="y",
-            scale="abs(y_i) * (abs(grad_i) + sum_j abs(grad_j y_j))",
+            scale="abs(y_i) * (abs(grad_i) + sum_j abs(grad_j y_j)) / temperature",
         ),
     ),
     Row(
         "log_softmax",
         "rows",
         "Logarithm of softmax along an axis, without the underflow of log(softmax(x)).",
-        "x_i - log(sum_j exp(x_j))",
+        "x_i / temperature - log(sum_j exp(x_j / temperature))",
         (4, 4),
         "Accurate also where the result is close to 0: log_softmax([0, -20])[0] is -2.06e-09. A row that is all -inf, or holds inf "
-        "or NaN, gives NaN, as in torch. Masked-out entries are -inf.",
-        truth="[v - max(x) - log(fsum(exp(w - max(x)) for w in x)) for v in x]",
+        "or NaN, gives NaN, as in torch. Masked-out entries are -inf, and -inf stays so at any temperature, inf included.",
+        truth="[(v - max(x)) / temperature - log(fsum(exp((w - max(x)) / temperature) for w in x)) for v in x]",
         numpy="(z := x - x.max(axis, keepdims=True)) - np.log(np.exp(z).sum(axis, keepdims=True))",
         torch="torch.log_softmax(x, axis)",
         elsewhere=(
@@ -907,14 +922,15 @@ TABLE = (
         ">>> fastsig.log_softmax([[0.0, 1.0], [0.0, 3.0]], axis=1, where=[[True, False], [True, True]]).round(3)\n"
         "array([[ 0.   ,   -inf],\n"
         "       [-3.049, -0.049]])",
+        parameters=(TEMPERATURE,),
         gradient=Gradient(
-            "grad_i - exp(y_i) * sum_j grad_j",
+            "(grad_i - exp(y_i) * sum_j grad_j) / temperature",
             (4, 4),
             "A row in which grad_output holds NaN gives NaN, as do inf * 0 and inf - inf; NaN in y stays where it is. Masked-out "
             "entries are 0. Where y is above 0, which no log-probability is, it counts as 0.",
-            "[g - exp(v) * fsum(grad) for g, v in zip(grad, y)]",
+            "[(g - exp(v) * fsum(grad)) / temperature for g, v in zip(grad, y)]",
             operand="y",
-            scale="abs(grad_i) + exp(y_i) * sum_j abs(grad_j)",
+            scale="(abs(grad_i) + exp(y_i) * sum_j abs(grad_j)) / temperature",
         ),
     ),
     Row(

@@ -210,7 +210,7 @@ def gradient_docstring(row):
     elif row.kind == "rows":
         against += ", except along `axis`"
         itself = "`grad_output` or `y` itself"
-        parameters = [AXIS_ROWS]
+        parameters = [AXIS_ROWS, *parameters]
         error += f", of ``{gradient.scale}``, which is the result's magnitude unless its two parts cancel"
     else:
         against, itself = f"the result of `fastsig.{row.name}`", "`x` itself"
@@ -320,7 +320,7 @@ def _typed(parameter, kind):
 def _declaration(row, *inputs):
     """The stub's lines of one function, or of its gradient, of these array inputs."""
     arguments = [f"{name}: ArrayLike" for name in inputs]
-    result = KEPT_ARRAY
+    result, keywords = KEPT_ARRAY, ""
     if row.kind == "loss":
         arguments[-1] = "logits: ArrayLike"
         arguments += ["target: ArrayLike", "axis: int = -1", "*", "label_smoothing: float = 0.0"]
@@ -330,6 +330,7 @@ def _declaration(row, *inputs):
         return f"{row.name}: {_ufunc_name(row)}\n"
     if row.kind == "rows":
         arguments.append("axis: int | tuple[int, ...] | None = -1")
+        keywords = "".join(f"{_typed(parameter, 'ArrayLike')}, " for parameter in row.parameters)
     elif row.kind == "reduction":
         arguments += ["axis: int | tuple[int, ...] | None = None", "keepdims: bool = False"]
         if len(inputs) == 1:
@@ -347,8 +348,9 @@ def _declaration(row, *inputs):
         kept += [f"{name}: Literal[False] = False" for name in ("keepdims", "return_sign")]
     text = ", ".join(arguments)
     return (
-        f"@overload\ndef {row.name}({', '.join(kept)}, *, out: None = None, {KEPT_OPTIONS}) -> {result}: ...\n"
-        f"@overload\ndef {row.name}({text}, {'' if '*, ' in text else '*, '}{OPTIONS}) -> Any: ...\n"
+        f"@overload\ndef {row.name}({', '.join(kept)}, *, {keywords}out: None = None, {KEPT_OPTIONS}) "
+        f"-> {result}: ...\n"
+        f"@overload\ndef {row.name}({text}, {'' if '*, ' in text else '*, '}{keywords}{OPTIONS}) -> Any: ...\n"
     )
 
 

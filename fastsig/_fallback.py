@@ -64,50 +64,63 @@ def _sum(terms: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(total), total, terms.sum(-1, keepdims=True))
 
 
-def _exp_below(x: np.ndarray, m: np.ndarray) -> np.ndarray:
-    """exp(x - m), with what rounding takes from x - m put right."""
+def _below(x: np.ndarray, m: np.ndarray, heat: Any = None) -> np.ndarray:
+    """x - m, divided by a row's temperature; where that is infinite, as by one that all numbers are small beside."""
+    if heat is None:
+        return x - m
+    # Halves, where the difference may overflow and the quotient would not; for the others they might underflow.
+    z = np.where(heat > 1, (x / 2 - m / 2) / heat * 2, (x - m) / heat)
+    return np.where(np.isinf(heat) & np.isinf(x), x - m, z)
+
+
+def _exp_below(x: np.ndarray, m: np.ndarray, heat: Any = None) -> np.ndarray:
+    """exp(x - m), of a row with a temperature exp((x - m) / heat), with what rounding takes from x - m put right."""
     z = x - m
     added = z - x
     lost = (x - (z - added)) - (m + added)
+    if heat is not None:
+        _, rest = _quotient(z, heat)
+        z, lost = _below(x, m, heat), rest + lost / heat
+        lost = np.where(np.abs(lost) < 1, lost, 0)
     e = np.exp(z)
     return e + e * np.where(np.isfinite(lost), lost, 0)
 
 
-def _softmax(x: np.ndarray) -> np.ndarray:
-    e = _exp_below(x, x.max(-1, keepdims=True, initial=-np.inf))
+def _softmax(x: np.ndarray, heat: Any = None) -> np.ndarray:
+    e = _exp_below(x, x.max(-1, keepdims=True, initial=-np.inf), heat)
     return e / _sum(e)
 
 
-def _softmax_single(x: np.ndarray) -> np.ndarray:
-    e = x - x.max(-1, keepdims=True, initial=-np.inf)
+def _softmax_single(x: np.ndarray, heat: Any = None) -> np.ndarray:
+    e = _below(x, x.max(-1, keepdims=True, initial=-np.inf), heat)
     np.exp(e, out=e)
     e /= e.sum(-1, keepdims=True)
     return e
 
 
-def _parts(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _parts(x: np.ndarray, heat: Any = None) -> tuple[np.ndarray, np.ndarray]:
     """Return the maximum, and by how much the logarithm of the sum of exponentials exceeds it."""
     top = np.arange(len(x)), x.argmax(-1)
     m = x[top][:, None]
-    rest = _exp_below(x, m)
+    rest = _exp_below(x, m, heat)
     rest[top] -= 1  # log(sum) is log1p(sum - 1); subtracted, not left out: were it NaN, all has to be
     return m, np.log1p(_sum(rest))
 
 
-def _log_softmax(x: np.ndarray) -> np.ndarray:
+def _log_softmax(x: np.ndarray, heat: Any = None) -> np.ndarray:
     if not x.size:
         return x
-    m, excess = _parts(x)
-    return (x - m) - excess
+    m, excess = _parts(x, heat)
+    return _below(x, m, heat) - excess
 
 
-def _log_softmax_single(x: np.ndarray) -> np.ndarray:
+def _log_softmax_single(x: np.ndarray, heat: Any = None) -> np.ndarray:
     if not x.size:
         return x
-    z = x - x.max(-1, keepdims=True)
+    z = _below(x, x.max(-1, keepdims=True), heat)
     total = np.exp(z).sum(-1, keepdims=True)
     if not total.min() > 1.001:  # of less than that, or of NaN, the logarithm is not so easy
-        return _log_softmax(x)
+        return _log_softmax(x, heat)
     z -= np.log(total)
     return z
 
@@ -543,22 +556,31 @@ GRADIENTS: dict[str, Callable[..., np.ndarray]] = {
     "swish": lambda grad, x, beta: grad * _swish_slope(x, beta),
 }
 
-# Some rows, along the last axis of two. A mask comes as numbers, 0 and 1.
+
+def _under_mask(function: Callable, fills: tuple, hole: float | None) -> Callable:
+    """Return the function of its operands and a mask: outside of it, the first ones are `fills`, the result `hole`."""
+
+    def masked(*operands: np.ndarray) -> np.ndarray:
+        *operands, mask = operands
+        filled = [np.where(mask, x, fill) for x, fill in zip(operands, fills)]
+        result = function(*filled, *operands[len(fills) :])
+        return result if hole is None else np.where(mask, result, hole)
+
+    return masked
+
+
+# Some rows, along the last axis of two, their temperatures, if they have some, and a mask: numbers, 0 and 1.
 ROWS: dict[str, Callable[..., np.ndarray] | Formula] = {
     "softmax": Formula(_softmax, _softmax_single),
     "log_softmax": Formula(_log_softmax, _log_softmax_single),
     "logsumexp": Formula(_logsumexp, _logsumexp_single),
-    "softmax_where": lambda x, mask: np.where(mask, _softmax(np.where(mask, x, -np.inf)), 0),
-    "log_softmax_where": lambda x, mask: np.where(mask, _log_softmax(np.where(mask, x, -np.inf)), -np.inf),
-    "logsumexp_where": lambda x, mask: _logsumexp(np.where(mask, x, -np.inf)),
+    "softmax_where": _under_mask(_softmax, (-np.inf,), 0),
+    "log_softmax_where": _under_mask(_log_softmax, (-np.inf,), -np.inf),
+    "logsumexp_where": _under_mask(_logsumexp, (-np.inf,), None),
     "softmax_backward": _softmax_backward,
     "log_softmax_backward": _log_softmax_backward,
-    "softmax_backward_where": lambda grad, y, mask: np.where(
-        mask, _softmax_backward(np.where(mask, grad, 0), np.where(mask, y, 0)), 0
-    ),
-    "log_softmax_backward_where": lambda grad, y, mask: np.where(
-        mask, _log_softmax_backward(np.where(mask, grad, 0), y), 0
-    ),
+    "softmax_backward_where": _under_mask(_softmax_backward, (0, 0), 0),
+    "log_softmax_backward_where": _under_mask(_log_softmax_backward, (0,), 0),
 }
 
 # The same of rows, their classes (less than 0: not to count) and a mask.
@@ -573,7 +595,6 @@ _INTEGERS, _FLOATS = "bBhHiIlLqQ", "efd"
 _KEEP_INTEGERS = {"relu"}
 _REDUCTIONS = {"logsumexp"}  # the last axis goes
 _CLASS = np.dtype(np.intp).char
-_APART = "?" + _CLASS  # masks and classes, whose dtypes say nothing of the result's
 # NumPy's exp is off by up to 2.5 ULP in float32, which would leave a formula no room of its own.
 _NARROW = "eEf"
 _PLAIN: list[np.dtype] = [np.dtype("f"), np.dtype("d")]
@@ -633,6 +654,8 @@ class Ufunc:
         self.types, self.ntypes = types, len(types)
         self.nin = types[0].index("->")
         self.nargs = self.nin + self.nout
+        # Masks, classes and temperatures, whose dtypes say nothing of the result's.
+        self._apart = [self.ntypes > 1 and len({loop[i] for loop in types}) == 1 for i in range(self.nin)]
         self._formula = formula if isinstance(formula, Formula) else Formula(formula, formula)
         self._ways = {dtype: self._formula.way(dtype) for dtype in _PLAIN}
         inputs = ["x"] if self.nin == 1 else [f"x{i + 1}" for i in range(self.nin)]
@@ -783,9 +806,9 @@ class Ufunc:
         if "E" in map(_char, votes):
             votes = self._beside_bfloat16(votes, weak)
         elif self._equals:
-            common = np.result_type(*(vote for vote, kind in zip(votes, widest) if kind not in _APART))
+            common = np.result_type(*(vote for vote, apart in zip(votes, self._apart) if not apart))
             common = common if common.kind == "f" else np.dtype(float)
-            votes = [np.dtype(kind) if kind in _APART else common for kind in widest.partition("-")[0]]
+            votes = [np.dtype(kind) if apart else common for kind, apart in zip(widest, self._apart)]
         chars = "".join(map(_char, votes))
         exact = [loop for loop in loops if loop.startswith(chars)]
         fits = (loop for loop in exact + loops if all(map(np.can_cast, votes, map(_dtype, loop.partition("-")[0]))))
@@ -797,7 +820,7 @@ class Ufunc:
 
     def _beside_bfloat16(self, votes: list[np.dtype], weak: list[bool]) -> list[np.dtype]:
         """Return the votes beside a bfloat16: float64 if x is an integer, else what promotion gives."""
-        masks = [kind in _APART for kind in self.types[-1].partition("-")[0]]
+        masks = self._apart
         leading = [vote for vote, mask in zip(votes, masks) if not mask][: None if self._equals else 1]
         if any(vote.kind in "biu" for vote in leading):
             return [np.dtype(float) if _char(vote) == "E" else vote for vote in votes]
@@ -926,35 +949,36 @@ class _RowUfunc(Ufunc):
         return result
 
 
-class _LossUfunc(Ufunc):
-    """A generalised ufunc of grad_output, if it is a gradient, rows along one axis, their classes and a mask."""
+class _BesideUfunc(Ufunc):
+    """A generalised ufunc of rows along one axis with one number a row beside them: operands of cores as given."""
 
     _keywords, _like, _usage = _RowUfunc._keywords, _RowUfunc._like, _RowUfunc._usage
 
-    def __init__(self, *args: Any) -> None:
+    def __init__(self, *args: Any, signature: str, column: bool) -> None:
         super().__init__(*args)
-        self._equals = self.__name__.endswith("_backward")
-        self._bare = {0, 2} if self._equals else {1}  # operands without the axis
-        cores = ["()" if i in self._bare else "(n)" for i in range(self.nin)]
-        self.signature = f"{','.join(cores)}->{'(n)' if self._equals else '()'}"
+        self.signature, self._column = signature, column  # whether the numbers beside rows are a column of two axes
+        self._equals = "_backward" in self.__name__
+        cores = signature.replace("->", ",").split(",")
+        self._bare = [core == "()" for core in cores[: self.nin]]  # operands without the axis
+        self._reduces = cores[-1] == "()"
 
     def _apply(self, arrays: list[np.ndarray], dtype: np.dtype, options: dict) -> Any:
         axis = options.pop("axis", -1)
-        operands = [x[..., None] if i in self._bare else np.moveaxis(x, axis, -1) for i, x in enumerate(arrays)]
+        operands = [x[..., None] if bare else np.moveaxis(x, axis, -1) for bare, x in zip(self._bare, arrays)]
         shape = np.broadcast_shapes(*(x.shape for x in operands))
         rows = []
         for i, x in enumerate(operands):
             x = np.broadcast_to(x, (*shape[:-1], x.shape[-1])).reshape(math.prod(shape[:-1]), x.shape[-1])
-            x = x[:, 0] if i in self._bare else x
-            rows.append(x if self.types[0][i] in _APART else x.astype(dtype))
+            x = x[:, 0] if self._bare[i] and not self._column else x
+            rows.append(x if self._apart[i] else x.astype(dtype))
         formula, wide, _ = self._formula.way(dtype)
-        result = np.empty(shape if self._equals else shape[:-1], dtype)
-        results = result.reshape(-1, shape[-1]) if self._equals and result.size else result.reshape(-1)
+        result = np.empty(shape[:-1] if self._reduces else shape, dtype)
+        results = result.reshape(-1) if self._reduces or not result.size else result.reshape(-1, shape[-1])
         step = max(1, _BYTES // (wide.itemsize * max(1, shape[-1])))
         for i in range(0, len(results), step):
             parts = (x[i : i + step] for x in rows)
             results[i : i + step] = formula(*(x.astype(wide, copy=False) if x.dtype == dtype else x for x in parts))
-        result = np.moveaxis(result, -1, axis) if self._equals else result
+        result = result if self._reduces else np.moveaxis(result, -1, axis)
         return np.positive(result, **options) if options else result[()]
 
 
@@ -1022,32 +1046,45 @@ def build_rows(name: str, doc: str) -> Ufunc:
     Parameters
     ----------
     name, doc : str
-        A gradient is called ``NAME_backward``. A name that ends in ``_where`` takes a boolean mask as its last operand.
+        A gradient is called ``NAME_backward``. ``NAME_temperature`` takes a number for each row, too. A name that ends
+        in ``_where`` takes a boolean mask as its last operand.
 
     Returns
     -------
     Ufunc
-        Of signature ``(n)->(n)``, with one ``(n)`` more for a gradient's ``grad_output`` and for a mask; ``()`` is in
-        the place of the last if it reduces. Of a loss, ``(n),()->()``, with the classes, and ``(),(n),()->(n)``.
+        Of signature ``(n)->(n)``, with one ``(n)`` more for a gradient's ``grad_output`` and for a mask, and a ``()``
+        for temperatures; ``()`` is in the place of the last if it reduces. Of a loss, ``(n),()->()``, with the classes,
+        and ``(),(n),()->(n)``.
     """
     operands, mask = 1 + ("_backward" in name), "?" if name.endswith("_where") else ""
-    if name in LOSSES:
-        floats = "df" if operands > 1 else _FLOATS[::-1]  # of results of 16 bits too little is left to sum up
-        types = [f"{char * operands}{_CLASS}{mask}->{char}" for char in floats]
-        return _LossUfunc(name.removesuffix("_where"), doc, "fastsig._backend", _formula(LOSSES, name), types)
+    formula, module = name.replace("_temperature", ""), "fastsig._backend"
+    shown = formula.removesuffix("_where")
     floats = _FLOATS if operands > 1 else _FLOATS[::-1]  # of one operand, integers go to the first that fits, float64
-    types = [f"{char * operands}{mask}->{char}" for char in floats]
-    return _RowUfunc(name.removesuffix("_where"), doc, "fastsig._backend", _formula(ROWS, name), types)
+    if name in LOSSES:
+        floats = "df" if operands > 1 else floats  # of results of 16 bits too little is left to sum up
+        types = [f"{char * operands}{_CLASS}{mask}->{char}" for char in floats]
+        signature = (
+            "(),(n),()" + ",(n)" * len(mask) + "->(n)" if operands > 1 else "(n),()" + ",(n)" * len(mask) + "->()"
+        )
+        return _BesideUfunc(shown, doc, module, _formula(LOSSES, name), types, signature=signature, column=False)
+    if formula == name:
+        types = [f"{char * operands}{mask}->{char}" for char in floats]
+        return _RowUfunc(shown, doc, module, _formula(ROWS, name), types)
+    types = [f"{char * operands}d{mask}->{char}" for char in floats]
+    signature = "(n)," * operands + "()" + ",(n)" * len(mask) + "->(n)"
+    return _BesideUfunc(shown, doc, module, _formula(ROWS, formula), types, signature=signature, column=True)
 
 
 def build_direct(name: str) -> Callable[..., Any]:
     """Build the short way along the last axis of a plain array, or over all of one: it returns None for other calls."""
     ufunc = build_rows(name, "")
 
-    def direct(x: Any, axis: int | None, out: Any = None, target: Any = None, grad_output: Any = None) -> Any:
+    def direct(x: Any, axis: int | None, out: Any = None, beside: Any = None, grad_output: Any = None) -> Any:
         if type(x) is not np.ndarray or x.dtype not in _PLAIN or not x.ndim:
             return None
-        if not out is target is grad_output is None or type(ufunc) is _LossUfunc:
+        if type(ufunc) is _BesideUfunc or not out is grad_output is None:
+            return None
+        if beside is not None and (type(beside) is not float or beside != 1):
             return None
         if axis is None and x.flags.c_contiguous and name in _REDUCTIONS:
             x = x.reshape(-1)

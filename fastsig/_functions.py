@@ -104,22 +104,27 @@ def _array(x):
     return np.asarray(x) if type(x) is np.memmap else np.asanyarray(x)
 
 
-def _over_axes(name):
-    """A function of operands, axis, out, where and other options: what the gufunc `name` does not know of these."""
+def _over_axes(name, parameter=None):
+    """A function of operands, axis, out, where and other options: what the gufunc `name` does not know of these. And of
+    the parameter's values, one a row, if these are not its default."""
     plain, masked = ufuncs[name], ufuncs[name + "_where"]
 
-    def call(operands, axis, out, where, kwargs):
+    def call(operands, axis, out, where, kwargs, of_rows=None):
         operands = list(map(_array, operands))
         if kwargs.get("casting") in {"no", "equiv"}:  # to float64 is no cast: the elementwise ufuncs have such loops
             operands = [x.astype(float) if x.dtype.kind in "biu" else x for x in operands]
         if len(operands) > 1 and any(x.shape != operands[0].shape for x in operands):
             operands = _broadcast(name, operands, axis)
-        shape = operands[0].shape
+        shape, beside = operands[0].shape, ()
+        if of_rows is not None:
+            beside = (_row_numbers(name, parameter, of_rows, shape, _axes(name, axis, len(shape))),)
         if where is not True:
             where = np.broadcast_to(_bools(where), shape)
+        if where is not True or beside:
             dtype = kwargs.pop("dtype", None)
             if dtype is not None:  # a gufunc would ask it of the mask, too
-                kwargs["signature"] = (*[None] * len(operands), bool, dtype)
+                others = [float] * len(beside) + [bool] * (where is not True)
+                kwargs["signature"] = (*[None] * len(operands), *others, dtype)
         if isinstance(out, tuple) and len(out) == 1:
             (out,) = out
         if (out is None or out is ...) and shape and not plain.signature.endswith("()"):
@@ -127,13 +132,36 @@ def _over_axes(name):
         if type(axis) is not int or not shape:
             axes = _axes(name, axis, len(shape))
             if len(axes) != 1 or axis is None or isinstance(axis, tuple):
-                return _flattened(call, plain, operands, axes, out, where, kwargs)
+                with_parameter = functools.partial(call, of_rows=beside[0] if beside else None)
+                return _flattened(with_parameter, plain, operands, axes, out, where, kwargs)
             (axis,) = axes
+        ufunc = ufuncs[f"{name}_{parameter.name}" + "_where" * (where is not True)] if beside else None
         if where is True:
-            return plain(*operands, axis=axis, out=out, **kwargs)
-        return masked(*operands, where, axis=axis, out=out, **kwargs)
+            return (ufunc or plain)(*operands, *beside, axis=axis, out=out, **kwargs)
+        return (ufunc or masked)(*operands, *beside, where, axis=axis, out=out, **kwargs)
 
     return call
+
+
+def _row_numbers(name, parameter, values, shape, axes):
+    """A parameter's values as float64, one a row of an array of this shape."""
+    values = np.asarray(values)
+    if not np.can_cast(values.dtype, float):
+        raise TypeError(f"{name}: {parameter.name} must be of numbers that float64 can hold, not of {values.dtype}")
+    kept = tuple(n for i, n in enumerate(shape) if i not in axes)
+    own = values.shape
+    if len(own) == len(shape) > len(kept) and all(own[i] == 1 for i in axes):
+        own = tuple(n for i, n in enumerate(own) if i not in axes)
+    try:
+        numbers = np.broadcast_to(values.reshape(own).astype(float, copy=False), kept)
+    except ValueError:
+        beside = f"neither broadcasts to {kept}, x without its axis, nor has x's {len(shape)} axes with length 1 there"
+        raise ValueError(f"{name}: {parameter.name} has shape {values.shape}, which {beside}") from None
+    if not np.all(values > 0):
+        at = np.unravel_index(np.argmin(values > 0), values.shape)
+        place = f" at {', '.join(map(str, at))}" if at else ""
+        raise ValueError(f"{name}: {parameter.name} must be above 0, not {values[at].item()!r}{place}")
+    return numbers
 
 
 def _empty_like(operands, axis, ufunc, kwargs):
@@ -225,12 +253,16 @@ def _others(out, *operands):
 # A call along an axis, as _arrays has it, of a public function; by name, so that they can be pickled.
 
 
-def _of_rows(function, x, _, axis, **options):
-    return function(x, axis, **options)
+def _of_rows(function, x, temperature, axis, keepdims=False, **options):
+    return function(x, axis, **options if temperature is None else {"temperature": temperature} | options)
 
 
 def _of_gradient(function, x, grad_output, axis, **options):
     return function(grad_output, x, axis, **options)
+
+
+def _of_rows_gradient(function, temperature, x, grad_output, axis, **options):
+    return function(grad_output, x, axis, temperature=temperature, **options)
 
 
 def _of_reduction(function, x, b, axis, **options):
@@ -255,43 +287,105 @@ def _named(function, row, doc, module="fastsig"):
     return _signed(function)
 
 
+def _is_one(temperature):
+    """Whether a number for all rows changes nothing."""
+    return isinstance(temperature, (float, int)) and temperature == 1
+
+
+def _without_axis(name, parameter, values, x, axis):
+    """A parameter's values beside an array that is not plain, without the axis: as they are, or as a number."""
+    ndim, own = (a.ndim if hasattr(a, "ndim") else np.ndim(a) for a in (x, values))
+    if _PLAIN.issuperset([type(values)]):
+        values = np.asarray(values) if own else _row_numbers(name, parameter, values, (), ()).item()
+    if own != ndim or own == 0:
+        return values
+    axes = _axes(name, axis, ndim)
+    if not hasattr(values, "squeeze") or any(values.shape[i] != 1 for i in axes):
+        raise ValueError(f"{name}: {parameter.name} has x's {ndim} axes, but is to have one number a row")
+    return values.squeeze(axis=axes[0] if len(axes) == 1 else axes)
+
+
 def _rows(row):
     """The public function of a row function."""
-    call, direct = _over_axes(row.name), kernels.build_direct(row.name)
+    (parameter,) = row.parameters
+    call, direct = _over_axes(row.name, parameter), kernels.build_direct(row.name)
 
-    def function(x, axis=-1, *, out=None, where=True, **kwargs):
+    def function(x, axis=-1, *, temperature=parameter.default, out=None, where=True, **kwargs):
         if (type(axis) is int or axis is None) and where is True and not kwargs:
-            result = direct(x, axis, out)
+            result = direct(x, axis, out, temperature)
             if result is not None:
                 return result
         if kwargs:
             refuse(row.name, kwargs)
-        if others := _others(out, x, where):
-            way = functools.partial(_of_rows, function)
-            result = others.along(others.Call(row.name, way, x, None, axis, out, where, kwargs))
+        values = None if _is_one(temperature) else temperature
+        if others := _others(out, x, where, temperature):
+            way, tempered = functools.partial(_of_rows, function), {}
+            if values is not None:
+                values, kwargs = _without_axis(row.name, parameter, values, x, axis), kwargs | {"keepdims": False}
+                tempered = {"other_lacks_axis": True, "by_row": parameter.name}
+            result = others.along(others.Call(row.name, way, x, values, axis, out, where, kwargs, **tempered))
             if result is not NotImplemented:
                 return result
-        return call((x,), axis, out, where, kwargs)
+            kwargs.pop("keepdims", None)
+        return call((x,), axis, out, where, kwargs, values)
 
     return _named(function, row, docstring(row))
 
 
+def _divided(call, name, operands, axis, out, where, kwargs, parameter, values):
+    """The gradient of grad_output over a row's number, in float64. If that is very large or small, it is divided by
+    some of it before, by the rest after: as it would overflow, or the product with a small y underflow."""
+    grad, y = map(_array, operands)
+    shape = np.broadcast_shapes(grad.shape, y.shape)
+    axes = _axes(name, axis, len(shape))
+    numbers = _row_numbers(name, parameter, values, shape, axes)
+    numbers = np.expand_dims(numbers, axes) if shape else numbers
+    dtype = ufuncs[name](np.empty(0, grad.dtype), np.empty(0, y.dtype), **kwargs).dtype
+    with np.errstate(all="ignore"):
+        some = np.clip(numbers, 2.0**-500, 2.0**500)
+        divided = np.divide(grad, some, dtype=float)
+        if dtype.char == "d" and np.array_equal(some, numbers):
+            return call((divided, y), axis, out, where, kwargs)
+        (given,) = out if isinstance(out, tuple) else (out,)
+        given = given if isinstance(given, np.ndarray) else None
+        if given is not None and given.shape != shape:
+            raise ValueError(f"{name}: out has shape {given.shape}, the result has {shape}")
+        casting = kwargs.get("casting", "same_kind")
+        if given is not None and not np.can_cast(dtype, given.dtype, casting):
+            raise TypeError(f"{name}: cannot cast the result from {dtype!r} to {given.dtype!r} with {casting=}")
+        options = {option: value for option, value in kwargs.items() if option in {"order", "subok"}}
+        result = np.asanyarray(call((divided, y.astype(float, copy=False)), axis, None, where, options))
+        result = (result / (numbers / some)).astype(dtype, copy=False)
+        return _handed_over(result, given, out)
+
+
 def _rows_gradient(row):
     """The public gradient of a row function, from the function's output."""
-    call, direct = _over_axes(f"{row.name}_backward"), kernels.build_direct(f"{row.name}_backward")
+    name, (parameter,) = f"{row.name}_backward", row.parameters
+    call, direct = _over_axes(name), kernels.build_direct(name)
 
-    def function(grad_output, y, axis=-1, *, out=None, where=True, **kwargs):
+    def function(grad_output, y, axis=-1, *, temperature=parameter.default, out=None, where=True, **kwargs):
         if (type(axis) is int or axis is None) and where is True and not kwargs:
-            result = direct(y, axis, out, None, grad_output)
+            result = direct(y, axis, out, temperature, grad_output)
             if result is not None:
                 return result
         if kwargs:
             refuse(row.name, kwargs)
-        if others := _others(out, grad_output, y, where):
-            way = functools.partial(_of_gradient, function)
-            result = others.along(others.Call(f"{row.name}_backward", way, y, grad_output, axis, out, where, kwargs))
+        values = None if _is_one(temperature) else temperature
+        if others := _others(out, grad_output, y, where, temperature):
+            way, options, of_rows = functools.partial(_of_gradient, function), kwargs, None
+            if values is not None:
+                values = _without_axis(name, parameter, values, y, axis)
+                if type(values) is float:
+                    options = kwargs | {parameter.name: values}
+                else:
+                    way, of_rows = functools.partial(_of_rows_gradient, function), values
+            beside = {"grad": of_rows, "by_row": parameter.name}
+            result = others.along(others.Call(name, way, y, grad_output, axis, out, where, options, **beside))
             if result is not NotImplemented:
                 return result
+        if values is not None:
+            return _divided(call, name, (grad_output, y), axis, out, where, kwargs, parameter, values)
         return call((grad_output, y), axis, out, where, kwargs)
 
     return _named(function, row, gradient_docstring(row), "fastsig.backward")

@@ -143,7 +143,8 @@ cdef DType *common_float(str types, int nin, DType **given, DType **signature) e
             common = signature[i]
             break
     else:
-        common = PyArray_PromoteDTypeSequence(nin - first - types.count("?"), given + first)    # a mask is the last
+        # What else there is, as a mask, comes behind them.
+        common = PyArray_PromoteDTypeSequence(types.count("E", 0, nin) - first, given + first)
         Py_DECREF(<object>common)                           # DTypes outlive this
     if common.type_num != cnp.NPY_FLOAT16 and common.type_num != cnp.NPY_FLOAT:
         return <DType *>float64

@@ -96,8 +96,11 @@ def logsumexp(x, axis=None, keepdims=False):
 def along(call):
     """A call of `fastsig._arrays` with a dask array, as a graph."""
     main = _lazy(call.main)
-    if call.is_target and any(main.numblocks[i] > 1 for i in call.axes(main.ndim)):
-        result = along(call._replace(main=main.rechunk({call.axis: -1})))
+    tempered = call.name in _FINISH and call.other is not None
+    if (call.is_target or tempered or "temperature" in call.options) and any(
+        main.numblocks[i] > 1 for i in call.axes(main.ndim)
+    ):
+        result = along(call._replace(main=main.rechunk(dict.fromkeys(call.axes(main.ndim), -1))))
         return result if call.reduces else result.rechunk(main.chunks)
     x, other, where = _alike(call)
     axes, dtype = call.axes(x.ndim), _dtype(call, x, other)
@@ -185,7 +188,7 @@ def _is_unknown(shape):
 def _dtype(call, x, other):
     """The result's, by a call for nothing, which refuses what is not supported."""
     if isinstance(other, da.Array):
-        other = np.empty(() if call.other_lacks_axis else 0, other.dtype)
+        other = np.ones(() if call.other_lacks_axis else 0, other.dtype)
     options = {"dtype": call.options["dtype"]} if "dtype" in call.options else {}
     if call.is_target:
         other = np.empty(0 if call.other_lacks_axis else (0, 1), getattr(other, "dtype", int))

@@ -5,6 +5,7 @@ what would be seen in every result that it took part in.
 """
 
 import numpy as np
+import pytest
 from oracle import OF_ONE, PAIRS
 
 from fastsig._catalog import expanded
@@ -24,6 +25,8 @@ class Container:
     keeps_axes = False  # also those that are summed over
     out = False  # whether a NumPy array may be `out`
     losses = True  # whether losses take it
+    temperatures = True  # whether each row may have one of its own
+    temperatures_in_gradients = True
     tolerance = 0.0  # of functions along an axis: where the order of additions is another
 
     def make(self, x, missing):
@@ -158,6 +161,43 @@ def check_rows(fs, container, dtype):
                         out = np.empty(x.shape, "float64")
                         assert function(made, axis, out=out) is out
                         np.testing.assert_array_equal(out, function(x, axis, where=seen, out=np.empty_like(out)))
+                    check_temperatures(row, container, function, gradient, x, missing, axis)
+
+
+def check_temperatures(row, container, function, gradient, x, missing, axis):
+    """One number; an array of one a row, of which some are missing; in the gradient, too, or a message."""
+    made, seen, y = container.make(x, missing), ~missing, np.where(missing, 0, x).astype(x.dtype)
+    (parameter,) = row.parameters
+    assert parameter.name == "temperature"
+    rows = [n for i, n in enumerate(x.shape) if axis is not None and i not in np.atleast_1d(axis) % x.ndim]
+    heats = 0.5 + np.arange(np.prod(rows, dtype=int)).reshape(rows)
+    cases = [(0.5, np.float64(0.5), seen), (heats, heats, seen)]
+    if container.has_missing and rows:
+        lost = heats % 3 == 0.5
+        of_rows = np.expand_dims(lost, axis)
+        cases.append((np.ma.array(np.where(lost, -1, heats), mask=lost), heats, seen & ~of_rows))
+    for given, plain, part in cases:
+        name = f"{row.name} {axis} temperature {given}"
+        if np.ndim(given) and not container.temperatures:
+            with pytest.raises(TypeError, match="must be a number"):
+                function(made, axis, temperature=given)
+            continue
+        got = function(made, axis, temperature=given)
+        same(container, name, got, function(x, axis, where=part, temperature=plain), ~part)
+        container.check(got, made)
+        own = container.make(y, missing)
+        if np.ndim(given) and not container.temperatures_in_gradients:
+            with pytest.raises(TypeError, match="divide the gradient by it"):
+                gradient(own, own, axis, temperature=given)
+            continue
+        got = gradient(own, own, axis, temperature=given)
+        same(container, f"{name} backward", got, gradient(y, y, axis, where=part, temperature=plain), ~part)
+        container.check(got, made)
+    for wrong in (0, -1.0, np.nan):
+        with pytest.raises(ValueError, match=f"^{row.name}(_backward)?: temperature must be above 0"):
+            container.take(function(made, axis, temperature=wrong))
+        with pytest.raises(ValueError, match=f"^{row.name}(_backward)?: temperature must be above 0"):
+            container.take(gradient(made, made, axis, temperature=wrong))
 
 
 def check_reductions(fs, container, dtype):

@@ -79,8 +79,9 @@ def to_mpf(value):
 def exact(row, x, **parameters):
     """row.truth by mpmath: for an elementwise row a value for each x, along an axis the results for the row x."""
     with mpmath.workprec(BITS):
-        kind = int if row.kind == "loss" else lambda value: mpmath.mpf(float(value))
-        names = {name: kind(value) for name, value in numbers(parameters).items()}
+        kind = int if row.kind == "loss" else lambda value: finite(mpmath.mpf(float(value)))
+        given = {parameter.name: parameter.default for parameter in row.parameters} | parameters
+        names = {name: kind(value) for name, value in numbers(given).items()}
         xs = [finite(mpmath.mpf(float(value))) for value in np.ravel(x)]
         # One namespace: a comprehension inside an eval does not see the eval's local names.
         values = xs if row.kind in {"elementwise", "derivative"} else [xs]
@@ -172,10 +173,14 @@ def _flat(x, axis):
     return flat, lambda result: np.moveaxis(result.reshape(moved.shape), last, axes)
 
 
-def along(row, x, axis=-1, where=True, dtype=np.longdouble):
-    """A function over any axes by definition, vectorised in a wider dtype; test_accuracy holds it to `exact`."""
+def along(row, x, axis=-1, where=True, dtype=np.longdouble, temperature=None):
+    """A function over any axes by definition, vectorised in a wider dtype; test_accuracy holds it to `exact`, and
+    test_temperature with temperatures, numbers or of the shape that x has without these axes."""
     flat, back = _flat(np.where(where, np.asarray(x, dtype), -np.inf), axis)
     with np.errstate(all="ignore"):
+        if temperature is not None:  # -inf stays, at an infinite temperature, too
+            z = flat - flat.max(-1, keepdims=True, initial=-np.inf)
+            flat = np.where(np.isinf(z), z, z / np.asarray(temperature, dtype)[..., None])
         result = ALONG[row.name](flat)
     if row.kind == "reduction":
         return result

@@ -120,7 +120,23 @@ def test_default_options(row):
     assert_same_bits(apply(row, x), functions[row.name](x))
 
 
-@pytest.mark.parametrize("row", [row for row in OF_ONE if row.parameters], ids=lambda row: row.name)
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_temperature(row, capsys, small_blocks):
+    """Of files of any size; what the function refuses is one line."""
+    for temperature in ("0.7", "inf", "1e-3"):
+        for x in (np.random.default_rng(0).normal(0, 3, (3, 50)), np.array([[1.0, -np.inf, 2.0] * 20])):
+            for axis in ("-1", "0", "none"):
+                y = apply(row, x, "--temperature", temperature, "--axis", axis, *small_blocks)
+                axes = None if axis == "none" else int(axis)
+                expected = functions[row.name](x, axes, temperature=float(temperature))
+                np.testing.assert_allclose(y, expected, rtol=1e-13, atol=1e-300)
+    assert run("apply", row.name, "x.npy", "-o", "z.npy", "--temperature", "0") == 2
+    assert complaint(capsys) == f"{row.name}: temperature must be above 0, not 0.0"
+    assert run("apply", "sigmoid", "x.npy", "-o", "z.npy", "--temperature", "2") == 2
+    assert complaint(capsys) == "sigmoid: no such option as --temperature"
+
+
+@pytest.mark.parametrize("row", [row for row in ELEMENTWISE if row.parameters], ids=lambda row: row.name)
 def test_parameters(row):
     """An option for each; numbers may be negative."""
     x = np.random.default_rng(0).normal(0, 2, 50).astype(np.float32)

@@ -207,7 +207,8 @@ def scalar_address(str name, str char):
 cdef RowLoop row_loop(str name, str char):
     cdef RowLoop loop
     cdef bint backward = "_backward" in name
-    loop.loss, loop.scaled, loop.masked = "cross_entropy" in name, False, "_where" in name
+    loop.loss, loop.scaled = "cross_entropy" in name, False
+    loop.masked, loop.tempered = "_where" in name, "_temperature" in name
     loop.reduces = "logsumexp" in name or (loop.loss and not backward)
     loop.logarithm = "log" in name or loop.reduces
     loop.gradient = backward and not loop.loss
@@ -224,7 +225,8 @@ cdef RowLoop row_loop(str name, str char):
 
 def build_rows(str name, str doc):
     """The generalised ufunc `name`: softmax, log_softmax, logsumexp, cross_entropy, a gradient of all but logsumexp,
-    NAME_backward, or one of these with a mask as its last operand, NAME_where."""
+    NAME_backward, one of the first two with a temperature for each row beside x, NAME_temperature, or any with a mask
+    as its last operand, NAME_where."""
     cdef Loops loops = Loops()
     cdef RowLoop loop = row_loop(name, "d")
     cdef size_t driver
@@ -233,7 +235,7 @@ def build_rows(str name, str doc):
         inputs = ["(n)", "(n)"]
     elif loop.loss:
         inputs = ["(n)", "()"] if loop.reduces else ["()", "(n)", "()"]
-    inputs += ["(n)"] * loop.masked
+    inputs += ["()"] * loop.tempered + ["(n)"] * loop.masked
     core = f"{','.join(inputs)}->{'()' if loop.reduces else '(n)'}"
     chars = "Eefd" if loop.gradient else "dfeE"             # of one operand, integers become the first that fits
     if loop.loss and not loop.reduces:
@@ -241,10 +243,11 @@ def build_rows(str name, str doc):
     for char in chars:
         loop = row_loop(name, char)
         driver = <size_t>drive_rows[double] if char == "d" else <size_t>drive_rows[float]
-        floats = char * (len(inputs) - loop.loss - loop.masked)
-        types = floats + "p" * loop.loss + "?" * loop.masked + char
+        floats = char * (len(inputs) - loop.loss - loop.tempered - loop.masked)
+        types = floats + "p" * loop.loss + "d" * loop.tempered + "?" * loop.masked + char
         loops.add(types, <PyUFuncGenericFunction>driver, &loop, sizeof(RowLoop))
-    return loops.ufunc(len(inputs), name.removesuffix("_where"), doc, core, equals=loop.gradient)
+    shown = name.removesuffix("_where").removesuffix("_temperature")
+    return loops.ufunc(len(inputs), shown, doc, core, equals=loop.gradient)
 
 
 cdef void share_plain_rows(Layout *at, npy_intp rows, const RowLoop *loop, int kind) noexcept nogil:
@@ -283,6 +286,19 @@ cdef bint put_classes(target, int ndim, const npy_intp *shape, npy_intp rows, La
     return not wrong
 
 
+cdef bint put_temperature(temperature, double *number, Layout *at):
+    """One number for all rows: only if it is not 1 is there anything to do."""
+    at.heat = NULL
+    if temperature is None:
+        return True
+    if type(temperature) is not float:
+        return False
+    number[0] = <double>temperature
+    if number[0] != 1:
+        at.heat, at.heat_step = <const char *>number, 0
+    return number[0] > 0
+
+
 cdef bint put_grad(grad, int kind, int ndim, const npy_intp *shape, Number *number, Layout *at):
     """grad_output: a number for all rows, or one for each."""
     at.grad_step[0] = 0
@@ -309,17 +325,19 @@ cdef bint in_use(const Layout *at, npy_intp rows, npy_intp grad_size, cnp.ndarra
 
 
 def build_direct(str name):
-    """A function of x, axis, out (unless it reduces), target (of a loss) and grad_output (of a gradient): the row
-    function `name` of plain C-ordered arrays of floats along their last axis, their first or all (None), in a third of
-    the time that NumPy takes to call a generalised ufunc. For all else it returns None."""
+    """A function of x, axis, out (unless it reduces), what is beside x (a loss's target, or a temperature) and
+    grad_output (of a gradient): the row function `name` of plain C-ordered arrays of floats along their last axis,
+    their first or all (None), in a third of the time that NumPy takes to call a generalised ufunc. For all else it
+    returns None."""
     cdef RowLoop f16 = row_loop(name, "e"), bf16 = row_loop(name, "E"), f32 = row_loop(name, "f")
     cdef RowLoop f64 = row_loop(name, "d")
 
-    def direct(x, axis, out=None, target=None, grad_output=None):
+    def direct(x, axis, out=None, beside=None, grad_output=None):
         cdef cnp.ndarray source, result
         cdef const RowLoop *loop
         cdef Layout at
         cdef Number number
+        cdef double heat
         cdef npy_intp *shape            # of the other axes
         cdef npy_intp[2] step           # of x: [row, element]
         cdef npy_intp rows, itemsize
@@ -354,7 +372,10 @@ def build_direct(str name):
             return None
         rows = cnp.PyArray_MultiplyList(shape, kept)
         step[0], step[1] = (itemsize, rows * itemsize) if shape != source.shape else (at.n * itemsize, itemsize)
-        if f32.loss and not put_classes(target, kept, shape, rows, &at):
+        at.heat = NULL
+        if f32.loss and not put_classes(beside, kept, shape, rows, &at):
+            return None
+        if not f32.loss and not (put_temperature(beside, &heat, &at) and (at.heat == NULL or not f32.gradient)):
             return None
         if f32.loss and not f32.reduces:
             if itemsize < 4 or not put_grad(grad_output, kind, kept, shape, &number, &at):

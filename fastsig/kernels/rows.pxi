@@ -1,5 +1,6 @@
 """softmax, log_softmax, logsumexp and cross_entropy along an axis, and the gradients of all but logsumexp: the inner
-loops of generalised ufuncs "(n)->(n)", "(n)->()", "(n),()->()", "(n),(n)->(n)" and "(),(n),()->(n)".
+loops of generalised ufuncs "(n)->(n)", "(n)->()", "(n),()->()", "(n),(n)->(n)" and "(),(n),()->(n)"; with temperatures,
+"(n),()->(n)".
 
 A row is one vector along the axis; it may lie anywhere, with any stride. Five ways to run the same arithmetic:
 
@@ -45,6 +46,7 @@ cdef enum:
     SHORT = 16          # rows of up to so many elements are always put side by side, if there are enough of them
     FOUR = 4            # terms of a lane that are added up at once
     TURNED = 4          # Blocks of rows that are turned into lanes
+    FRAME = 12          # numbers of a row's frame, see tempered_frame(); without a temperature two are used
 
 cdef struct RowLoop:
     bint logarithm          # log_softmax and logsumexp, not softmax
@@ -52,6 +54,7 @@ cdef struct RowLoop:
     bint gradient           # of softmax or log_softmax; grad_output is a first operand: "(n),(n)->(n)"
     bint loss               # cross_entropy: reduces, with a row's class beside x: "(n),()->()"; or its gradient
     bint scaled             # softmax times a row's grad, of such a gradient
+    bint tempered           # temperatures, one a row, beside x
     bint masked             # a last, boolean operand
     double cost             # as in Loop
     Load load               # as in Loop
@@ -61,6 +64,7 @@ cdef struct Layout:         # one call's operands; strides in bytes, [row, eleme
     const char *x           # for a gradient, the function's output
     const char *grad        # not used if there is no gradient; of a loss, or if scaled, one a row
     const char *target      # of a loss, a row's class as npy_intp: less than n; below 0, the row does not count
+    const char *heat        # a row's temperature as double, above 0; or NULL
     const char *mask        # or NULL
     char *y
     npy_intp n
@@ -70,6 +74,7 @@ cdef struct Layout:         # one call's operands; strides in bytes, [row, eleme
     npy_intp[2] x_step
     npy_intp[2] grad_step
     npy_intp target_step
+    npy_intp heat_step
     npy_intp[2] mask_step
     npy_intp[2] y_step      # the second is not used if a row has one result
 
@@ -559,6 +564,7 @@ cdef inline void write_sums(const Layout *at, npy_intp row, npy_intp rows, const
     scatter(norm, at.y + row * at.y_step[0], at.y_step[0], rows, loop.store)
 
 
+include "rows_tempered.pxi"
 include "rows_along.pxi"
 include "rows_across.pxi"
 include "rows_gradients.pxi"

@@ -141,7 +141,7 @@ cdef inline const floating *read_lanes(const Layout *at, npy_intp row, npy_intp 
     return block
 
 cdef inline void write_lanes(const Layout *at, npy_intp row, npy_intp i, npy_intp w, const floating *value,
-                             const floating *m, const floating *norm, floating *block,
+                             const floating *m, const floating *norm, const floating *frame, floating *block,
                              const RowLoop *loop) noexcept nogil:
     """Element i of w rows, (x - m) - norm or e times norm and, in place of m, what that lost, to the output, by way of
     `block`, which may be `value`."""
@@ -150,7 +150,9 @@ cdef inline void write_lanes(const Layout *at, npy_intp row, npy_intp i, npy_int
     cdef npy_intp k
     if loop.store == NULL and at.y_step[0] == sizeof(floating):
         y = <floating *>p
-    if loop.logarithm:
+    if loop.logarithm and at.heat != NULL:
+        with_temperature(value).lanes_logs(value, m, frame, WIDE, norm, y, w)
+    elif loop.logarithm:
         for k in range(w):
             y[k] = (value[k] - m[k]) - norm[k]
     else:
@@ -169,7 +171,7 @@ cdef inline void fetch_soon(const Layout *at, npy_intp i, floating *_) noexcept 
 cdef void short_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
     cdef floating[SHORT * WIDE] z
     cdef floating[SHORT * WIDE] e
-    cdef floating[2 * WIDE] frame
+    cdef floating[FRAME * WIDE] frame
     cdef floating[WIDE] m
     cdef floating[WIDE] base
     cdef floating[WIDE] top
@@ -181,6 +183,7 @@ cdef void short_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowL
     cdef npy_intp n = at.n, row, w, i, k
     cdef bint turned = (at.x_step[1] == WIDE * <npy_intp>sizeof(floating) and at.x_step[0] == sizeof(floating)
                         and loop.load == NULL)
+    frame[9 * WIDE] = -1                                # see tempered_frame()
     for k in range(WIDE):
         rest[k] = 0
     for row from begin <= row < end by WIDE:
@@ -196,7 +199,7 @@ cdef void short_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowL
             m[k] = -INFINITY
         for i in range(n):
             lanes_maximum(x + i * WIDE, WIDE, m)
-        if lanes_frame(m, base, frame, WIDE):
+        if lanes_frame(at, row, w, m, base, frame, WIDE):
             if x != z:
                 memcpy(z, x, n * WIDE * sizeof(floating))
                 x = z
@@ -204,9 +207,9 @@ cdef void short_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowL
         value = x if loop.logarithm else e
         for i in range(n):
             fetch_soon(at, i, z)
-            lanes_exp(x + i * WIDE, frame, WIDE, e + i * WIDE)
+            lanes_exp(at, x + i * WIDE, frame, WIDE, e + i * WIDE)
         if loop.logarithm:
-            lanes_exp(base, frame, WIDE, top)
+            lanes_exp(at, base, frame, WIDE, top)
             few_lanes_others(e, n, top, norm)
             log1p_block(norm, norm, WIDE)
         else:
@@ -218,7 +221,7 @@ cdef void short_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowL
             write_sums(at, row, w, m, norm, loop)
             continue
         for i in range(n):
-            write_lanes(at, row, i, w, value + i * WIDE, base, norm, e + i * WIDE, loop)
+            write_lanes(at, row, i, w, value + i * WIDE, base, norm, frame, e + i * WIDE, loop)
 
 cdef extern from *:
     """
@@ -362,7 +365,7 @@ cdef void long_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowLo
     cdef floating[SEGMENT] e
     cdef floating[LANES * WIDE] sums
     cdef floating[LANES * WIDE] lost
-    cdef floating[2 * WIDE] frame
+    cdef floating[FRAME * WIDE] frame
     cdef floating[WIDE] m
     cdef floating[WIDE] base
     cdef floating[WIDE] top
@@ -381,6 +384,7 @@ cdef void long_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowLo
     cdef bint plain = sizeof(floating) == 4 and not loop.logarithm and at.n <= FOUR * LANES     # as in add_total()
     # Whether exponentials are computed from where x lies, to where they wait, if they do.
     cdef bint moved, in_place = at.x_step[0] == sizeof(floating) and loop.load == NULL and (direct or loop.logarithm)
+    frame[9 * WIDE] = -1
     for row from begin <= row < end by WIDE:
         w = min(<npy_intp>WIDE, end - row)
         for k in range(WIDE):
@@ -390,7 +394,7 @@ cdef void long_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowLo
             if ahead and i + STEPS < at.n:
                 fetch(at.x + row * at.x_step[0] + (i + STEPS) * at.x_step[1], w * sizeof(floating))
             lanes_maximum(read_lanes(at, row, i, w, z, loop.load), w, m)
-        moved = lanes_frame(m, base, frame, WIDE)
+        moved = lanes_frame(at, row, w, m, base, frame, WIDE)
         for block from 0 <= block < at.n by SEGMENT:
             if at.n - block < LANES:
                 clear_sums(sums, lost, LANES * WIDE)
@@ -410,11 +414,11 @@ cdef void long_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowLo
                                 move_lanes(z, 1, m, base, WIDE)
                         y = <floating *>(at.y + row * at.y_step[0] + k * at.y_step[1])
                         if not loop.logarithm and w == WIDE and in_place:
-                            lanes_exp(x, frame, WIDE, y)
+                            lanes_exp(at, x, frame, WIDE, y)
                             four[q] = y
                         else:
                             four[q] = e + q * WIDE
-                            lanes_exp(x, frame, WIDE, e + q * WIDE)
+                            lanes_exp(at, x, frame, WIDE, e + q * WIDE)
                             if direct and not loop.logarithm:   # they wait in the output
                                 memcpy(y, four[q], w * sizeof(floating))
                     if i == block and not plain:
@@ -432,7 +436,7 @@ cdef void long_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowLo
             else:
                 lanes_fold(sums, lost, False, False, high, low)
         if loop.logarithm:
-            lanes_exp(base, frame, WIDE, top)
+            lanes_exp(at, base, frame, WIDE, top)
             lanes_logarithm(at, row, w, m, high, low, top, norm, loop)
         else:
             lanes_invert(high, low, norm, top)
@@ -448,6 +452,9 @@ cdef void long_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowLo
                     x = read_lanes(at, row, i, w, z, loop.load)
                     if ahead and i + STEPS < at.n:
                         fetch(<char *>y + STEPS * at.y_step[1], w * sizeof(floating))
+                    if at.heat != NULL:
+                        with_temperature(x).lanes_logs(x, m, frame, WIDE, norm, y, w)
+                        continue
                     for k in range(w):
                         y[k] = (x[k] - m[k]) - norm[k]
                 else:
@@ -461,5 +468,5 @@ cdef void long_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowLo
                 if moved and not loop.logarithm:
                     move_lanes(z + j * WIDE, 1, m, base, WIDE)
                 if not loop.logarithm:
-                    lanes_exp(z + j * WIDE, frame, WIDE, e + j * WIDE)
-                write_lanes(at, row, i + j, w, value + j * WIDE, less, norm, value + j * WIDE, loop)
+                    lanes_exp(at, z + j * WIDE, frame, WIDE, e + j * WIDE)
+                write_lanes(at, row, i + j, w, value + j * WIDE, less, norm, frame, value + j * WIDE, loop)

@@ -40,9 +40,13 @@ cdef inline void copy_wide(const floating *x, floating origin, floating *y, npy_
         y[width - LANES + j] = -INFINITY
     shift(x, origin, <floating>0, y, n)
 
-cdef inline void finish_row(const floating *x, floating m, floating norm, floating *y, npy_intp n) noexcept nogil:
+cdef inline void finish_row(const floating *x, floating m, const floating *frame, floating norm, floating *y,
+                            npy_intp n) noexcept nogil:
     """log_softmax from its row, the maximum and what the sum's logarithm exceeds that by."""
     cdef npy_intp i
+    if frame != NULL:
+        with_temperature(y).logs(x, &m, frame, 1, &norm, y, n)
+        return
     for i in range(n):
         y[i] = (x[i] - m) - norm
 
@@ -65,9 +69,15 @@ cdef void move(const floating *x, floating origin, floating *y, npy_intp n) noex
     for i in range(n):
         y[i] = x[i] - origin
 
-cdef inline bint lanes_frame(const floating *m, floating *base, floating *frame, npy_intp n) noexcept nogil:
-    """exp_frame() of n maxima, and these less exp_origin(). Whether any is another then."""
+cdef inline bint lanes_frame(const Layout *at, npy_intp row, npy_intp rows, const floating *m, floating *base,
+                             floating *frame, npy_intp n) noexcept nogil:
+    """exp_frame() of n maxima, of which the first `rows` are there, and these less exp_origin(). Whether any is another
+    then, and lanes_exp() does not see to that itself."""
     cdef npy_intp k, others = 0
+    if at.heat != NULL:
+        with_temperature(m).frame(at, row, rows, m, n, frame)
+        memcpy(base, m, n * sizeof(floating))
+        return False
     for k in range(n):
         base[k] = m[k] - exp_origin(m[k])
         exp_frame(base[k], &frame[k], &frame[n + k])
@@ -82,17 +92,24 @@ cdef void move_lanes(floating *x, npy_intp steps, const floating *m, const float
         for k in range(n):
             x[i * n + k] -= m[k] - base[k]
 
-cdef inline void lanes_exp(const floating *x, const floating *frame, npy_intp n, floating *y) noexcept nogil:
+cdef inline void lanes_exp(const Layout *at, const floating *x, const floating *frame, npy_intp n,
+                           floating *y) noexcept nogil:
     """Exponentials of an element of each of n rows."""
     cdef npy_intp k
+    if at.heat != NULL:
+        with_temperature(x).lanes_exp(x, frame, n, y, 1)
+        return
     for k in range(n):
         y[k] = scaled_exp(x[k], frame[k], frame[n + k])
 
-cdef void exp_rows(const floating *x, const floating *frame, npy_intp n, npy_intp rows, npy_intp width,
-                   floating *y) noexcept nogil:
+cdef void exp_rows(const Layout *at, const floating *x, const floating *frame, npy_intp n, npy_intp rows,
+                   npy_intp width, floating *y) noexcept nogil:
     """Exponentials of rows of a multiple of LANES, with lanes_frame() of n. Not inline, see maximum()."""
     cdef floating lowest, bias
     cdef npy_intp r, i, j
+    if at.heat != NULL:
+        with_temperature(x).exp(x, frame, n, rows, y, width)
+        return
     for r in range(rows):
         lowest, bias = frame[r], frame[n + r]
         for i from 0 <= i < width by LANES:
@@ -109,13 +126,13 @@ cdef void short_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLo
     cdef floating *e = spare if loop.logarithm else z
     cdef floating[SHORTS] top
     cdef floating[SHORTS] base                          # top, less exp_origin()
-    cdef floating[2 * SHORTS] frame
+    cdef floating[FRAME * SHORTS] frame
     cdef floating[SHORTS] exp_top
     cdef floating[SHORTS] norm
     cdef floating[SHORTS] fine
     cdef Sum[SHORTS] sums
     cdef npy_intp[SHORTS] dominated_rows
-    cdef npy_intp n = at.n, row = begin, rows, lanes, r, i, count, next_row, next_i, width = whole_lanes(n)
+    cdef npy_intp n = at.n, row = begin, rows, lanes = 0, r, i, count, next_row, next_i, width = whole_lanes(n)
     cdef npy_intp strip = max(<npy_intp>(STRIP // <int>sizeof(floating)) // width, <npy_intp>1)
     # As few as pay, to leave the nearest cache to input and output; what is computed once a row pays for many at once.
     cdef npy_intp most = (<npy_intp>sizeof(z_block) // <npy_intp>sizeof(floating) if loop.reduces
@@ -126,7 +143,9 @@ cdef void short_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLo
     cdef bint ahead = at.far and at.x_step[1] == sizeof(floating)
     while row < end:
         rows = min(most, end - row)
-        lanes = whole_lanes(rows)
+        if whole_lanes(rows) != lanes:
+            lanes = whole_lanes(rows)
+            frame[9 * lanes] = -1                       # see tempered_frame()
         for r in range(rows):
             terms = read(at, row + r, 0, n, spare + r * width, loop.load)
             top[r] = maximum(terms, n)
@@ -134,16 +153,16 @@ cdef void short_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLo
             if ahead and not loop.reduces and at.y_step[1] == sizeof(floating):
                 fetch(at.y + (row + r) * at.y_step[0], n * sizeof(floating))
         pad(top, rows, lanes)
-        if lanes_frame(top, base, frame, lanes):
+        if lanes_frame(at, row, rows, top, base, frame, lanes):
             for r in range(rows):
                 move(z + r * width, exp_origin(top[r]), z + r * width, n)
         next_row, next_i = row + rows, 0
         for r from 0 <= r < rows by strip:
             if ahead:
                 fetch_rows(at, min(end, row + 2 * rows), &next_row, &next_i, strip * width, z)
-            exp_rows(z + r * width, frame + r, lanes, min(strip, rows - r), width, e + r * width)
+            exp_rows(at, z + r * width, frame + r, lanes, min(strip, rows - r), width, e + r * width)
         if loop.logarithm:
-            lanes_exp(base, frame, lanes, exp_top)
+            lanes_exp(at, base, frame, lanes, exp_top)
         for r in range(lanes):
             terms = e + r * width
             sums[r].high = sums[r].low = 0
@@ -181,7 +200,9 @@ cdef void short_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLo
             continue
         for r in range(rows):
             y = target(at, row + r, 0, spare + r * width, loop)
-            if loop.logarithm:
+            if loop.logarithm and at.heat != NULL:
+                with_temperature(y).logs(z + r * width, &base[r], frame + r, lanes, &norm[r], y, n)
+            elif loop.logarithm:
                 shift(z + r * width, base[r], norm[r], y, n)
             else:
                 scale(z + r * width, norm[r], fine[r], y, n)
@@ -199,19 +220,37 @@ cdef inline void exps_and_maxima(const floating *x, floating lowest, floating bi
             y[i + j] = scaled_exp(x[i + j], lowest, bias)
         rise(next + i, top)
 
-cdef inline floating exp_of_top(floating m) noexcept nogil:
+cdef inline floating *row_frame(const Layout *at, npy_intp row, floating m, floating *frame) noexcept nogil:
+    """Of a row with a temperature and the maximum m; else NULL. `frame` may be that of another row."""
+    if at.heat == NULL:
+        return NULL
+    with_temperature(frame).frame(at, row, 1, &m, 1, frame)
+    return frame
+
+cdef inline floating exp_of_top(floating m, const floating *frame) noexcept nogil:
     """A row's largest exponential."""
     cdef floating base = m - exp_origin(m), lowest, bias
+    cdef floating[LANES] tops
+    if frame != NULL:
+        pad(tops, 0, LANES)
+        tops[0] = m
+        with_temperature(tops).exp(tops, frame, 1, 1, tops, LANES)
+        return tops[0]
     exp_frame(base, &lowest, &bias)
     return scaled_exp(base, lowest, bias)
 
 cdef floating over_top_again(const Layout *at, npy_intp row, floating m, const RowLoop *loop) noexcept nogil:
     """What over() cannot tell of a row that is dominated by its maximum m."""
     cdef floating[SEGMENT] e
+    cdef floating[FRAME] frame
     cdef const floating *x
-    cdef floating origin = exp_origin(m), lowest, bias, top = exp_of_top(m)
+    cdef const floating *warm
+    cdef floating origin = exp_origin(m) if at.heat == NULL else <floating>0, lowest, bias, top
     cdef npy_intp i, n, width
     cdef Sum rest
+    frame[9] = -1
+    warm = row_frame(at, row, m, frame)
+    top = exp_of_top(m, warm)
     rest.high = rest.low = 0
     exp_frame(m - origin, &lowest, &bias)
     for i from 0 <= i < at.n by SEGMENT:
@@ -221,20 +260,24 @@ cdef floating over_top_again(const Layout *at, npy_intp row, floating m, const R
         move(x, origin, e, n)
         for k in range(n, width):
             e[k] = -INFINITY
-        scaled_exp_block(e, lowest, bias, e, width)
+        if warm != NULL:
+            with_temperature(e).exp(e, warm, 1, 1, e, width)
+        else:
+            scaled_exp_block(e, lowest, bias, e, width)
         add_rest(e, width - LANES, e + width - LANES, top, &rest)
     return <floating>((rest.high + rest.low) / top)
 
-cdef inline floating over_top(const Layout *at, npy_intp row, floating m, const Sum *sum,
+cdef inline floating over_top(const Layout *at, npy_intp row, floating m, const floating *frame, const Sum *sum,
                               const RowLoop *loop) noexcept nogil:
     """What log1p takes for a row of more than LANES elements."""
-    cdef floating others = over(sum.high, sum.low, exp_of_top(m))
+    cdef floating others = over(sum.high, sum.low, exp_of_top(m, frame))
     return over_top_again(at, row, m, loop) if others < dominated(at.n, &m) else others
 
-cdef inline void exp_total(const floating *x, floating m, floating *y, npy_intp n, bint logarithm, bint over,
-                           const char *fetch_x, const char *fetch_y, const floating *next, Sum *sum,
-                           floating *next_m) noexcept nogil:
-    """Exponentials of up to a block, of a row with the maximum m, to y, which may be x, and `sum`. `over`: the elements
+cdef inline void exp_total(const floating *x, floating m, const floating *frame, floating *y, npy_intp n,
+                           bint logarithm, bint over, const char *fetch_x, const char *fetch_y, const floating *next,
+                           Sum *sum, floating *next_m) noexcept nogil:
+    """Exponentials of up to a block, of a row with the maximum m and, if it has a temperature, that frame, to y, which
+    may be x, and `sum`. `over`: the elements
     up to a multiple of LANES can be read, and written. Beside it, n elements of `next`, unless that is NULL, to the
     maximum `next_m`, and what `fetch_x` and `fetch_y` point to, unless NULL, comes to the cache, in strips: at once, it
     would keep the CPU waiting."""
@@ -243,7 +286,7 @@ cdef inline void exp_total(const floating *x, floating m, floating *y, npy_intp 
     cdef floating[LANES] top
     cdef npy_intp whole = n & ~<npy_intp>(LANES - 1), strip = STRIP // sizeof(floating), i, j, k
     cdef int left = <int>(n - whole)
-    cdef floating origin = exp_origin(m), lowest, bias
+    cdef floating origin = exp_origin(m) if frame == NULL else <floating>0, lowest, bias
     cdef const floating *last = &tail[0] if left else y + whole - LANES
     cdef const floating *beside = x if next == NULL else next
     # The last LANES elements, some of them before `next`; or what does no harm.
@@ -262,18 +305,24 @@ cdef inline void exp_total(const floating *x, floating m, floating *y, npy_intp 
             tail[j] = x[whole + j]
     for j in range(LANES):
         top[j] = -INFINITY
+    if frame != NULL:                                   # once, as it takes a while to begin
+        with_temperature(x).exp(x, frame, 1, 1, y, whole)
     for i from 0 <= i < whole by strip:
         k = min(strip, whole - i)
         if fetch_x != NULL:
             fetch(fetch_x + i * sizeof(floating), k * sizeof(floating))
         if fetch_y != NULL:
             fetch(fetch_y + i * sizeof(floating), k * sizeof(floating))
-        if FUSED:
+        if frame != NULL:
+            continue
+        elif FUSED:
             exps_and_maxima(x + i, lowest, bias, y + i, beside + i, k, top)
         else:
             scaled_exp_block(x + i, lowest, bias, y + i, k)
     if left:
-        if FUSED:
+        if frame != NULL:
+            with_temperature(tail).exp(tail, frame, 1, 1, tail, LANES)
+        elif FUSED:
             exps_and_maxima(tail, lowest, bias, tail, end, LANES, top)
         else:
             scaled_exp_block(tail, lowest, bias, tail, LANES)
@@ -281,7 +330,7 @@ cdef inline void exp_total(const floating *x, floating m, floating *y, npy_intp 
             y[whole + j] = tail[j]
     add_total(y, whole if left else whole - LANES, last, logarithm, sum)
     if FUSED and next != NULL:
-        next_m[0] = higher(highest(top), next_m[0])
+        next_m[0] = higher(maximum(next, n) if frame != NULL else highest(top), next_m[0])
 
 cdef inline bint in_blocks(const Layout *at, const RowLoop *loop, floating *_) noexcept nogil:
     """Whether rows are for block_rows(). Of shorter ones several pass through exp together."""
@@ -292,6 +341,8 @@ cdef inline bint in_blocks(const Layout *at, const RowLoop *loop, floating *_) n
 cdef void block_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
     """LANES rows at a time share their logarithms."""
     cdef floating[SEGMENT] e
+    cdef floating[FRAME * LANES] frames
+    cdef floating *frame
     cdef floating[LANES] top
     cdef floating[LANES] norm
     cdef Sum[LANES] sums
@@ -308,6 +359,8 @@ cdef void block_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLo
     cdef bint over_y = over_x and not loop.reduces and at.y_step[0] == size and not overlap(
         at.x + begin * size, (end - begin) * size, at.y + begin * size, (end - begin) * size)
     cdef bint reaches
+    for r in range(LANES):
+        frames[r * FRAME + 9] = -1
     for row from begin <= row < end by LANES:
         rows = min(<npy_intp>LANES, end - row)
         for r in range(LANES):
@@ -319,8 +372,9 @@ cdef void block_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLo
             next_x = <const floating *>(<const char *>x + at.x_step[0]) if row + r + 1 < end else NULL
             reaches = (over_x if logarithm else over_y) and row + r + 1 < end
             next = -INFINITY
-            exp_total(x, m, y, n, logarithm, reaches, <const char *>next_x if at.far else NULL, NULL, next_x, &sums[r],
-                      &next)
+            frame = row_frame(at, row + r, m, frames + (r * FRAME if logarithm else 0))
+            exp_total(x, m, frame, y, n, logarithm, reaches, <const char *>next_x if at.far else NULL, NULL, next_x,
+                      &sums[r], &next)
             x = next_x
             if not FUSED and x != NULL:
                 next = maximum(x, n)
@@ -336,13 +390,14 @@ cdef void block_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLo
         if not logarithm:
             continue
         for r in range(rows):
-            norm[r] = over_top(at, row + r, top[r], &sums[r], loop)
+            norm[r] = over_top(at, row + r, top[r], NULL if at.heat == NULL else frames + r * FRAME, &sums[r], loop)
         log1p_block(norm, norm, LANES)
         if loop.reduces:
             write_sums(at, row, rows, top, norm, loop)
             continue
         for r in range(rows):
-            finish_row(<const floating *>(at.x + (row + r) * at.x_step[0]), top[r], norm[r],
+            finish_row(<const floating *>(at.x + (row + r) * at.x_step[0]), top[r],
+                       NULL if at.heat == NULL else frames + r * FRAME, norm[r],
                        <floating *>(at.y + (row + r) * at.y_step[0]),
                        whole_lanes(n) if over_y and row + r + 1 < end else n)
 
@@ -360,7 +415,9 @@ cdef void finish_long_row(const Layout *at, npy_intp row, floating m, floating n
     """A row's results from its maximum and normaliser; `keep`: from exponentials that wait in the output."""
     cdef floating[SEGMENT] z
     cdef floating[SEGMENT] e
-    cdef floating origin = exp_origin(m), lowest, bias
+    cdef floating[FRAME] frame
+    cdef const floating *warm
+    cdef floating origin = exp_origin(m) if at.heat == NULL else <floating>0, lowest, bias
     cdef npy_intp i, j, n
     cdef const floating *x
     cdef floating *y = target(at, row, 0, e, loop)
@@ -368,16 +425,21 @@ cdef void finish_long_row(const Layout *at, npy_intp row, floating m, floating n
         for i in range(at.n):
             y[i] = times(y[i], norm, fine)
         return
+    frame[9] = -1
+    warm = row_frame(at, row, m, frame)
     exp_frame(m - origin, &lowest, &bias)
     for i from 0 <= i < at.n by SEGMENT:
         n = min(<npy_intp>SEGMENT, at.n - i)
         x = read(at, row, i, n, z, loop.load)
         y = target(at, row, i, e, loop)
         if loop.logarithm:
-            finish_row(x, m, norm, y, n)
+            finish_row(x, m, warm, norm, y, n)
         else:
             copy_wide(x, origin, e, n, whole_lanes(n))
-            scaled_exp_block(e, lowest, bias, e, whole_lanes(n))
+            if warm != NULL:
+                with_temperature(e).exp(e, warm, 1, 1, e, whole_lanes(n))
+            else:
+                scaled_exp_block(e, lowest, bias, e, whole_lanes(n))
             for j in range(n):
                 y[j] = times(e[j], norm, fine)
         if y == e:
@@ -390,7 +452,9 @@ cdef void long_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoo
     cdef floating *z = <floating *>&z_block
     cdef floating *e = <floating *>&e_block
     cdef floating[LANES] norm
+    cdef floating[FRAME] frame
     cdef npy_intp row, i, j, n, size = at.n * <npy_intp>sizeof(floating)
+    cdef const floating *warm
     cdef const floating *x
     cdef floating *y
     cdef const char *following
@@ -411,9 +475,10 @@ cdef void long_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoo
     cdef npy_intp last = at.rows if fused and apart else end
     # A row that is still near is finished after the next one's exponentials: by then its norm is known.
     cdef bint late = FUSED and size < NEAR and (end - begin) * size < UNCACHED // 2 and not loop.reduces
+    frame[9] = -1
     for row in range(begin, end):
         last_m, m = m, <floating>known.maximum if known.row == row else row_maximum(at, row, z, loop.load)
-        next = -INFINITY
+        warm, next = row_frame(at, row, m, frame), -INFINITY
         sum.high = sum.low = 0
         for i from 0 <= i < at.n by SEGMENT:
             n = min(<npy_intp>SEGMENT, at.n - i)
@@ -427,7 +492,7 @@ cdef void long_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoo
                 fetch_x = following + FURTHER
             if ahead and loop.logarithm and not loop.reduces and at.y_step[1] == sizeof(floating):
                 fetch_y = at.y + row * at.y_step[0] + i * sizeof(floating)
-            exp_total(x, m, y, n, loop.logarithm, False, fetch_x, fetch_y,
+            exp_total(x, m, warm, y, n, loop.logarithm, False, fetch_x, fetch_y,
                       <const floating *>following if fused else NULL, &sum, &next)
             if beside and not fused and following != NULL:
                 next = higher(maximum(read(at, row + 1, i, n, z, loop.load), n), next)
@@ -440,7 +505,7 @@ cdef void long_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoo
             if loop.scaled:
                 take_in(grad_of(at, row, e), &norm[0], &fine)
         else:
-            factor = over_top(at, row, m, &sum, loop)
+            factor = over_top(at, row, m, warm, &sum, loop)
             for j in range(LANES):
                 norm[j] = factor
             log1p_block(norm, norm, LANES)

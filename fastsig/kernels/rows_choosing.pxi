@@ -68,7 +68,7 @@ cdef void widened_rows(const Layout *at, npy_intp begin, npy_intp end, const Row
     some.n, some.far, some.soon[0], some.soon[1] = n, False, NULL, NULL
     some.x_step[0], some.x_step[1] = n * sizeof(floating), sizeof(floating)
     some.grad_step = some.x_step
-    some.target_step = at.target_step
+    some.target_step, some.heat_step = at.target_step, at.heat_step
     some.y_step[0], some.y_step[1] = sizeof(floating) if loop.reduces else some.x_step[0], sizeof(floating)
     for row from begin <= row < end by most:
         rows = min(most, end - row)
@@ -77,6 +77,7 @@ cdef void widened_rows(const Layout *at, npy_intp begin, npy_intp end, const Row
             widen_rows(at.grad + row * at.grad_step[0], at.grad_step[0], rows, n, &grad, loop.load)
         some.rows, known.row = rows, -1
         some.target = at.target + row * at.target_step if loop.loss else NULL
+        some.heat = at.heat + row * at.heat_step if at.heat != NULL else NULL
         run_rows(&some, 0, rows, &plain, &known, _)
         if loop.reduces:
             loop.store(&y, at.y + row * at.y_step[0], at.y_step[0], rows)
@@ -105,6 +106,8 @@ cdef void turned_rows(const Layout *at, npy_intp begin, npy_intp end, const RowL
             some.soon[1] = at.y + row * size if not loop.reduces and at.y_step[0] == size and w == WIDE else NULL
         if loop.loss:
             some.target = at.target + row * at.target_step
+        if at.heat != NULL:
+            some.heat = at.heat + row * at.heat_step
         if loop.scaled or (loop.loss and not loop.reduces):
             some.grad = at.grad + row * at.grad_step[0]
         if loop.reduces:
@@ -182,17 +185,19 @@ cdef void drive_rows(floating **args, const npy_intp *dims, const npy_intp *step
     """A generalised ufunc's inner loop. The steps are those over rows of all operands, then those along a row of all
     that have an axis."""
     cdef const RowLoop *loop = <const RowLoop *>data
-    cdef int x = 1 if loop.gradient or (loop.loss and not loop.reduces) else 0, target = x + 1
-    cdef int mask = target + (1 if loop.loss else 0), y = mask + (1 if loop.masked else 0)
+    cdef int x = 1 if loop.gradient or (loop.loss and not loop.reduces) else 0, beside = x + 1
+    cdef int mask = beside + (1 if loop.loss or loop.tempered else 0), y = mask + (1 if loop.masked else 0)
     cdef const npy_intp *along = steps + y + 1
     cdef void *gil
     cdef Layout at
     at.n = dims[1]
     at.grad, at.x, at.y = <const char *>args[0], <const char *>args[x], <char *>args[y]
-    at.target, at.mask = NULL, NULL
+    at.target, at.heat, at.mask = NULL, NULL, NULL
     at.grad_step[0], at.grad_step[1] = steps[0], 0
     if loop.loss:
-        at.target, at.target_step = <const char *>args[target], steps[target]
+        at.target, at.target_step = <const char *>args[beside], steps[beside]
+    if loop.tempered:
+        at.heat, at.heat_step = <const char *>args[beside], steps[beside]
     if loop.gradient:
         at.grad_step[1] = along[0]
         along += 1

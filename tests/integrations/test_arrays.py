@@ -258,6 +258,7 @@ class ChunkedArrowArray(ArrowArray):
 
 
 class DataArray(Container):
+    temperatures_in_gradients = False
     has_missing = False
     dims = ("sample", "class")
 
@@ -303,6 +304,7 @@ class Variable(DataArray):
 
 
 class Dask(Container):
+    temperatures_in_gradients = False
     ndims, slow = (2,), True
 
     def __init__(self, chunks, has_missing):
@@ -328,6 +330,7 @@ class Dask(Container):
 class Awkward(Container):
     """Rows of equal length, of which the type does not say so."""
 
+    temperatures_in_gradients = False
     slow = True
 
     def __init__(self, has_missing, regular=False):

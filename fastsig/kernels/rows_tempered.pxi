@@ -1,0 +1,257 @@
+"""Rows with temperatures: softmax of x / T, where x / T is never computed, as it would be rounded.
+
+exp(x / T) is 2^n exp(t) for x = n (T ln2) + T t: T times the constants of scaled_exp(), and a factor. Of a T that is a
+power of two the results are those of x / T, to the bit.
+"""
+
+cdef inline double temperature(const Layout *at, npy_intp row) noexcept nogil:
+    return (<const double *>(at.heat + row * at.heat_step))[0]
+
+cdef inline void temper(double t, floating *near, floating *scale, floating *inverse, floating *high,
+                        floating *low) noexcept nogil:
+    """`near` = T * scale, about 1, with a power of two as its scale; 1/near; and near * ln2 in two parts, as in
+    without_ln2(). Temperatures beyond all finite numbers are as good as infinity, or as any that all differences in x
+    exceed by far."""
+    cdef double most = 4.49423283715578976932e307, s, product      # 2^1022
+    s = t if t < most else most
+    s = bits_double(<uint64_t>0x7fe0000000000000 - (double_bits(s) & <uint64_t>0x7ff0000000000000))
+    if floating is float:
+        s = 1.7014118346046923e38 if s > 1.7014118346046923e38 else s       # 2^127
+        s = 1.1754943508222875e-38 if s < 1.1754943508222875e-38 else s     # 2^-126
+        t = t * s
+        t = t if t < 1.8889465931478581e22 else 1.8889465931478581e22       # 2^74
+        t = 1.0587911840678754e-22 if t < 1.0587911840678754e-22 else t     # 2^-73
+        product = t * 0.69314718055994530942
+        high[0] = bits_float((float_bits(<float>product) + <uint32_t>0x4000) & <uint32_t>0xffff8000)
+        low[0] = <float>(product - <double>high[0])
+    else:
+        t = t * s
+        t = t if t < 3.0223145490365729e23 else 3.0223145490365729e23       # 2^78
+        product = t * 0.69314718055994530942
+        high[0] = bits_double(double_bits(product) & <uint64_t>0xffffffffffe00000)
+        low[0] = (product - high[0]) + multiply_add(t, 2.31904681384629956e-17,
+                                                    rounded_off(t, 0.69314718055994530942, product))
+    near[0], scale[0], inverse[0] = <floating>t, <floating>s, <floating>(1 / t)
+
+cdef inline floating tempered_move(floating x, floating origin, floating small, floating large) noexcept nogil:
+    return multiply_add(x, small, -(origin * small)) * large
+
+cdef inline void bounds_of(floating base, floating log2e, floating ln2, floating *lowest,
+                           floating *bias) noexcept nogil:
+    """exp_frame()"""
+    cdef floating k
+    if floating is float:
+        k = (base * log2e + <float>12582912.0) - <float>12582912.0
+        lowest[0] = (k - <float>(127 + 64)) * ln2
+        bias[0] = <float>(12582912 + 127 + 64) - k
+    else:
+        k = (base * log2e + 6755399441055744.0) - 6755399441055744.0
+        lowest[0] = (k - <double>(1023 + 512)) * ln2
+        bias[0] = <double>(6755399441055744.0 + 1023 + 512) - k
+
+cdef inline bint fits(const floating *m, npy_intp n, floating *frame) noexcept nogil:
+    """Whether all that a frame has for a temperature, which is one for all rows, holds for these maxima, too: then it
+    gets the rest."""
+    cdef floating bound = frame[10 * n], log2e = frame[2 * n], ln2 = frame[11 * n]
+    cdef npy_intp r, others = 0
+    if frame[9 * n] != 0:
+        return False
+    for r in range(n):
+        others += not (magnitude(m[r]) <= bound)
+    if others:
+        return False
+    for r in range(n):
+        bounds_of(m[r], log2e, ln2, &frame[r], &frame[n + r])
+    return True
+
+cdef void begin_frame(double t, npy_intp n, floating *frame) noexcept nogil:
+    """What fits() needs of one temperature for all rows."""
+    cdef floating near = 0, scale = 0, inverse = 0, high = 0, low = 0, back, limit, most, log2e, ln2
+    cdef npy_intp r
+    temper(t, &near, &scale, &inverse, &high, &low)
+    if floating is float:
+        limit, most, log2e, ln2 = 256, 1.1529215046068470e18, 1.44269504, 0.69314718056         # 2^60
+    else:
+        limit, most, log2e, ln2 = 2048, 3.2733906078961419e150, 1.4426950408889634074, 6.93147180559945309417e-01
+    if scale > most or scale * most < 1:
+        scale, limit = 1, -1
+    back = 1 / scale
+    inverse *= scale
+    for r in range(n):
+        frame[2 * n + r], frame[3 * n + r], frame[4 * n + r] = log2e * inverse, high * back, low * back
+        frame[5 * n + r], frame[7 * n + r], frame[8 * n + r] = inverse, 1, 1
+        frame[9 * n + r] = 0
+    frame[10 * n], frame[11 * n] = limit * near * back, near * back * ln2
+
+cdef void new_frame(const Layout *at, npy_intp row, npy_intp rows, const floating *m, npy_intp n,
+                    floating *frame) noexcept nogil:
+    """tempered_frame()"""
+    cdef floating[SHORTS] near
+    cdef floating[SHORTS] scale
+    cdef floating[SHORTS] inverse
+    cdef floating[SHORTS] high
+    cdef floating[SHORTS] low
+    cdef double[SHORTS] t
+    cdef floating power, back, origin, small, large, base, limit, most, ln2
+    cdef npy_intp r, others = 0
+    cdef bint far, moved
+    if floating is float:
+        limit, most, ln2 = 256, 1.1529215046068470e18, 0.69314718056                            # 2^60
+    else:
+        limit, most, ln2 = 2048, 3.2733906078961419e150, 6.93147180559945309417e-01             # 2^500
+    for r in range(n):
+        t[r] = temperature(at, row + r) if r < rows else 1
+    for r in range(n):
+        temper(t[r], &near[r], &scale[r], &inverse[r], &high[r], &low[r])
+    for r in range(n):
+        far = not (magnitude(m[r] * scale[r]) <= limit * near[r])
+        moved = far | (scale[r] > most) | (scale[r] * most < 1)
+        others += moved
+        power = select(moved, 1, scale[r])
+        back = 1 / power
+        base = select(moved, scale[r], 1)
+        small = base if base < 1 else <floating>1
+        large = base if base > 1 else <floating>1
+        origin = select(far, m[r], 0)
+        inverse[r] = inverse[r] * power
+        if floating is float:
+            frame[2 * n + r] = <float>1.44269504 * inverse[r]
+        else:
+            frame[2 * n + r] = <double>1.4426950408889634074 * inverse[r]
+        frame[3 * n + r] = high[r] * back
+        frame[4 * n + r] = low[r] * back
+        frame[5 * n + r] = inverse[r]
+        frame[6 * n + r], frame[7 * n + r], frame[8 * n + r] = origin, small, large
+        frame[11 * n + r] = near[r] * back * ln2
+        base = tempered_move(m[r], origin, small, large)
+        bounds_of(base, frame[2 * n + r], frame[11 * n + r], &frame[r], &frame[n + r])
+    for r in range(n):
+        frame[9 * n + r] = 2 if others else 1 if at.heat_step else 0
+    frame[10 * n] = limit * near[0] / scale[0]
+
+cdef void tempered_frame(const Layout *at, npy_intp row, npy_intp rows, const floating *m, npy_intp n,
+                         floating *frame) noexcept nogil:
+    """The frames of n rows, of which the first `rows` are there, with the maxima m: n of each number. That is
+
+    - as in exp_frame(), `lowest` and `bias`;
+    - log2(e) / T; T ln2 in two parts; 1 / T, or all that times a power of two for x that are moved;
+    - how x is moved, (x small - origin small) large: by exp_origin(), and so that T is about 1 if it is a very large or
+      small one;
+    - 0 if none of the rows is, and all have one temperature, 1 if none is, else 2; below 0, there is no frame yet;
+    - up to which maxima they are not; T ln2."""
+    if at.heat_step == 0 and frame[9 * n] < 0:
+        begin_frame(temperature(at, row), n, frame)
+    if at.heat_step != 0 or not fits(m, n, frame):
+        new_frame(at, row, rows, m, n, frame)
+
+cdef inline floating tempered(floating x, floating lowest, floating bias, floating log2e, floating high, floating low,
+                              floating inverse) noexcept nogil:
+    """scaled_exp()"""
+    cdef floating z = lowest if lowest > x else x, n, scale
+    n = z * log2e + bias
+    if floating is float:
+        scale = bits_float(float_bits(n) << 23)
+    else:
+        scale = bits_double(double_bits(n) << 52)
+    n = n - bias
+    z = multiply_add(-n, high, z)
+    z = multiply_add(-n, low, z)
+    return exp_finish(z * inverse, scale)
+
+cdef void tempered_exp(const floating *x, const floating *frame, npy_intp n, npy_intp rows, floating *y,
+                       npy_intp width) noexcept nogil:
+    """Exponentials of rows of a multiple of LANES, with the frame of n. y may be x. Not inline, see maximum()."""
+    cdef floating lowest, bias, log2e, high, low, inverse, origin, small, large
+    cdef const floating *z
+    cdef npy_intp r, i
+    for r in range(rows):
+        z = x
+        if frame[9 * n + r] == 2:
+            origin, small, large = frame[6 * n + r], frame[7 * n + r], frame[8 * n + r]
+            for i in range(whole(width, y)):
+                y[i] = tempered_move(x[i], origin, small, large)
+            z = y
+        lowest, bias, log2e = frame[r], frame[n + r], frame[2 * n + r]
+        high, low, inverse = frame[3 * n + r], frame[4 * n + r], frame[5 * n + r]
+        for i in range(whole(width, y)):
+            y[i] = tempered(z[i], lowest, bias, log2e, high, low, inverse)
+        x += width
+        y += width
+
+cdef void tempered_lanes_exp(const floating *x, const floating *frame, npy_intp n, floating *y,
+                             npy_intp steps) noexcept nogil:
+    """Exponentials of some elements of each of n rows, a multiple of LANES. y may be x."""
+    cdef floating log2e = frame[2 * n], high = frame[3 * n], low = frame[4 * n], inverse = frame[5 * n]
+    cdef floating[SHORTS] z
+    cdef npy_intp i, k
+    if frame[9 * n] == 0:
+        for i in range(steps):
+            for k in range(whole(n, y)):
+                y[k] = tempered(x[k], frame[k], frame[n + k], log2e, high, low, inverse)
+            x += n
+            y += n
+        return
+    for i in range(steps):
+        memcpy(z, x, n * sizeof(floating))
+        if frame[9 * n] == 2:
+            for k in range(whole(n, y)):
+                z[k] = tempered_move(z[k], frame[6 * n + k], frame[7 * n + k], frame[8 * n + k])
+        for k in range(whole(n, y)):
+            y[k] = tempered(z[k], frame[k], frame[n + k], frame[2 * n + k], frame[3 * n + k], frame[4 * n + k],
+                            frame[5 * n + k])
+        x += n
+        y += n
+
+cdef void tempered_logs(const floating *x, const floating *m, const floating *frame, npy_intp n, const floating *norm,
+                        floating *y, npy_intp count) noexcept nogil:
+    """log_softmax of `count` elements of a row: (x - m) / T - norm. y may be x."""
+    cdef floating inverse = frame[5 * n], small = frame[7 * n], large = frame[8 * n], top = m[0], less = norm[0]
+    cdef npy_intp i
+    for i in range(count):
+        y[i] = multiply_add(tempered_move(x[i], top, small, large), inverse, -less)
+
+cdef void tempered_lanes_logs(const floating *x, const floating *m, const floating *frame, npy_intp n,
+                              const floating *norm, floating *y, npy_intp count) noexcept nogil:
+    """Likewise of an element of each of `count` rows."""
+    cdef floating inverse = frame[5 * n]
+    cdef npy_intp k
+    if frame[9 * n] == 0:
+        for k in range(count):
+            y[k] = multiply_add(x[k] - m[k], inverse, -norm[k])
+        return
+    for k in range(count):
+        y[k] = multiply_add(tempered_move(x[k], m[k], frame[7 * n + k], frame[8 * n + k]), frame[5 * n + k], -norm[k])
+
+
+# By their addresses, that are known at run time alone: where they are called is no room for copies of them.
+
+ctypedef void (*NewFrame)(const Layout *at, npy_intp row, npy_intp rows, const void *m, npy_intp n,
+                          void *frame) noexcept nogil
+ctypedef void (*RowsExp)(const void *x, const void *frame, npy_intp n, npy_intp rows, void *y,
+                         npy_intp width) noexcept nogil
+ctypedef void (*LanesExp)(const void *x, const void *frame, npy_intp n, void *y, npy_intp steps) noexcept nogil
+ctypedef void (*RowLogs)(const void *x, const void *m, const void *frame, npy_intp n, const void *norm, void *y,
+                         npy_intp count) noexcept nogil
+
+cdef struct Tempered:
+    NewFrame frame
+    RowsExp exp
+    LanesExp lanes_exp
+    RowLogs logs
+    RowLogs lanes_logs
+
+cdef Tempered[2] tempered_rows
+
+cdef Tempered functions_of(floating *_):
+    cdef Tempered functions
+    functions.frame = <NewFrame><void *>tempered_frame[floating]
+    functions.exp = <RowsExp><void *>tempered_exp[floating]
+    functions.lanes_exp = <LanesExp><void *>tempered_lanes_exp[floating]
+    functions.logs = <RowLogs><void *>tempered_logs[floating]
+    functions.lanes_logs = <RowLogs><void *>tempered_lanes_logs[floating]
+    return functions
+
+tempered_rows[0], tempered_rows[1] = functions_of(<float *>NULL), functions_of(<double *>NULL)
+
+cdef inline const Tempered *with_temperature(const floating *_) noexcept nogil:
+    return &tempered_rows[sizeof(floating) // 8]
