@@ -24,7 +24,7 @@ def sample(logits, rng, temperature=0.8, top_k=None, top_p=0.95):
     if top_k is not None and top_k < logits.size:
         tokens = np.argpartition(logits, -top_k)[-top_k:]
         logits = logits[tokens]
-    probabilities = fastsig.softmax(logits / np.float32(temperature))
+    probabilities = fastsig.softmax(logits, temperature=temperature)
     # The tokens below this have less than 1 - top_p among them all: none of these is in the nucleus.
     likely = np.flatnonzero(probabilities >= (1 - top_p) / probabilities.size)
     likely = likely[np.argsort(-probabilities[likely], kind="stable")]
