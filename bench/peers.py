@@ -72,6 +72,7 @@ TORCH_OUT = {
     "hard_tanh": ["torch._C._nn.hardtanh(x, min_val, max_val, out=out)"],
     "log1mexp": ["torch.log(torch.neg(torch.expm1(torch.neg(x, out=out), out=out), out=out), out=out)"],
     "soft_shrink": ["torch._C._nn.softshrink(x, lambd, out=out)"],
+    "threshold": ["torch.ops.aten.threshold.out(x, threshold, value, out=out)"],
     "tanh_shrink": ["torch.sub(x, torch.tanh(x, out=out), out=out)"],
     "swish": [
         "torch.mul(x, torch.sigmoid(torch.mul(x, beta, out=out), out=out), out=out)",
@@ -100,6 +101,7 @@ TORCH_GRADIENT = {
     "logit": "logit_backward(grad, x)",
     "hard_shrink": "hardshrink_backward(grad, x, lambd)",
     "soft_shrink": "softshrink_backward(grad, x, lambd)",
+    "threshold": "threshold_backward(grad, x, threshold)",
     "swish": "silu_backward(grad, x)",  # of the default slope
     "softmax": "_softmax_backward_data(grad, y, axis, x.dtype)",
     "log_softmax": "_log_softmax_backward_data(grad, y, axis, x.dtype)",
@@ -159,6 +161,7 @@ NUMEXPR = {
     "hard_shrink": ["where(abs(x) > lambd, x, 0)"],
     "soft_shrink": ["where(x > lambd, x - lambd, where(x < -lambd, x + lambd, 0))"],
     "tanh_shrink": ["x - tanh(x)"],
+    "threshold": ["where(x > threshold, x, value)"],
     "swish": ["x / (1 + exp(-beta * x))"],
 }
 
@@ -186,6 +189,10 @@ ONNX = {
     "hard_shrink": ["y = Shrink <lambd = $lambd> (x)"],
     "soft_shrink": ["y = Shrink <lambd = $lambd, bias = $lambd> (x)"],
     "tanh_shrink": ["a = Tanh (x) y = Sub (x, a)"],
+    "threshold": [
+        "a = Constant <value = $type {$threshold}> () b = Constant <value = $type {$value}> () "
+        "c = Greater (x, a) y = Where (c, x, b)"
+    ],
     "swish": ["y = Swish <alpha = $beta> (x)", "a = Sigmoid (x) y = Mul (x, a)"],
     "softmax": ["y = Softmax <axis = $axis> (x)"],
     "log_softmax": ["y = LogSoftmax <axis = $axis> (x)"],
@@ -242,6 +249,7 @@ JAX = {
     "hard_shrink": ["jax.numpy.where(abs(x) > lambd, x, 0)"],
     "soft_shrink": ["x - jax.numpy.clip(x, -lambd, lambd)"],
     "tanh_shrink": ["x - jax.numpy.tanh(x)"],
+    "threshold": ["jax.numpy.where(x > threshold, x, value)"],
     "swish": ["x * jax.nn.sigmoid(beta * x)"],
     "softmax": ["jax.nn.softmax(x, axis)"],
     "log_softmax": ["jax.nn.log_softmax(x, axis)"],
@@ -793,9 +801,9 @@ def targets(task, x):
     rng = np.random.default_rng(2)
     if task["kind"] == "loss":
         shape, n = np.delete(x.shape, task["axis"]), x.shape[task["axis"]]
-        return {name: rng.integers(0, n, shape) for name in task["operands"]}
+        return {name: rng.integers(0, n, shape) for name in task["arrays"]}
     some = rng.random(min(x.size, 1_000_000)).astype(result_dtype(task))
-    return {name: np.resize(some, x.shape) for name in task["operands"]}
+    return {name: np.resize(some, x.shape) for name in task["arrays"]}
 
 
 def operands(task, x, expressions):
@@ -816,7 +824,7 @@ def reference(task, arrays, mask):
     row = {"np": np, "math": math, "axis": task["axis"], **task["parameters"]}
     x = arrays["x"]
     look = (slice(None, None, max(1, x.shape[0] // 1000)),) if task["kind"] == "elementwise" else (...,)
-    classes = task["operands"] if task["kind"] == "loss" else ()
+    classes = task["arrays"] if task["kind"] == "loss" else ()
     parts = {name: array[look] for name, array in arrays.items()}
     parts |= {name: part.astype(np.float64) for name, part in parts.items() if name not in classes}
     if mask is not None and task["kind"] != "elementwise":

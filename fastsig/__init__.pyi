@@ -27,6 +27,13 @@ class _Ufunc_target(np.ufunc):  # type: ignore[misc]
     @overload
     def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
 
+@type_check_only
+class _Ufunc_threshold_value(np.ufunc):  # type: ignore[misc]
+    @overload
+    def __call__(self, x: NDArray[_Float], threshold: NDArray[_Float] | float, value: NDArray[_Float] | float, /, out: None = None, *, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: None = None, subok: bool = True) -> NDArray[_Float]: ...
+    @overload
+    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+
 sigmoid: _Ufunc
 tanh: _Ufunc
 relu: _Ufunc
@@ -74,6 +81,7 @@ def soft_shrink(x: NDArray[_Float], lambd: NDArray[_Float] | float = 0.5, *, out
 @overload
 def soft_shrink(x: ArrayLike, lambd: ArrayLike = 0.5, *, out: np.ndarray | tuple[np.ndarray] | None = None, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: DTypeLike | None = None, subok: bool = True) -> Any: ...
 tanh_shrink: _Ufunc
+threshold: _Ufunc_threshold_value
 @overload
 def swish(x: NDArray[_Float], beta: NDArray[_Float] | float = 1.0, *, out: None = None, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: None = None, subok: bool = True) -> NDArray[_Float]: ...
 @overload
@@ -99,4 +107,4 @@ def show_config() -> None: ...
 def get_config() -> dict[str, Any]: ...
 def bench() -> None: ...
 
-__all__ = ["__version__", "backward", "bench", "binary_cross_entropy_with_logits", "celu", "cross_entropy", "elu", "gelu", "get_config", "get_num_threads", "hard_shrink", "hard_sigmoid", "hard_swish", "hard_tanh", "leaky_relu", "log1mexp", "log_sigmoid", "log_softmax", "logit", "logsumexp", "mish", "num_threads", "relu", "relu6", "scalar", "selu", "set_num_threads", "show_config", "sigmoid", "silu", "soft_shrink", "softmax", "softplus", "softsign", "swish", "tanh", "tanh_shrink"]
+__all__ = ["__version__", "backward", "bench", "binary_cross_entropy_with_logits", "celu", "cross_entropy", "elu", "gelu", "get_config", "get_num_threads", "hard_shrink", "hard_sigmoid", "hard_swish", "hard_tanh", "leaky_relu", "log1mexp", "log_sigmoid", "log_softmax", "logit", "logsumexp", "mish", "num_threads", "relu", "relu6", "scalar", "selu", "set_num_threads", "show_config", "sigmoid", "silu", "soft_shrink", "softmax", "softplus", "softsign", "swish", "tanh", "tanh_shrink", "threshold"]

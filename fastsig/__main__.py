@@ -32,6 +32,8 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 
 # -------------------------------------------------------------------------------- what the table offers
 
+APPLICABLE = [row for row in TABLE if not any(parameter.is_array for parameter in row.parameters)]
+
 
 def find_row(name):
     """The table's row of a function."""
@@ -41,14 +43,15 @@ def find_row(name):
         meant = known_as(name) or (known_as(close[0]) if close else [])
         hint = f"did you mean {' or '.join(meant)}?" if meant else f"there are {', '.join(rows)}"
         raise Failure(f"unknown function {name!r}; {hint}")
-    if rows[name].operands:
-        raise Failure(f"{name} takes a {' and a '.join(rows[name].operands)} beside x; call it from Python")
+    if rows[name] not in APPLICABLE:
+        arrays = [parameter.name for parameter in rows[name].parameters if parameter.is_array]
+        raise Failure(f"{name} takes a {' and a '.join(arrays)} beside x; call it from Python")
     return rows[name]
 
 
 def parameters_of(row):
     """Numbers, and at most one word; alike in what a command line needs of them."""
-    return [*(p for p in row.parameters if not p.required), *([row.choice] if row.choice else [])]
+    return [*(p for p in row.parameters if not p.is_array), *([row.choice] if row.choice else [])]
 
 
 def options_of(row):
@@ -57,12 +60,22 @@ def options_of(row):
 
 
 def given_options(arguments, rows):
-    """For each row, those of the given options that it has; one that none of them has is an error."""
+    """For each row, those of the given options that it has; one that none has, or one that is required, is an error."""
     given = {name: value for name, value in vars(arguments).items() if any(name in options_of(row) for row in TABLE)}
     for name in given:
         if not any(name in options_of(row) for row in rows):
             raise Failure(f"{', '.join(row.name for row in rows)}: no such option as --{name.replace('_', '-')}")
+    for row in rows:
+        if missing := [f"--{name.replace('_', '-')}" for name in row.operands if name not in given]:
+            raise Failure(f"{row.name} needs {' and '.join(missing)}")
     return [{name: value for name, value in given.items() if name in options_of(row)} for row in rows]
+
+
+def bound(functions, row, options):
+    """A row's function with its options; by position those that a ufunc requires, which has no names for them."""
+    options = dict(options)
+    required = [options.pop(name) for name in row.operands]
+    return lambda *arrays: functions[row.name](*arrays, *required, **options)
 
 
 def add_common(parser, run, output):
@@ -77,7 +90,11 @@ def add_common(parser, run, output):
     for name, users in owners.items():
         option, kind = f"--{name.replace('_', '-')}", str if isinstance(users[0][1].default, str) else float
         texts = {function: parameter.text.partition("; an array")[0].rstrip(".") for function, parameter in users}
-        text = "; ".join(f"{name}: {texts[name]}. Default {parameter.default}" for name, parameter in users)
+        text = "; ".join(
+            f"{function}: {texts[function]}. "
+            + ("Required" if getattr(parameter, "required", False) else f"Default {parameter.default}")
+            for function, parameter in users
+        )
         parser.add_argument(option, type=kind, default=argparse.SUPPRESS, metavar="VALUE", help=text.replace("%", "%%"))
 
 
@@ -131,7 +148,7 @@ class Application(NamedTuple):
         _, n, inner = self.fold
         x = self.source.read(first * n, count * n, inner, columns)
         block = x.astype(self.dtype, copy=False).reshape(count, n, len(columns))
-        y = functions[self.row.name](block, **self.options).reshape(-1, len(columns))
+        y = bound(functions, self.row, self.options)(block).reshape(-1, len(columns))
         self.target.write(y, first * (len(y) // count), inner, columns)
         done(x.nbytes)
 
@@ -183,9 +200,9 @@ def finite_or_above(x):
 
 def checked_dtypes(row, options, given, wanted, path):
     """The dtypes to compute in and of the result: the function itself is asked what it takes and gives."""
-    function = functions[row.name]
+    function = bound(functions, row, options)
     try:
-        result = function(np.zeros(1, given), **options).dtype
+        result = function(np.zeros(1, given)).dtype
     except TypeError as error:
         raise Failure(f"{path}: {error}") from None
     except ValueError as error:
@@ -193,7 +210,7 @@ def checked_dtypes(row, options, given, wanted, path):
     if wanted is None:
         return given, result
     try:
-        result = function(np.zeros(1, wanted), **options).dtype
+        result = function(np.zeros(1, wanted)).dtype
     except TypeError as error:
         raise Failure(f"--dtype {wanted}: {error}") from None
     if result != wanted or not np.can_cast(given, wanted, "same_kind"):
@@ -248,11 +265,11 @@ def apply(arguments):
 # -------------------------------------------------------------------------------- plot
 
 
-def drawable(row, low, high):
+def drawable(row, options, low, high):
     """Where to draw a function between low and high: that part of it in which there are finite values."""
     x = np.linspace(low, high, 1201)
     with np.errstate(all="ignore"):
-        finite = x[np.isfinite(functions[row.name](x))]
+        finite = x[np.isfinite(bound(functions, row, options)(x))]
     return np.linspace(finite[0], finite[-1], 1200) if 1 < len(finite) < len(x) else x
 
 
@@ -276,7 +293,7 @@ def plot(arguments):
         raise Failure(f"{path}: the name has to end in .svg, .png or .pdf")
     if not (low < high and math.isfinite(high - low)):
         raise Failure(f"--range {low} {high}: LOW has to be less than HIGH")
-    xs = [drawable(row, low, high) for row in rows]
+    xs = [drawable(row, options, low, high) for row, options in zip(rows, every)]
     if arguments.range is None:
         low, high = min(x[0] for x in xs), max(x[-1] for x in xs)
     style = {"axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.3}
@@ -286,8 +303,8 @@ def plot(arguments):
         for i, (row, options, x) in enumerate(zip(rows, every, xs)):
             line = {"color": COLOURS[i % len(COLOURS)], "linestyle": ("-", "--", ":")[i // len(COLOURS) % 3]}
             label = " ".join([row.name, *(f"{name}={value}" for name, value in options.items())])
-            left.plot(x, functions[row.name](x, **options), linewidth=2, label=label, **line)
-            right.plot(x, gradients[row.name](1.0, x, **options), linewidth=2, **line)
+            left.plot(x, bound(functions, row, options)(x), linewidth=2, label=label, **line)
+            right.plot(x, bound(gradients, row, options)(1.0, x), linewidth=2, **line)
         left.set(title="function", xlabel="x", xlim=(low, high))
         right.set(title="slope", xlabel="x")
         figure.legend(loc="outside lower center", ncols=min(len(rows), 5), frameon=False)
@@ -362,9 +379,9 @@ def parse(argv):
     command = commands.add_parser("apply", help="a function of a .npy file, of any size", description=apply.__doc__)
     add_common(command, apply, "the .npy file to make, .fastsig-*.tmp until it is complete; - is standard output")
     add = command.add_argument
-    add("function", metavar="FUNCTION", help=", ".join(row.name for row in TABLE if not row.operands))
+    add("function", metavar="FUNCTION", help=", ".join(row.name for row in APPLICABLE))
     add("input", metavar="INPUT", help="a .npy file; it is only read; - is standard input")
-    users = ", ".join(row.name for row in TABLE if "axis" in options_of(row) and not row.operands)
+    users = ", ".join(row.name for row in APPLICABLE if "axis" in options_of(row))
     add("--axis", type=axis, default=argparse.SUPPRESS, help=f"{users}: an integer, or none for all axes")
     add("--dtype", type=dtype, help="to compute in, and of the result")
     add("--threads", type=threads, metavar="N", default=contextlib.nullcontext(), help="how many may be used")

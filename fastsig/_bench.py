@@ -32,7 +32,8 @@ def least_time(call, rounds=5, seconds=0.01):
 def operands(row, x):
     """What a call gives beside x, by name."""
     shape, dtype = (x.shape[:-1], np.intp) if row.kind == "loss" else (x.shape, x.dtype)
-    return {name: np.full(shape, value, dtype) for name, value in row.operands.items()}
+    required = [parameter for parameter in row.parameters if parameter.required]
+    return {p.name: np.full(shape, p.default, dtype) if p.is_array else p.default for p in required}
 
 
 def numpy_call(row, x, expression=None, **modules):

@@ -33,6 +33,7 @@ class Parameter(Record):
     default: object
     text: str
     required: bool = False  # an operand beside x, without a default; `default` is then an example, for who makes calls
+    is_array: bool = False  # in most calls it has a value for each element, or each row
 
 
 class Gradient(Record):
@@ -207,6 +208,7 @@ TABLE = (
         keywords=(
             ("negative_slope", "leaky_relu(x, negative_slope) has one"),
             ("max_value", "hard_tanh(x, 0, max_value) ends there"),
+            ("threshold", "threshold(x, threshold, 0) has one"),
         ),
         related=("leaky_relu", "relu6"),
         reference="Nair & Hinton, Rectified Linear Units Improve Restricted Boltzmann Machines, ICML (2010).",
@@ -666,6 +668,7 @@ TABLE = (
                 0.25,
                 "The right answer: 1, 0, or a probability between them; `x` and `target` broadcast.",
                 required=True,
+                is_array=True,
             ),
         ),
         gradient=Gradient(
@@ -747,7 +750,7 @@ TABLE = (
                 "soft_shrink has lambd as its bias; with another it is y - np.copysign(bias, y) where y = hard_shrink(x, lambd) is not 0",
             ),
         ),
-        related=("soft_shrink", "tanh_shrink"),
+        related=("soft_shrink", "tanh_shrink", "threshold"),
         reference="Donoho & Johnstone, Ideal Spatial Adaptation by Wavelet Shrinkage, Biometrika 81 (1994).",
         example=">>> fastsig.hard_shrink([-2.0, 0.25, 3.0])\narray([-2.,  0.,  3.])",
         parameters=(Parameter("lambd", 0.5, "What is not beyond it becomes 0; an array broadcasts against `x`."),),
@@ -797,6 +800,41 @@ TABLE = (
             (6.5, 6),
             "1 at -inf and inf.",
             "tanh(x)**2",
+        ),
+    ),
+    Row(
+        "threshold",
+        "elementwise",
+        "What is not above the threshold becomes one value.",
+        "x if x > threshold else value",
+        (0, 0),
+        "threshold(inf, ...) = inf unless the threshold is inf, too. A threshold that is NaN gives NaN (torch: x), a value that is NaN only where it is used.",
+        truth="x if x > threshold else value",
+        numpy="np.where(x > threshold, x, value)",
+        torch="torch.nn.functional.threshold(x, threshold, value)",
+        elsewhere=(("Keras", "keras.activations.threshold(x, threshold, value)"),),
+        differs=(("ONNX", "ThresholdedRelu(x, alpha=alpha) is threshold(x, alpha, 0)"),),
+        words=("ThresholdedRelu", "thresholded_relu"),
+        keywords=(
+            ("default_value", "it is the third operand, value"),
+            ("alpha", "threshold(x, alpha, 0) is ONNX's ThresholdedRelu"),
+            ("theta", "threshold(x, theta, 0) is Keras' ThresholdedReLU"),
+        ),
+        related=("relu", "hard_shrink"),
+        reference="Konda, Memisevic & Krueger, Zero-Bias Autoencoders and the Benefits of Co-Adapting Features, ICLR (2015).",
+        example=">>> fastsig.threshold([-1.0, 0.5, 2.0], 0.5, 0.0)\narray([0., 0., 2.])",
+        parameters=(
+            Parameter(
+                "threshold", 0.5, "What is not above it is replaced; an array broadcasts against `x`.", required=True
+            ),
+            Parameter("value", -0.25, "By what; an array broadcasts against `x`.", required=True),
+        ),
+        gradient=Gradient(
+            "1 if x > threshold else 0",
+            (0, 0),
+            "0 at the threshold, as in torch. Where x <= threshold the result is 0 for every grad_output, NaN and infinities included. "
+            "A threshold that is NaN gives NaN.",
+            "mpf(1) if x > threshold else mpf(0)",
         ),
     ),
     Row(
@@ -1014,6 +1052,7 @@ TABLE = (
                 "The class of each row, integers of the shape of `logits` without `axis` (or one number for all rows); or "
                 "probabilities, floats of the shape of `logits`.",
                 required=True,
+                is_array=True,
             ),
         ),
         gradient=Gradient(
@@ -1055,13 +1094,17 @@ COMMON = (
     ("keepdim", "keepdims", ("reduction",)),
     ("mask", "where", ("rows", "reduction", "loss")),
 )
-FOREIGN = {keyword for keyword, *_ in COMMON}.union(keyword for row in TABLE for keyword, _ in row.keywords)
+FOREIGN = {keyword for keyword, *_ in COMMON}.union(
+    keyword for row in TABLE for keyword in (*dict(row.keywords), *(row.operands if row.is_ufunc else ()))
+)
 
 
 def refuse(name, keywords):
     """A TypeError that says what is meant here, for one of these that the function has under another name, or not."""
     for row in () if FOREIGN.isdisjoint(keywords) else TABLE:
         meant = {keyword: text for keyword, text, kinds in COMMON if row.kind in kinds} | dict(row.keywords)
+        if row.is_ufunc:
+            meant |= dict.fromkeys(row.operands, "it goes by position, as all operands of a ufunc do")
         for keyword in keywords if row.name == name else ():
             if keyword in meant:
                 text = f"it is called {meant[keyword]} here" if meant[keyword].isidentifier() else meant[keyword]

@@ -439,6 +439,9 @@ FORMULAS: dict[str, Callable[..., np.ndarray] | Formula] = {
         lambda x, lambd: np.where(np.abs(x) <= lambd, np.copysign(0, x), x - np.where(x < 0, -lambd, lambd))
     ),
     "tanh_shrink": _tanh_shrink,
+    "threshold": Formula(
+        lambda x, bound, value: np.where(np.isnan(bound), bound, np.where(x <= bound, value, x)).astype(x.dtype)
+    ),
     "swish": _swish,
 }
 
@@ -516,6 +519,12 @@ def _beyond(grad: np.ndarray, x: np.ndarray, lambd: Any) -> np.ndarray:
     return np.where(np.isnan(x) | np.isnan(lambd), np.nan, np.where(np.abs(x) > lambd, grad, 0))
 
 
+def _above(grad: np.ndarray, x: np.ndarray, bound: Any, value: Any) -> np.ndarray:
+    """grad where x > bound, else 0; NaN where any but grad is NaN. The value counts for the shape alone."""
+    y = np.where(np.isnan(x) | np.isnan(bound), np.nan, np.where(x > bound, grad, 0))
+    return np.broadcast_arrays(y, value)[0].copy()
+
+
 def _swish_slope(x: np.ndarray, beta: Any) -> np.ndarray:
     z, lost = _swish_argument(x, beta)
     a = np.minimum(np.abs(z), 1000)
@@ -553,6 +562,7 @@ GRADIENTS: dict[str, Callable[..., np.ndarray]] = {
     "hard_shrink": _beyond,
     "soft_shrink": _beyond,
     "tanh_shrink": lambda grad, x: grad * np.tanh(x) ** 2,
+    "threshold": _above,
     "swish": lambda grad, x, beta: grad * _swish_slope(x, beta),
 }
 
@@ -705,14 +715,15 @@ class Ufunc:
     def _parse(self, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
         """Split off the inputs, and spell the keywords as `__array_ufunc__` methods expect them."""
         name, inputs, out = self.__name__, args[: self.nin], args[self.nin :]
+        unknown = [key for key in kwargs if key not in self._keywords]
+        if unknown:
+            refuse(name.removesuffix("_backward"), kwargs)
         if not self.nin <= len(args) <= self.nargs:
             given = f"{len(args)} {'was' if len(args) == 1 else 'were'}"
             span = f"from {self.nin} to {self.nargs} positional arguments"
             raise TypeError(f"{name}() takes {span} but {given} given")
-        for key in kwargs:
-            if key not in self._keywords:
-                refuse(name.removesuffix("_backward"), kwargs)
-                raise TypeError(f"{name}() got an unexpected keyword argument '{key}'")
+        if unknown:
+            raise TypeError(f"{name}() got an unexpected keyword argument '{unknown[0]}'")
         for pair in (("sig", "signature"), ("sig", "dtype"), ("signature", "dtype"), ("axis", "axes")):
             if kwargs.keys() >= set(pair):
                 raise TypeError("cannot specify both '{}' and '{}'".format(*pair))

@@ -21,6 +21,13 @@ class _Ufunc_target(np.ufunc):  # type: ignore[misc]
     @overload
     def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
 
+@type_check_only
+class _Ufunc_threshold_value(np.ufunc):  # type: ignore[misc]
+    @overload
+    def __call__(self, grad_output: NDArray[_Float] | float, x: NDArray[_Float], threshold: NDArray[_Float] | float, value: NDArray[_Float] | float, /, out: None = None, *, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: None = None, subok: bool = True) -> NDArray[_Float]: ...
+    @overload
+    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+
 sigmoid: _Ufunc
 tanh: _Ufunc
 relu: _Ufunc
@@ -68,6 +75,7 @@ def soft_shrink(grad_output: NDArray[_Float] | float, x: NDArray[_Float], lambd:
 @overload
 def soft_shrink(grad_output: ArrayLike, x: ArrayLike, lambd: ArrayLike = 0.5, *, out: np.ndarray | tuple[np.ndarray] | None = None, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: DTypeLike | None = None, subok: bool = True) -> Any: ...
 tanh_shrink: _Ufunc
+threshold: _Ufunc_threshold_value
 @overload
 def swish(grad_output: NDArray[_Float] | float, x: NDArray[_Float], beta: NDArray[_Float] | float = 1.0, *, out: None = None, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: None = None, subok: bool = True) -> NDArray[_Float]: ...
 @overload
@@ -86,4 +94,4 @@ def logsumexp(grad_output: NDArray[_Float] | float, x: NDArray[_Float], axis: in
 def logsumexp(grad_output: ArrayLike, x: ArrayLike, axis: int | tuple[int, ...] | None = None, keepdims: bool = False, *, out: np.ndarray | tuple[np.ndarray] | None = None, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: DTypeLike | None = None, subok: bool = True) -> Any: ...
 def cross_entropy(grad_output: ArrayLike, logits: ArrayLike, target: ArrayLike, axis: int = -1, *, label_smoothing: float = 0.0, ignore_index: int | None = None, out: np.ndarray | tuple[np.ndarray] | None = None, where: ArrayLike = True, casting: str = ..., order: str = ..., dtype: DTypeLike | None = None, subok: bool = True) -> Any: ...
 
-__all__ = ["binary_cross_entropy_with_logits", "celu", "cross_entropy", "elu", "gelu", "hard_shrink", "hard_sigmoid", "hard_swish", "hard_tanh", "leaky_relu", "log1mexp", "log_sigmoid", "log_softmax", "logit", "logsumexp", "mish", "relu", "relu6", "selu", "sigmoid", "silu", "soft_shrink", "softmax", "softplus", "softsign", "swish", "tanh", "tanh_shrink"]
+__all__ = ["binary_cross_entropy_with_logits", "celu", "cross_entropy", "elu", "gelu", "hard_shrink", "hard_sigmoid", "hard_swish", "hard_tanh", "leaky_relu", "log1mexp", "log_sigmoid", "log_softmax", "logit", "logsumexp", "mish", "relu", "relu6", "selu", "sigmoid", "silu", "soft_shrink", "softmax", "softplus", "softsign", "swish", "tanh", "tanh_shrink", "threshold"]

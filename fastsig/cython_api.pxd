@@ -28,4 +28,5 @@ cdef floating log1mexp(floating x) noexcept nogil
 cdef floating hard_shrink(floating x, floating lambd) noexcept nogil
 cdef floating soft_shrink(floating x, floating lambd) noexcept nogil
 cdef floating tanh_shrink(floating x) noexcept nogil
+cdef floating threshold(floating x, floating threshold, floating value) noexcept nogil
 cdef floating swish(floating x, floating beta) noexcept nogil

@@ -243,6 +243,15 @@ cdef floating tanh_shrink(floating x) noexcept nogil:
         return tanh_shrink_double(x)
 plainly("tanh_shrink", "double (double)", "float (float)")
 
+cdef float3 threshold_float = <float3><size_t>address("threshold", "f")
+cdef double3 threshold_double = <double3><size_t>address("threshold", "d")
+cdef floating threshold(floating x, floating threshold, floating value) noexcept nogil:
+    if floating is float:
+        return threshold_float(x, threshold, value)
+    else:
+        return threshold_double(x, threshold, value)
+plainly("threshold", "double (double, double, double)", "float (float, float, float)")
+
 cdef float2 swish_float = <float2><size_t>address("swish", "f")
 cdef double2 swish_double = <double2><size_t>address("swish", "d")
 cdef floating swish(floating x, floating beta) noexcept nogil:

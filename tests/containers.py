@@ -6,7 +6,7 @@ what would be seen in every result that it took part in.
 
 import numpy as np
 import pytest
-from oracle import OF_ONE, PAIRS
+from oracle import OF_ONE, PAIRS, called
 
 from fastsig._catalog import expanded
 
@@ -63,17 +63,18 @@ def elementwise_calls(fs):
     for row in OF_ONE:
         if row.kind != "elementwise":
             continue
-        function, gradient = getattr(fs, row.name), getattr(fs.backward, row.name)
+        function, gradient = called(fs, row), called(fs.backward, row)
         for name, variant in expanded(row):
             word = {variant.choice.name: variant.choice.default} if variant.choice else {}
             yield name, 1, lambda x, f=function, word=word: f(x, **word)
             yield f"{name} backward", 2, lambda g, x, f=gradient, word=word: f(g, x, **word)
             yield f"{name} backward of 1.0", 1, lambda x, f=gradient, word=word: f(1.0, x, **word)
         if row.parameters:
-            given = [parameter.default * 0.75 for parameter in row.parameters]
-            yield f"{row.name} {given}", 1, lambda x, f=function, given=given: f(x, *given)
-            yield f"{row.name} {given} backward", 2, lambda g, x, f=gradient, given=given: f(g, x, *given)
-            yield f"{row.name} of arrays", 2, lambda x, y, f=function, rest=given[1:]: f(x, y, *rest)
+            given = {parameter.name: parameter.default * 0.75 for parameter in row.parameters}
+            first, text = row.parameters[0].name, " ".join(map(str, given.values()))
+            yield f"{row.name} {text}", 1, lambda x, f=function, given=given: f(x, **given)
+            yield f"{row.name} {text} backward", 2, lambda g, x, f=gradient, given=given: f(g, x, **given)
+            yield f"{row.name} of arrays", 2, lambda x, y, f=function, all=given, a=first: f(x, **all | {a: y})
     for row in PAIRS:
         function, gradient = getattr(fs, row.name), getattr(fs.backward, row.name)
         yield row.name, 1, lambda x, f=function: f(x, 0.25)
@@ -136,7 +137,7 @@ def check_rows(fs, container, dtype):
             for row in OF_ONE:
                 if row.kind != "rows":
                     continue
-                function, gradient = getattr(fs, row.name), getattr(fs.backward, row.name)
+                function, gradient = called(fs, row), called(fs.backward, row)
                 grad = np.where(missing | out_of_g, 0, g).astype(g.dtype)
                 for axis in axes_of(ndim):
                     name = f"{row.name} {axis}"
@@ -209,7 +210,7 @@ def check_reductions(fs, container, dtype):
             for row in OF_ONE:
                 if row.kind != "reduction":
                     continue
-                function, gradient = getattr(fs, row.name), getattr(fs.backward, row.name)
+                function, gradient = called(fs, row), called(fs.backward, row)
                 for axis in axes_of(ndim):
                     for keepdims in (False, True):
                         name, kept = f"{row.name} {axis} {keepdims}", {"keepdims": keepdims}

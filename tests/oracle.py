@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import itertools
 
 import mpmath
 import numpy as np
@@ -10,9 +11,9 @@ import scipy.special
 from fastsig._catalog import TABLE, expanded
 
 EXPANDED = [variant for row in TABLE for _, variant in expanded(row)]
-OF_ONE = [row for row in TABLE if not row.operands]  # functions of one array; test_losses has the others
-ELEMENTWISE = [row for row in EXPANDED if row.kind == "elementwise" and not row.operands]
-PAIRS = [row for row in EXPANDED if row.kind == "elementwise" and row.operands]
+OF_ONE = [row for row in TABLE if not any(p.is_array for p in row.parameters)]  # of one array; test_losses has others
+ELEMENTWISE = [row for _, row in itertools.chain(*map(expanded, OF_ONE)) if row.kind == "elementwise"]
+PAIRS = [row for row in TABLE if row.kind == "elementwise" and row not in OF_ONE]
 ROWS = [row for row in EXPANDED if row.kind == "rows"]
 REDUCTIONS = [row for row in EXPANDED if row.kind == "reduction"]
 
@@ -30,13 +31,30 @@ HAS_LONG_DOUBLE = np.finfo(np.longdouble).nmant > np.finfo(np.float64).nmant
 BITS = 1200
 
 
+def called(module, row):
+    """A row's function in fastsig, fastsig.backward or fastsig.scalar. What it requires beside x is the table's example
+    if no keyword says what: so all functions of one array are called alike."""
+    function = getattr(module, row.name)
+    if row.kind == "loss" or not row.operands:
+        return function
+    own = 2 if module.__name__.endswith(".backward") else 1
+
+    @functools.wraps(function)
+    def call(*arrays, **keywords):
+        required = [keywords.pop(name, example) for name, example in row.operands.items()]
+        if module.__name__.endswith(".scalar"):  # what follows x is no out
+            return function(*arrays, *required[max(0, len(arrays) - 1) :], **keywords)
+        return function(*arrays[:own], *required, *arrays[own:], **keywords)
+
+    return call
+
+
 def function(package, row):
     """What a row is about, as a function of x and the parameters: a derivative is the gradient of 1."""
-    name, one = row.name.removeprefix("backward."), lambda x: np.asarray(x).dtype.type(1)
-    called = getattr(package.backward if row.kind == "derivative" else package, name)
-    if row.operands:  # a ufunc knows no names
-        return lambda x, target: called(one(x), x, target) if row.kind == "derivative" else called(x, target)
-    return called if row.kind != "derivative" else lambda x, **parameters: called(one(x), x, **parameters)
+    if row.kind != "derivative":
+        return called(package, row)
+    gradient = called(package.backward, row._replace(name=row.name.removeprefix("backward.")))
+    return lambda x, **parameters: gradient(np.asarray(x).dtype.type(1), x, **parameters)
 
 
 def defaults(row, dtype):

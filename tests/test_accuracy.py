@@ -1,6 +1,7 @@
 """Errors against mpmath and long double, in units in the last place; the bounds are the table's."""
 
 import functools
+import itertools
 
 import exhaustive
 import mpmath
@@ -17,6 +18,7 @@ from oracle import (
     REDUCTIONS,
     ROWS,
     along,
+    called,
     defaults,
     exact,
     excess,
@@ -182,7 +184,7 @@ def test_rises(fs, name):
 @each_type
 def test_negative_zero(fs, row, dtype):
     """What goes through the origin keeps the sign of zero."""
-    got = getattr(fs, row.name)(np.array([0, -0.0], dtype), **defaults(row, dtype))
+    got = called(fs, row)(np.array([0, -0.0], dtype), **defaults(row, dtype))
     assert got[0] == got[1]
     if got[0] == 0:
         np.testing.assert_array_equal(np.signbit(got), [False, True])
@@ -248,6 +250,25 @@ def test_shrinking_by_any_lambd(fs, dtype):
         assert np.isnan(shrink(x, np.nan)).all()
 
 
+@each_type
+def test_thresholds_of_any_size(fs, dtype):
+    """x where it is above, to the bit; NaN in x or in the threshold is not replaced."""
+    inf, nan = np.inf, np.nan
+    x = np.array([inf, 3, 0.5, 0, -0.0, -3, -inf, nan], dtype)
+    for bound, value in itertools.product([-inf, -3, 0.0, -0.0, 0.5, 2, inf], [-0.0, 7, inf, nan]):
+        expected = np.where(x <= bound, x.dtype.type(value), x)
+        for given in itertools.product((bound, np.full_like(x, bound)), (value, np.full_like(x, value))):
+            assert_same_bits(fs.threshold(x, *given), expected)
+        slope = np.where(np.isnan(x), x, 2 * (x > bound)).astype(dtype)
+        assert_same_bits(fs.backward.threshold(2.0, x, bound, value), slope)
+    for bound in (nan, np.full_like(x, nan)):
+        assert np.isnan(fs.threshold(x, bound, 7)).all() and np.isnan(fs.backward.threshold(2.0, x, bound, 7)).all()
+    bounds, filling = x[::-1].copy(), np.arange(8, dtype=dtype)
+    np.testing.assert_array_equal(
+        fs.threshold(x, bounds, filling), np.where(np.isnan(bounds), nan, np.where(x <= bounds, filling, x))
+    )
+
+
 @functools.cache
 def with_parameters(name, dtype):
     """x, parameters of all sizes and both signs, and mpmath's values, from subnormal to infinite."""
@@ -310,7 +331,7 @@ def test_rows(fs, row, dtype, axis):
             x[0, :] = x[0, 0]  # a row of ties
             x += np.array([0, 100, -300, 1e4, 1e30], dtype)[np.arange(len(x)) % 5, None]
             operand = x if axis == -1 else np.ascontiguousarray(x.T)
-            got = getattr(fs, row.name)(operand, axis=axis)
+            got = called(fs, row)(operand, axis=axis)
             got = got if axis == -1 else got.T
             errors = ulp_error(got, along(row, x)) / row.max_ulp[dtype == "float64"]
             assert errors.max() <= 1, (n, scale, worst(errors.ravel(), x.ravel(), got.ravel()))
@@ -373,7 +394,7 @@ def test_errors_do_not_add_up(fs, row, dtype, kind):
             x = ADDING_UP[kind](n).astype(dtype) + np.array(offset, dtype)
             truth = along(row, x)
             least = np.maximum(np.abs(x.max()), excess(x)) if row.kind == "reduction" else 0
-            for way, got in enumerate(ways(fs, getattr(fs, row.name), x)):
+            for way, got in enumerate(ways(fs, called(fs, row), x)):
                 errors = ulp_error(np.asarray(got), truth, least)
                 assert errors.max() <= row.max_ulp[dtype == "float64"], (n, offset, way, errors.max())
 
@@ -387,7 +408,7 @@ def test_errors_do_not_add_up_in_a_long_row(fs, row, dtype):
         x = np.full(2_000_001, low, dtype)
         x[70_000] = 0
         truth, least = along(row, x), excess(x) if row.kind == "reduction" else 0
-        errors = ulp_error(np.asarray(getattr(fs, row.name)(x)), truth, least)
+        errors = ulp_error(np.asarray(called(fs, row)(x)), truth, least)
         assert errors.max() <= row.max_ulp[dtype == "float64"], (low, errors.max())
 
 
@@ -433,7 +454,7 @@ def test_rows_are_no_worse_than_torch(fs, row, dtype):
             truth = along(row, x)
             tensor = eval(row.torch, {"torch": torch, "x": torch.from_numpy(x), "axis": -1})
             theirs.append(ulp_error(tensor.numpy(), truth))
-            ours.append(ulp_error(getattr(fs, row.name)(x), truth))
+            ours.append(ulp_error(called(fs, row)(x), truth))
     ours, theirs = (np.sqrt(np.mean([np.mean(errors**2) for errors in each])) for each in (ours, theirs))
     assert ours <= theirs * 1.02
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from containers import DTYPES, Container, check_elementwise, check_losses, check_reductions, check_rows
-from oracle import OF_ONE
+from oracle import OF_ONE, called
 
 CHECKS = (check_elementwise, check_rows, check_reductions, check_losses)
 pytestmark = pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
@@ -83,7 +83,7 @@ def test_all(fs, check, container, dtype):
 def results_of(fs, x):
     """One of each function and gradient, of an array of two axes."""
     for row in OF_ONE:
-        function, gradient = getattr(fs, row.name), getattr(fs.backward, row.name)
+        function, gradient = called(fs, row), called(fs.backward, row)
         yield function(x, axis=1) if row.kind == "reduction" else function(x)
         yield gradient(1.0, x) if row.kind != "rows" else gradient(x, x)
 
@@ -124,7 +124,7 @@ def test_masked_grad_output(fs):
     x, grad = np.arange(6.0).reshape(2, 3), np.ma.array([1.0, 2.0], mask=[False, True])
     for row in OF_ONE:
         if row.kind == "reduction":
-            gradient = getattr(fs.backward, row.name)
+            gradient = called(fs.backward, row)
             for given, options in ((grad, {}), (grad[:, None], {"keepdims": True})):
                 got = gradient(given, x, 1, **options)
                 assert got.mask.tolist() == [[False] * 3, [True] * 3]
@@ -158,7 +158,7 @@ def test_a_mask_is_stretched_as_its_values_are(fs):
     wanted = np.broadcast_to(x.mask, grad.shape)
     for row in OF_ONE:
         if row.kind == "rows":
-            gradient = getattr(fs.backward, row.name)
+            gradient = called(fs.backward, row)
             np.testing.assert_array_equal(gradient(grad, x).mask, wanted)
             gradient(grad, x, out=out)
             np.testing.assert_array_equal(out.mask, wanted)
@@ -169,7 +169,7 @@ def test_where_that_is_masked(fs):
     x, where = np.ma.array([1.0, 5.0, 2.0, 3.0], mask=[0, 1, 0, 0]), np.ma.array([True] * 4, mask=[0, 0, 1, 0])
     part = [True, True, False, True]
     for row in OF_ONE:
-        function = getattr(fs, row.name)
+        function = called(fs, row)
         if row.kind == "elementwise":
             got, wanted = (function(x, where=each, out=np.zeros(4)) for each in (where, part))
         else:
@@ -185,7 +185,7 @@ def test_a_subclass_stays_whatever_the_options(fs):
     x.note = "kept"
     for row in OF_ONE:
         if row.kind == "reduction":
-            function = getattr(fs, row.name)
+            function = called(fs, row)
             for each in (function(x, 1), function(x, 1, x), *function(x, 1, x, return_sign=True)):
                 assert type(each) is Subclass and each.note == "kept"
             np.testing.assert_array_equal(function(x, 1, x), function(np.asarray(x), 1, np.asarray(x)))
@@ -194,7 +194,7 @@ def test_a_subclass_stays_whatever_the_options(fs):
 def test_private_names_stay_out_of_messages(fs):
     x, mask = np.ones((2, 3), "f"), np.ones(3, bool)
     for row in OF_ONE:
-        function = getattr(fs, row.name)
+        function = called(fs, row)
         wrong = [{"out": np.ones(1 if row.kind == "reduction" else (2, 3), "i")}, {"dtype": "i"}, {"dtype": "g"}]
         for options in wrong:
             calls = [lambda: function(x, **options)]  # noqa: B023

@@ -24,6 +24,7 @@ from oracle import (
     OF_ONE,
     REDUCTIONS,
     ROWS,
+    called,
     chosen,
     defaults,
     exact,
@@ -52,7 +53,7 @@ each_float = pytest.mark.parametrize("dtype", FLOATS)
 
 
 def gradient_of(fs, row):
-    gradient = getattr(fs.backward, row.name)
+    gradient = called(fs.backward, row)
     return functools.partial(gradient, **chosen(row)) if row.choice else gradient
 
 
@@ -156,6 +157,7 @@ KINKS = {
     "log1mexp": [(0, np.inf)],
     "hard_shrink": [(-0.5, 0), (0.5, 0)],
     "soft_shrink": [(-0.5, 0), (0.5, 0)],
+    "threshold": [(0.5, 0)],
 }
 FLAT = {  # where the gradient is 0 for every grad_output
     "relu": [0, -0.0, -1, -np.inf],
@@ -165,6 +167,7 @@ FLAT = {  # where the gradient is 0 for every grad_output
     "hard_swish": [-3, -4, -np.inf],
     "hard_shrink": [-0.5, 0.25, 0, -0.0, 0.5],
     "soft_shrink": [-0.5, 0.25, 0, -0.0, 0.5],
+    "threshold": [0.5, 0.25, -0.0, -1, -np.inf],
 }
 
 
@@ -275,7 +278,7 @@ ROWS_OF_TABLE = [row for row in OF_ONE if row.kind == "elementwise"]
 
 @pytest.mark.parametrize("row", ROWS_OF_TABLE, ids=lambda row: row.name)
 def test_public_object(fs, default, row):
-    gradient, thin = getattr(fs.backward, row.name), bool(row.parameters or row.choice)
+    gradient, thin = getattr(fs.backward, row.name), not row.is_ufunc
     assert isinstance(gradient, np.ufunc) == (not thin and fs._backend.threads is not None)
     assert gradient.__name__ == (row.name if thin else f"{row.name}_backward")  # others look ufuncs up by name
     assert gradient.__module__ == ("fastsig.backward" if thin else "fastsig._backend")

@@ -13,6 +13,7 @@ from oracle import (
     REDUCTIONS,
     ROWS,
     along,
+    called,
     chosen,
     defaults,
     exact,
@@ -111,7 +112,7 @@ def test_every_value(fs, row):
     """All 65,536: the float32 result rounded once, and so at most half a unit off but for float32's own error."""
     parameters = defaults(row, BFLOAT16)
     widened = {name: wide(value) for name, value in numbers(parameters).items()}
-    got = getattr(fs, row.name)(EVERY, **parameters)
+    got = called(fs, row)(EVERY, **parameters)
     assert got.dtype == BFLOAT16
     truth = np.array(reference(row, wide(EVERY), **widened))
     for i in np.flatnonzero(np.isinf(wide(EVERY))):
@@ -123,15 +124,15 @@ def test_every_value(fs, row):
     wrong_sign = (np.signbit(wide(got)) != np.signbit(truth)) & (truth != 0) & ~np.isnan(truth)
     assert not wrong_sign.any(), EVERY[wrong_sign]
     if fs._backend.threads is not None:  # the fallback computes float32 in float64, so it has no such twin
-        once = getattr(fs, row.name)(wide(EVERY), **widened, **chosen(row))
+        once = called(fs, row)(wide(EVERY), **widened, **chosen(row))
         assert_same(got, rounded(once))
-    assert_same(getattr(fs, row.name)(EVERY, **chosen(row)), got)  # defaults left out
+    assert_same(called(fs, row)(EVERY, **chosen(row)), got)  # defaults left out
 
 
 @each_elementwise
 def test_nan_is_quiet(fs, row):
     """Of every NaN, signalling ones too: the one that ml_dtypes makes itself, of either sign."""
-    bits = getattr(fs, row.name)(EVERY[np.isnan(wide(EVERY))], **chosen(row)).view(np.uint16)
+    bits = called(fs, row)(EVERY[np.isnan(wide(EVERY))], **chosen(row)).view(np.uint16)
     assert set(bits & 0x7FFF) == {0x7FC0}
 
 
@@ -169,7 +170,7 @@ def test_nan_among_numbers(compiled, n):
 
 @each_with_parameters
 def test_every_value_beside_arrays_of_parameters(fs, row):
-    function, rng = getattr(fs, row.name), np.random.default_rng(3)
+    function, rng = called(fs, row), np.random.default_rng(3)
     for i in range(len(row.parameters)):
         parameters = defaults(row, BFLOAT16)
         name = row.parameters[i].name
@@ -210,7 +211,7 @@ def test_rows_of_every_value(fs, row, n, axis):
 
 @each_row
 def test_same_bits_wherever_it_lies(fs, row):
-    function, x = getattr(fs, row.name), typical((50, 60))
+    function, x = called(fs, row), typical((50, 60))
     expected = function(x)
     for layout in NATIVE_LAYOUTS:
         assert_close(fs, function(place(x, layout)), expected, layout)
@@ -235,7 +236,7 @@ def test_same_bits_wherever_it_lies(fs, row):
 @each_row
 @pytest.mark.parametrize("layout", [layout for layout in EMPTY if layout != "byte-swapped"])
 def test_out(fs, row, layout):
-    x, function = typical((7, 11)), getattr(fs, row.name)
+    x, function = typical((7, 11)), called(fs, row)
     expected = function(x)
     out = EMPTY[layout](x)
     before, elements = whole(out).copy(), out.copy()
@@ -248,7 +249,7 @@ def test_out(fs, row, layout):
 @each_row
 def test_out_of_another_dtype(fs, row):
     """NumPy's casts: into a wider one always, into bfloat16 with same_kind, into float16 never."""
-    x, function = typical((7, 11)), getattr(fs, row.name)
+    x, function = typical((7, 11)), called(fs, row)
     for dtype in (np.float32, np.float64):
         out = np.empty(x.shape, dtype)
         assert function(x, out=out) is out
@@ -267,7 +268,7 @@ def test_out_of_another_dtype(fs, row):
 
 @each_elementwise
 def test_where_leaves_the_rest_alone(fs, row):
-    x, function = typical(101), getattr(fs, row.name)
+    x, function = typical(101), called(fs, row)
     expected = function(x)
     masks = [np.arange(101) % 2 == 0, np.arange(101) % 7 != 3, np.random.default_rng(5).random(101) < 0.5]
     for mask, layout in itertools.product(masks, NATIVE_LAYOUTS):
@@ -358,7 +359,7 @@ def test_no_dtype_beside_a_mask(fs, row):
 @each_row
 def test_threads(compiled, row):
     """The same bits on any number of threads, and large calls do use them."""
-    function, x = getattr(compiled, row.name), typical((3001, 300))
+    function, x = called(compiled, row), typical((3001, 300))
     with compiled.num_threads(1):
         expected = function(x)
     for threads in (2, 3, 8):
@@ -369,7 +370,7 @@ def test_threads(compiled, row):
 
 @each_row
 def test_no_warnings(fs, row):
-    function = getattr(fs, row.name)
+    function = called(fs, row)
     rows = np.array(list(itertools.product(typical(13), repeat=3)))
     with warnings.catch_warnings(), np.errstate(all="raise"):
         warnings.simplefilter("error")
@@ -394,7 +395,7 @@ def test_gradient_beside_integers(fs, name, char):
 
 @each_row
 def test_result_dtype(fs, row):
-    function = getattr(fs, row.name)
+    function = called(fs, row)
     for x in (typical((2, 3)), typical(1), typical(1)[0], typical(1).reshape(()), typical((2, 3))[:0]):
         got = function(x)
         assert (got.dtype, got.shape) == (BFLOAT16, x.shape)
@@ -408,7 +409,7 @@ def test_result_dtype(fs, row):
 @pytest.mark.parametrize("given", ["float16", "float32", "float64", "int8", "int64", "bool"])
 def test_dtype_argument(fs, row, given):
     """dtype= is the dtype that is computed in, from and to bfloat16."""
-    x, function = (np.arange(12) % 5 > 1 if given == "bool" else np.arange(-6, 6)).astype(given), getattr(fs, row.name)
+    x, function = (np.arange(12) % 5 > 1 if given == "bool" else np.arange(-6, 6)).astype(given), called(fs, row)
     assert_close(fs, function(x, dtype=BFLOAT16), function(x.astype(BFLOAT16)))
     assert_close(fs, function(x, dtype=ml_dtypes.bfloat16, casting="unsafe"), function(x.astype(BFLOAT16)))
     if given in {"float32", "float64"}:
@@ -426,7 +427,7 @@ def test_dtype_argument(fs, row, given):
 @each_with_parameters
 def test_parameters(fs, row):
     """Python numbers take the dtype of x; arrays and NumPy scalars take part in NumPy's promotion."""
-    function, name = getattr(fs, row.name), row.parameters[0].name
+    function, name = called(fs, row), row.parameters[0].name
     x = np.array([-2, 3, 0.5], BFLOAT16)
     for weak in (0.25, 2, True):
         assert function(x, **{name: weak}).dtype == BFLOAT16
@@ -460,22 +461,22 @@ def test_other_dtypes_of_ml_dtypes(fs, row, dtype):
         pytest.skip("not in this ml_dtypes")
     message = f"'{row.name}' supports .* and bfloat16 of ml_dtypes, not {dtype}"
     with pytest.raises(TypeError, match=message):
-        getattr(fs, row.name)(np.ones(3, kind))
+        called(fs, row)(np.ones(3, kind))
     if row.parameters:
         with pytest.raises(TypeError, match=message):
-            getattr(fs, row.name)(np.ones(3, BFLOAT16), **{row.parameters[0].name: np.ones(3, kind)})
+            called(fs, row)(np.ones(3, BFLOAT16), **{row.parameters[0].name: np.ones(3, kind)})
     with pytest.raises(TypeError):
-        getattr(fs, row.name)(np.ones(3, np.float32), dtype=kind)
+        called(fs, row)(np.ones(3, np.float32), dtype=kind)
 
 
 @each_row
 @pytest.mark.parametrize("bad", [1j, "1", None, np.longdouble(1), np.ones(2, np.complex64)], ids=repr)
 def test_errors_name_bfloat16(fs, row, bad):
     with pytest.raises(TypeError, match="bfloat16 of ml_dtypes, not"):
-        getattr(fs, row.name)(bad)
+        called(fs, row)(bad)
     if row.parameters:
         with pytest.raises(TypeError, match="bfloat16 of ml_dtypes, not"):
-            getattr(fs, row.name)(EVERY, **{row.parameters[0].name: bad})
+            called(fs, row)(EVERY, **{row.parameters[0].name: bad})
 
 
 @each_row
@@ -534,7 +535,7 @@ FIRST_CALLS = {
 def test_import_order(python, environment, when, call):
     """Whichever package comes first, and whatever the first call with bfloat16 is."""
     code = CHECK.replace("FIRST_CALL", call)
-    done = python(code, ",".join(row.name for row in SHAPE_KEEPING), when, **environment)
+    done = python(code, ",".join(row.name for row in SHAPE_KEEPING if not row.operands), when, **environment)
     assert done.stdout == "done\n", done.stderr
 
 
@@ -559,7 +560,7 @@ print("done")
 
 @pytest.mark.parametrize("environment", [{"FASTSIG_PURE_PYTHON": "1"}, {}], ids=["pure", "default"])
 def test_nothing_is_imported(python, environment):
-    done = python(NEVER, ",".join(row.name for row in SHAPE_KEEPING), **environment)
+    done = python(NEVER, ",".join(row.name for row in SHAPE_KEEPING if not row.operands), **environment)
     assert done.stdout == "done\n", done.stderr
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import functools
 import importlib.util
 import io
 import os
@@ -23,9 +24,10 @@ import fastsig
 from fastsig import __main__ as command_line
 from fastsig import _backend, _bench, _npy
 from fastsig._catalog import TABLE, Choice, Parameter
-from fastsig._functions import functions
+from fastsig._functions import functions, gradients
 
-each_row = pytest.mark.parametrize("row", OF_ONE, ids=lambda row: row.name)
+OPTIONAL = [row for row in OF_ONE if not row.operands]  # without options, too
+each_row = pytest.mark.parametrize("row", OPTIONAL, ids=lambda row: row.name)
 posix = pytest.mark.skipif(os.name != "posix", reason="about POSIX")
 
 PROGRAM = "from fastsig.__main__ import program; program()"
@@ -136,13 +138,29 @@ def test_temperature(row, capsys, small_blocks):
     assert complaint(capsys) == "sigmoid: no such option as --temperature"
 
 
-@pytest.mark.parametrize("row", [row for row in ELEMENTWISE if row.parameters], ids=lambda row: row.name)
+@pytest.mark.parametrize(
+    "row", [row for row in ELEMENTWISE if row.parameters and not row.operands], ids=lambda row: row.name
+)
 def test_parameters(row):
     """An option for each; numbers may be negative."""
     x = np.random.default_rng(0).normal(0, 2, 50).astype(np.float32)
     for parameter in row.parameters:
         y = apply(row, x, f"--{parameter.name.replace('_', '-')}", "-0.3")
         assert_same_bits(y, functions[row.name](x, **{parameter.name: -0.3}))
+
+
+def test_required_parameters(monkeypatch):
+    """They are options, too, though a ufunc has no names for them."""
+    x, (row,) = np.linspace(-3, 3, 50), (row for row in OF_ONE if row.operands)
+    given = [f"--{name}={value}" for name, value in row.operands.items()]
+    assert_same_bits(apply(row, x, *given), functions[row.name](x, *row.operands.values()))
+    figure = pytest.importorskip("matplotlib.figure")
+    drawn = []
+    monkeypatch.setattr(figure.Figure, "savefig", lambda self, file, format: drawn.append(self))
+    assert run("plot", row.name, *given, "-o", "figure.svg") == 0
+    for panel, function in zip(drawn[0].axes, (functions[row.name], functools.partial(gradients[row.name], 1.0))):
+        curve, y = panel.lines[0].get_data()
+        assert_same_bits(y, function(curve, *row.operands.values()))
 
 
 @pytest.mark.parametrize("text", ["-1e-2", "-.5E+0", "-inf", "-3"])
@@ -199,7 +217,7 @@ def test_bfloat16(capsys, monkeypatch):
     """NumPy saves it as V2."""
     bfloat16 = pytest.importorskip("ml_dtypes").bfloat16
     x = np.random.default_rng(0).normal(0, 2, (4, 5)).astype(bfloat16)
-    for row in OF_ONE:
+    for row in OPTIONAL:
         assert_same_bits(apply(row, x, "--dtype", "bfloat16").view(bfloat16), np.asarray(functions[row.name](x)))
         wide = x.astype(np.float32)
         assert_same_bits(apply(row, wide, "--dtype", "bfloat16").view(bfloat16), np.asarray(functions[row.name](x)))
@@ -498,6 +516,8 @@ ONE, OTHER = "sigmoid x.npy -o y.npy", "softmax x.npy -o y.npy"
         ("sigmoyd x.npy -o y.npy", "unknown function 'sigmoyd'; did you mean sigmoid?"),
         ("Soft-Max x.npy -o y.npy", "unknown function 'Soft-Max'; did you mean softmax?"),
         ("cross_entropy x.npy -o y.npy", "cross_entropy takes a target beside x; call it from Python"),
+        ("threshold x.npy -o y.npy", "threshold needs --threshold and --value"),
+        ("threshold x.npy -o y.npy --value 1", "threshold needs --threshold"),
         ("qqq x.npy -o y.npy", "unknown function 'qqq'; there are " + ", ".join(row.name for row in TABLE)),
         ("sigmoid missing.npy -o y.npy", "missing.npy: No such file or directory"),
         ("sigmoid folder -o y.npy", "folder: not a regular file"),
@@ -740,7 +760,7 @@ for suffix in ("svg", "png", "PDF"):
     assert main(["plot", *sys.argv[2:], "--negative-slope", "0.3", "-o", f"figure.{suffix}", "--range", "-3", "3"]) == 0
 assert main(["plot", *sys.argv[2:], "-o", "figure.svg"]) == 2
 """
-    names = [row.name for row in ELEMENTWISE]
+    names = [row.name for row in ELEMENTWISE if not row.operands]
     done = python(code, str(folder), *names, MPLCONFIGDIR=str(folder / "config"))
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     assert "fastsig: figure.svg: exists; --force replaces it\n" in done.stderr
@@ -795,6 +815,7 @@ def test_drawn_where_it_is_defined(monkeypatch):
         ("tanh -o y.svg --range 2 1", "--range 2.0 1.0: LOW has to be less than HIGH"),
         ("tanh -o y.svg --range 2 nan", "--range 2.0 nan: LOW has to be less than HIGH"),
         ("tanh sigmoid -o y.svg --negative-slope 1", "tanh, sigmoid: no such option as --negative-slope"),
+        ("relu threshold --value 2 -o y.svg", "threshold needs --threshold"),
         ("tanh -o nowhere/y.svg", "nowhere/y.svg: No such file or directory"),
         ("-o y.svg", "the following arguments are required: FUNCTION"),
     ],

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from layouts import EMPTY, place
-from oracle import ELEMENTWISE, chosen, defaults, label, numbers
+from oracle import ELEMENTWISE, called, chosen, defaults, label, numbers
 
 EVERY = np.arange(2**16, dtype=np.uint16).view(np.float16)
 QUIET = 0x0200
@@ -44,7 +44,7 @@ def test_rounding(compiled, slope):
 @pytest.mark.parametrize("row", ELEMENTWISE, ids=label)
 def test_float32_rounded_once(compiled, row):
     parameters = defaults(row, np.float16)
-    function = getattr(compiled, row.name)
+    function = called(compiled, row)
     with np.errstate(all="ignore"):
         widened = {name: np.float32(value) for name, value in numbers(parameters).items()}
         once = rounded(function(EVERY.astype(np.float32), **widened, **chosen(row)).astype(float))

@@ -91,6 +91,16 @@ def test_keywords_of_others(fs, row, keyword):
         getattr(fs.backward, row.name)(1.0, np.ones(3), *row.operands.values(), **{keyword: 1})
 
 
+def test_operands_of_a_ufunc_have_no_names(fs):
+    """As NumPy's own; but its error would not say so."""
+    for row in (row for row in TABLE if row.operands and row.is_ufunc):
+        for name, value in row.operands.items():
+            pattern = rf"^{row.name}\(\) got an unexpected keyword argument '{name}': it goes by position"
+            for arguments in ((1.0,), (np.ones(3),), (np.ones(3), *list(row.operands.values())[1:])):
+                with pytest.raises(TypeError, match=pattern):
+                    getattr(fs, row.name)(*arguments, **{name: value})
+
+
 def test_no_keyword_is_our_own(default):
     for row, keyword in KEYWORDS:
         function = getattr(default, row.name)

@@ -12,7 +12,7 @@ import warnings
 import numpy as np
 import pytest
 from layouts import EMPTY, GUARD, LAYOUTS, assert_same, assert_same_bits, place, whole
-from oracle import ELEMENTWISE, OF_ONE, ROWS, chosen, defaults, label, reference, ulp_error
+from oracle import ELEMENTWISE, OF_ONE, ROWS, called, chosen, defaults, label, reference, ulp_error
 
 FLOATS = ("float16", "float32", "float64")
 INTEGERS = "bBhHiIlLqQ"
@@ -36,7 +36,7 @@ def matrix(dtype="float32", shape=(6, 7)):
 
 def bound(fs, row):
     """The function of a row or, if it is one of several under one name, that one."""
-    function = getattr(fs, row.name)
+    function = called(fs, row)
     return functools.partial(function, **chosen(row)) if row.choice else function
 
 
@@ -80,7 +80,8 @@ def test_attributes(fs, row):
     assert ufunc.identity is None
     assert ufunc.signature == (None if row.kind == "elementwise" else "(n)->(n)")
     assert row.summary in function.__doc__
-    assert function.__doc__.startswith(f"{row.name}(x, /, out=None, *, where=True") == row.is_ufunc
+    inputs = ", ".join(f"x{i}" for i in range(1, 1 + ufunc.nin)) if row.parameters else "x"
+    assert function.__doc__.startswith(f"{row.name}({inputs}, /, out=None, *, where=True") == row.is_ufunc
     if not row.is_ufunc:
         assert inspect.isfunction(function)
         assert function.__module__ == "fastsig"
@@ -106,7 +107,7 @@ def test_types(fs, row):
 @each_row
 @pytest.mark.parametrize("char", "?" + INTEGERS + "efd")
 def test_result_dtype(fs, row, char):
-    function = getattr(fs, row.name)
+    function = called(fs, row)
     kept = char in "efd" or (row.keeps_integers and char != "?")
     for x in (np.array([[0, 1], [1, 1]], char), np.array([1], char), np.array(1, char), np.zeros((0, 2), char)):
         got = function(x)
@@ -178,7 +179,7 @@ def test_many_bytes_on_any_number_of_threads(compiled):
 
 @each_row
 def test_python_numbers_and_lists(fs, row):
-    function = getattr(fs, row.name)
+    function = called(fs, row)
     assert type(function(0.5)) is np.float64
     assert type(function(True)) is np.float64
     assert type(function(3)) is (np.int64 if row.keeps_integers else np.float64)
@@ -193,7 +194,7 @@ def test_python_numbers_and_lists(fs, row):
 @pytest.mark.parametrize("dtype", [*FLOATS, "int8", "uint64", "bool"])
 def test_defaults_may_be_spelt_out(fs, row, dtype):
     """Where they are left out, the call takes a shorter way."""
-    function, x = getattr(fs, row.name), typical_inputs(dtype if dtype != "bool" else "int8", 5000).astype(dtype)
+    function, x = called(fs, row), typical_inputs(dtype if dtype != "bool" else "int8", 5000).astype(dtype)
     spelt = {parameter.name: float(repr(parameter.default)) for parameter in row.parameters}  # another object
     for part in (x, x[::-3], x[:7].reshape(7, 1), x[3], x[3].item(), x[:4].tolist(), x[:0]):
         got, expected = function(part), function(part, **spelt)
@@ -204,7 +205,7 @@ def test_defaults_may_be_spelt_out(fs, row, dtype):
 @each_with_parameters
 def test_parameters_follow_nep_50(fs, row):
     """Python numbers take the dtype of x; arrays and NumPy scalars take part in promotion."""
-    function, name = getattr(fs, row.name), row.parameters[0].name
+    function, name = called(fs, row), row.parameters[0].name
     for dtype in FLOATS:
         x = np.array([-2, 3], dtype)
         for weak in (0.25, 2, True):
@@ -223,7 +224,7 @@ def test_parameters_follow_nep_50(fs, row):
 @each_with_parameters
 def test_python_integers_beside_parameters(fs, row):
     """Of all sizes, whatever the parameter is: float64, as in an array."""
-    function, name = getattr(fs, row.name), row.parameters[0].name
+    function, name = called(fs, row), row.parameters[0].name
     values = [
         2,
         0.5,
@@ -247,7 +248,7 @@ def test_python_integers_beside_parameters(fs, row):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_parameters_broadcast(fs, row, dtype):
     """Arrays of parameters of every shape and in every layout (PReLU)."""
-    x, function = matrix(dtype, (5, 6)), getattr(fs, row.name)
+    x, function = matrix(dtype, (5, 6)), called(fs, row)
     shapes = [(), (6,), (5, 1), (1, 6), (5, 6), (3, 5, 6), (3, 1, 1)]
     for i, shape in itertools.product(range(len(row.parameters)), shapes):
         values = np.random.default_rng(3).uniform(0.1, 0.9, shape).astype(dtype)
@@ -272,7 +273,7 @@ def test_parameters_broadcast(fs, row, dtype):
 @pytest.mark.parametrize("layout", EMPTY)
 def test_out(fs, row, dtype, layout):
     """Filled in any layout, returned as it is, and nothing around it is touched."""
-    x, function = typical_inputs(dtype, 77).reshape(7, 11), getattr(fs, row.name)
+    x, function = typical_inputs(dtype, 77).reshape(7, 11), called(fs, row)
     expected = function(x)
     for wrapped in (False, True):
         out = EMPTY[layout](x)
@@ -289,7 +290,7 @@ def test_out(fs, row, dtype, layout):
 
 @each_row
 def test_out_of_another_shape_or_dtype(fs, row):
-    x, function = matrix("float32", (2, 3)), getattr(fs, row.name)
+    x, function = matrix("float32", (2, 3)), called(fs, row)
     larger = np.empty((4, 2, 3), "float32")
     assert function(x, out=larger) is larger
     assert_same(fs, larger, np.broadcast_to(function(x), larger.shape))
@@ -337,7 +338,7 @@ def test_where_leaves_the_rest_alone(fs, row, dtype, layout):
 @pytest.mark.parametrize("given", [*FLOATS, "int16", "int64", "bool"])
 def test_dtype(fs, row, given, wanted):
     """dtype= is the dtype that is computed in."""
-    x, function = (matrix() > 0 if given == "bool" else matrix().astype(given)), getattr(fs, row.name)
+    x, function = (matrix() > 0 if given == "bool" else matrix().astype(given)), called(fs, row)
     got = function(x, dtype=wanted)
     assert got.dtype == wanted
     if np.dtype(given).kind == "f" or row.kind == "rows":
@@ -350,7 +351,7 @@ def test_dtype(fs, row, given, wanted):
 
 @each_row
 def test_casting(fs, row):
-    x, function = matrix(), functools.partial(getattr(fs, row.name), **defaults(row, "float32"))
+    x, function = matrix(), functools.partial(called(fs, row), **defaults(row, "float32"))
     for casting in ("no", "equiv", "safe", "same_kind", "unsafe"):
         assert_same(fs, function(x, casting=casting), function(x))
     with pytest.raises(TypeError, match="'no'"):
@@ -367,10 +368,10 @@ def test_order(fs, row):
     fortran = np.asfortranarray(matrix())
     for x in (matrix(), fortran, fortran[:, ::-1], np.moveaxis(matrix(shape=(2, 3, 4)), 0, 1)):
         for order in "CFKA":
-            got, like = getattr(fs, row.name)(x, order=order), np.tanh(x, order=order)
+            got, like = called(fs, row)(x, order=order), np.tanh(x, order=order)
             if row.kind == "elementwise" or order in "CF":
                 assert got.strides == like.strides, order
-            assert_same(fs, got, getattr(fs, row.name)(x))
+            assert_same(fs, got, called(fs, row)(x))
 
 
 class Subclass(np.ndarray):
@@ -381,7 +382,7 @@ class Subclass(np.ndarray):
 @each_row
 @pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
 def test_subclasses(fs, row):
-    function, plain = getattr(fs, row.name), matrix()
+    function, plain = called(fs, row), matrix()
     subclass = plain.view(Subclass)
     subclass.note = "kept"
     for x in (subclass, np.matrix(plain)):
@@ -398,7 +399,7 @@ def test_subclasses(fs, row):
 @pytest.mark.parametrize("hidden", ["some", "a row", "none", "nomask"])
 def test_masked_arrays(fs, row, hidden):
     """What is masked stays so, and takes no part in a row."""
-    function, plain = getattr(fs, row.name), matrix()
+    function, plain = called(fs, row), matrix()
     masked = np.ma.array(plain, mask={"some": plain > 1, "none": False, "nomask": np.ma.nomask}.get(hidden))
     if hidden == "a row":
         masked[2] = np.ma.masked
@@ -432,7 +433,7 @@ class Wrapped:
 
 @each_row
 def test_array_wrap(fs, row):
-    function, x = getattr(fs, row.name), matrix()
+    function, x = called(fs, row), matrix()
     for options in ({}, {"axis": None}, {"axis": (0, 1)}) if row.kind == "rows" else ({},):
         got = function(Wrapped(x), **options)
         assert type(got) is Wrapped and type(got.array) is np.ndarray
@@ -458,7 +459,7 @@ class Recorder:
 
 @each_elementwise
 def test_array_ufunc(fs, row):
-    function, ufuncs, recorder = getattr(fs, row.name), fs._backend.ufuncs, Recorder()
+    function, ufuncs, recorder = called(fs, row), fs._backend.ufuncs, Recorder()
     ufunc = ufuncs[row.name]
     parameters = tuple(parameter.default for parameter in row.parameters)
     assert function(recorder) == "answer"
@@ -484,7 +485,7 @@ def test_array_ufunc(fs, row):
 @pytest.mark.parametrize("row", ROWS, ids=label)
 def test_an_unknown_array(fs, row):
     """It cannot know what the function means by rows."""
-    function, x = getattr(fs, row.name), np.ones(3)
+    function, x = called(fs, row), np.ones(3)
     for call in (
         lambda unknown: function(unknown),
         lambda unknown: function(x, out=unknown),
@@ -500,14 +501,14 @@ def test_an_unknown_array(fs, row):
 @each_with_parameters
 def test_array_ufunc_of_a_parameter(fs, row):
     recorder = Recorder()
-    assert getattr(fs, row.name)(np.ones(3), **{row.parameters[0].name: recorder}) == "answer"
+    assert called(fs, row)(np.ones(3), **{row.parameters[0].name: recorder}) == "answer"
     assert any(value is recorder for value in recorder.calls[0][2])
 
 
 @each_row
 def test_overlap(fs, row):
     """NumPy's promise: as if the input had been copied first."""
-    function, x = getattr(fs, row.name), typical_inputs("float32", 4000)
+    function, x = called(fs, row), typical_inputs("float32", 4000)
     expected = function(x[10:-10])
     for shift in (0, 1, -1, 3, 9):
         buffer = x.copy()
@@ -849,23 +850,25 @@ BAD_INPUT = {
 def test_unsupported_dtype(fs, row, bad):
     out = np.full(np.shape(BAD_INPUT[bad]), GUARD, np.float64)
     with pytest.raises(TypeError, match=f"'{row.name}' {UNSUPPORTED}"):
-        getattr(fs, row.name)(BAD_INPUT[bad])
+        called(fs, row)(BAD_INPUT[bad])
     with pytest.raises(TypeError):
-        getattr(fs, row.name)(BAD_INPUT[bad], out=out)
+        called(fs, row)(BAD_INPUT[bad], out=out)
     assert (out == GUARD).all()
 
 
 @each_row
 def test_integer_beyond_int64(fs, row):
+    if row.operands:
+        pytest.skip("beside other numbers NumPy makes a float of it")
     with pytest.raises((TypeError, OverflowError)):
-        getattr(fs, row.name)(2**70)
+        called(fs, row)(2**70)
 
 
 @each_with_parameters
 @pytest.mark.parametrize("bad", BAD_INPUT)
 def test_unsupported_dtype_of_a_parameter(fs, row, bad):
     with pytest.raises(TypeError, match=f"'{row.name}'"):
-        getattr(fs, row.name)(np.ones(3, "float32"), **{row.parameters[0].name: BAD_INPUT[bad]})
+        called(fs, row)(np.ones(3, "float32"), **{row.parameters[0].name: BAD_INPUT[bad]})
 
 
 def read_only():
@@ -906,7 +909,7 @@ def test_bad_call(fs, row, wrong):
     out = make_out()
     before = [np.array(array, copy=True) for array in (out if isinstance(out, tuple) else (out,))]
     with pytest.raises(exception):
-        getattr(fs, row.name)(x, out=out, **keywords)
+        called(fs, row)(x, out=out, **keywords)
     for array, old in zip(out if isinstance(out, tuple) else (out,), before, strict=True):
         np.testing.assert_array_equal(array, old)
 
@@ -916,10 +919,10 @@ def test_bad_call(fs, row, wrong):
 def test_axis_that_does_not_exist(fs, row, axis):
     out = guarded(2, 3)
     with pytest.raises(np.exceptions.AxisError, match="out of bounds for array of dimension 2"):
-        getattr(fs, row.name)(X, axis=axis, out=out)
+        called(fs, row)(X, axis=axis, out=out)
     assert (out == GUARD).all()
     with pytest.raises(np.exceptions.AxisError):
-        getattr(fs, row.name)(1.0, axis=1)
+        called(fs, row)(1.0, axis=1)
 
 
 @each_rows
@@ -928,21 +931,21 @@ def test_axis_that_does_not_exist(fs, row, axis):
 )
 def test_bad_axis(fs, row, axis, exception):
     with pytest.raises(exception):
-        getattr(fs, row.name)(X, axis=axis)
+        called(fs, row)(X, axis=axis)
 
 
 @each_row
 def test_wrong_number_of_arguments(fs, row):
     with pytest.raises(TypeError):
-        getattr(fs, row.name)()
+        called(fs, row)()
     with pytest.raises(TypeError):
-        getattr(fs, row.name)(X, *[0] * (len(row.parameters) + (row.kind == "rows")), X.copy(), X.copy())
+        called(fs, row)(X, *[0] * (len(row.parameters) + (row.kind == "rows")), X.copy(), X.copy())
 
 
 @each_with_parameters
 def test_parameters_that_do_not_broadcast(fs, row):
     with pytest.raises(ValueError, match="broadcast"):
-        getattr(fs, row.name)(X, **{row.parameters[0].name: np.ones(2)})
+        called(fs, row)(X, **{row.parameters[0].name: np.ones(2)})
 
 
 @pytest.mark.parametrize("row", [row for row in OF_ONE if row.choice], ids=label)
@@ -951,9 +954,9 @@ def test_unknown_choice(fs, row, wrong):
     out = guarded(2, 3)
     message = f"{row.name}: {row.choice.name} must be 'none' or 'tanh', not "
     with pytest.raises(ValueError, match=f"^{re.escape(message + repr(wrong))}$"):
-        getattr(fs, row.name)(X, wrong, out=out)
+        called(fs, row)(X, wrong, out=out)
     with pytest.raises(TypeError, match=f"^{re.escape(message)}ndarray$"):
-        getattr(fs, row.name)(X, out)
+        called(fs, row)(X, out)
     assert (out == GUARD).all()
 
 
@@ -964,7 +967,7 @@ def test_unknown_choice(fs, row, wrong):
 @each_float
 def test_no_warnings(fs, row, dtype):
     """All special values, alone and in rows, in every layout: no warning, and no exception under errstate(raise)."""
-    function = getattr(fs, row.name)
+    function = called(fs, row)
     info = np.finfo(dtype)
     values = [
         0,

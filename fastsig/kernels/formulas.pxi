@@ -1300,6 +1300,30 @@ elementwise("tanh_shrink", 1, 0.5, <void *>tanh_shrink_block[float], <void *>tan
             <void *>tanh_shrink[float], <void *>tanh_shrink[double])
 
 
+# ---------------------------------------------------------------------------------------------- threshold
+
+cdef inline floating threshold(floating x, floating bound, floating value) noexcept nogil:
+    return select(bound != bound, bound, select(x <= bound, value, x))
+
+cdef void threshold_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+    cdef const floating *a = x[0]
+    cdef const floating *bound = x[1]
+    cdef const floating *value = x[2]
+    cdef floating most = bound[0], other = value[0]
+    cdef npy_intp i
+    if uniform(x, 1) and uniform(x, 2):
+        if most != most:            # then all are
+            most, other = <floating>INFINITY, most
+        for i in range(whole(n, y)):
+            y[i] = select(a[i] <= most, other, a[i])
+    else:
+        for i in range(whole(n, y)):
+            y[i] = threshold(a[i], bound[i], value[i])
+
+elementwise("threshold", 3, 0.25, <void *>threshold_block[float], <void *>threshold_block[double],
+            <void *>threshold[float], <void *>threshold[double])
+
+
 # ---------------------------------------------------------------------------------------------- swish
 # x sigmoid(z) with z = beta x: of e = exp(-|z|), x / (1 + e) or x e / (1 + e). A large x may go with any z, so e comes
 # times wide_unit, where it counts beside 1, and times another where only its product with a large x counts.

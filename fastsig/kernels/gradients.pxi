@@ -425,7 +425,7 @@ elementwise("logit_backward", 2, 0.25, <void *>logit_backward_block[float], <voi
             NULL, NULL)
 
 
-# ---------------------------------------------------------------------------------------------- shrinking
+# ---------------------------------------------------------------------------------------------- shrinking, threshold
 
 cdef void hard_shrink_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef const floating *g = x[0]
@@ -442,6 +442,23 @@ elementwise("hard_shrink_backward", 3, 0.25, <void *>hard_shrink_backward_block[
             <void *>hard_shrink_backward_block[double], NULL, NULL)
 elementwise("soft_shrink_backward", 3, 0.25, <void *>hard_shrink_backward_block[float],
             <void *>hard_shrink_backward_block[double], NULL, NULL)
+
+cdef void threshold_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+    cdef const floating *g = x[0]
+    cdef const floating *a = x[1]
+    cdef const floating *bound = x[2]
+    cdef floating grad, most = bound[0]
+    cdef npy_intp i
+    if uniform(x, 2) and most == most:
+        for i in range(whole(n, y)):
+            y[i] = select(a[i] != a[i], a[i], select(a[i] > most, g[i], <floating>0.0))
+    else:
+        for i in range(whole(n, y)):
+            grad = select(a[i] > bound[i], g[i], <floating>0.0)
+            y[i] = select((a[i] != a[i]) | (bound[i] != bound[i]), a[i] + bound[i], grad)
+
+elementwise("threshold_backward", 4, 0.3, <void *>threshold_backward_block[float],
+            <void *>threshold_backward_block[double], NULL, NULL)
 
 # (x - tanh(x))' = tanh(x)^2
 

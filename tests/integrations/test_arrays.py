@@ -17,7 +17,7 @@ import scipy.sparse
 import torch
 import xarray as xr
 from containers import DTYPES, Container, check_elementwise, check_losses, check_reductions, check_rows, numbers
-from oracle import OF_ONE
+from oracle import OF_ONE, called
 
 import fastsig
 
@@ -523,7 +523,7 @@ def test_pandas_where_and_out(fs):
     for row in OF_ONE:
         if row.kind != "elementwise":
             continue
-        function = getattr(fs, row.name)
+        function = called(fs, row)
         wanted = function(x.to_numpy(), where=[False, False, True], out=np.full(3, 9.0))
         for each in (x, x.astype("Float64")):
             for part in (where, where.astype("boolean"), where.astype("boolean").replace(False, pd.NA)):
@@ -618,7 +618,7 @@ def test_pandas_what_is_no_number(column):
 def test_polars_dtypes(fs, dtype):
     x = pl.Series("x", [1, None, 0]).cast(dtype)
     for row in OF_ONE:
-        got = getattr(fs, row.name)(x)
+        got = called(fs, row)(x)
         keeps = dtype.is_float() or (row.keeps_integers and dtype != pl.Boolean)
         assert (got.dtype if isinstance(got, pl.Series) else pl.Series([got]).dtype) == (dtype if keeps else pl.Float64)
 
@@ -685,23 +685,23 @@ def test_awkward_ragged(fs, dtype):
     ]
     for row in OF_ONE:
         if row.kind == "rows":
-            got = getattr(fs, row.name)(x)
+            got = called(fs, row)(x)
             assert str(got.type) == str(x.type).replace(dtype, str(plain[0].dtype) if dtype[0] == "f" else "float64")
-            expected = np.concatenate([getattr(fs, row.name)(one) for one in plain])
+            expected = np.concatenate([called(fs, row)(one) for one in plain])
             np.testing.assert_array_equal(ak.to_numpy(ak.flatten(got, axis=None)), expected)
             assert ak.to_list(ak.is_none(x, axis=-1)) == ak.to_list(ak.is_none(got, axis=-1))
             with pytest.raises(ValueError, match="rows of different lengths"):
-                getattr(fs, row.name)(x, axis=1)
+                called(fs, row)(x, axis=1)
         if row.kind == "reduction":
-            got = getattr(fs, row.name)(x, axis=-1)
+            got = called(fs, row)(x, axis=-1)
             dtype_of_result = plain[0].dtype if dtype[0] == "f" else np.dtype(float)
-            expected = [float(getattr(fs, row.name)(one)) for one in plain]
+            expected = [float(called(fs, row)(one)) for one in plain]
             flat = ak.to_list(ak.flatten(got, axis=1))
             assert flat[3] is None and flat[5] is None
             assert [value for i, value in enumerate(flat) if i not in {3, 5}] == expected[:4] + expected[5:]
-            assert getattr(fs, row.name)(x) == getattr(fs, row.name)(np.concatenate(plain))
-            back = getattr(fs.backward, row.name)(got, x, axis=-1)
-            gradient = getattr(fs.backward, row.name)
+            assert called(fs, row)(x) == called(fs, row)(np.concatenate(plain))
+            back = called(fs.backward, row)(got, x, axis=-1)
+            gradient = called(fs.backward, row)
             expected = np.concatenate([gradient(dtype_of_result.type(e), one, -1) for e, one in zip(expected, plain)])
             np.testing.assert_array_equal(ak.to_numpy(ak.flatten(back, axis=None)), expected)
 
@@ -906,9 +906,9 @@ def test_units(fs):
     """As of SciPy's expit; what is named as one of NumPy's own, tanh, pint takes for that."""
     quantity = pint.Quantity(np.array([0.0, 1.0, 2.0]), "")
     for row in OF_ONE:
-        gradient = getattr(fs.backward, row.name)
+        gradient = called(fs.backward, row)
         calls = [lambda: gradient(1.0 if row.kind != "rows" else np.ones(3), quantity)]  # noqa: B023
-        calls += [lambda: getattr(fs, row.name)(quantity)] if not hasattr(np, row.name) else []  # noqa: B023
+        calls += [lambda: called(fs, row)(quantity)] if not hasattr(np, row.name) else []  # noqa: B023
         for call in calls:
             with pytest.raises(TypeError):
                 call()
@@ -920,9 +920,9 @@ def test_scipy_sparse(fs):
     for matrix in (scipy.sparse.csr_array(np.eye(3)), scipy.sparse.coo_matrix(np.eye(3))):
         for row in OF_ONE:
             with pytest.raises(TypeError, match=r"toarray\(\)"):
-                getattr(fs, row.name)(matrix)
+                called(fs, row)(matrix)
             with pytest.raises(TypeError, match=r"toarray\(\)"):
-                getattr(fs.backward, row.name)(1.0, matrix)
+                called(fs.backward, row)(1.0, matrix)
 
 
 # -------------------------------------------------------------------------------- PyTorch
@@ -944,7 +944,7 @@ def test_torch_without_a_copy():
 def test_torch_requires_grad(row):
     """No gradient gets lost without a word."""
     with pytest.raises(RuntimeError, match=r"requires grad. Use tensor.detach\(\)"):
-        getattr(fastsig, row.name)(torch.ones(3, requires_grad=True))
+        called(fastsig, row)(torch.ones(3, requires_grad=True))
 
 
 # -------------------------------------------------------------------------------- nothing, and single numbers

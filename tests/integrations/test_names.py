@@ -66,7 +66,7 @@ def test_theirs_are_ours(row, library, call):
     x = oracle.inside(row, X)
     parameters = {parameter.name: parameter.default for parameter in row.parameters}
     theirs = np.asarray(eval(call, names | {"x": names["x"](x), "axis": -1, **parameters}))
-    ours = getattr(fastsig, row.name)(x, **({"axis": -1} if row.kind == "reduction" else {}))
+    ours = oracle.called(fastsig, row)(x, **({"axis": -1} if row.kind == "reduction" else {}))
     np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
 
 
