@@ -74,6 +74,7 @@ TORCH_OUT = {
     "soft_shrink": ["torch._C._nn.softshrink(x, lambd, out=out)"],
     "threshold": ["torch.ops.aten.threshold.out(x, threshold, value, out=out)"],
     "tanh_shrink": ["torch.sub(x, torch.tanh(x, out=out), out=out)"],
+    "glu": ["torch.ops.aten.glu.out(x, axis, out=out)"],
     "swish": [
         "torch.mul(x, torch.sigmoid(torch.mul(x, beta, out=out), out=out), out=out)",
         "torch._C._nn.silu(x, out=out)",
@@ -103,6 +104,7 @@ TORCH_GRADIENT = {
     "soft_shrink": "softshrink_backward(grad, x, lambd)",
     "threshold": "threshold_backward(grad, x, threshold)",
     "swish": "silu_backward(grad, x)",  # of the default slope
+    "glu": "glu_backward(grad, x, axis)",
     "softmax": "_softmax_backward_data(grad, y, axis, x.dtype)",
     "log_softmax": "_log_softmax_backward_data(grad, y, axis, x.dtype)",
 }
@@ -114,6 +116,10 @@ NUMPY_GRADIENT = {
     "relu": ["grad * (x > 0)", "np.multiply(grad, x > 0, out)"],
     "softmax": ["y * (grad - (grad * y).sum(axis, keepdims=True))"],
     "log_softmax": ["grad - np.exp(y) * grad.sum(axis, keepdims=True)"],
+    "glu": [
+        "(lambda a, b: np.concatenate([grad * b, grad * a * b * (1 - b)], axis))"
+        "(np.split(x, 2, axis)[0], 1 / (1 + np.exp(-np.split(x, 2, axis)[1])))"
+    ],
     "logsumexp": [
         "np.expand_dims(grad, axis) * (e := np.exp(x - x.max(axis, keepdims=True))) / e.sum(axis, keepdims=True)"
     ],
@@ -194,6 +200,7 @@ ONNX = {
         "c = Greater (x, a) y = Where (c, x, b)"
     ],
     "swish": ["y = Swish <alpha = $beta> (x)", "a = Sigmoid (x) y = Mul (x, a)"],
+    "glu": ["a, b = Split <axis = $axis, num_outputs = 2> (x) c = Sigmoid (b) y = Mul (a, c)"],
     "softmax": ["y = Softmax <axis = $axis> (x)"],
     "log_softmax": ["y = LogSoftmax <axis = $axis> (x)"],
     "logsumexp": ["n = Constant <value = int64[1] {$axis}> () y = ReduceLogSumExp <keepdims = 0> (x, n)"],
@@ -251,6 +258,7 @@ JAX = {
     "tanh_shrink": ["x - jax.numpy.tanh(x)"],
     "threshold": ["jax.numpy.where(x > threshold, x, value)"],
     "swish": ["x * jax.nn.sigmoid(beta * x)"],
+    "glu": ["jax.nn.glu(x, axis)"],
     "softmax": ["jax.nn.softmax(x, axis)"],
     "log_softmax": ["jax.nn.log_softmax(x, axis)"],
     "logsumexp": ["jax.nn.logsumexp(x, axis)"],
@@ -812,6 +820,8 @@ def operands(task, x, expressions):
         return {"x": x} | targets(task, x)
     row = {"np": np, "math": math, "axis": task["axis"], **task["parameters"]}
     shape = x.shape if task["kind"] in {"elementwise", "rows"} else np.delete(x.shape, task["axis"])
+    if task["kind"] == "halves":
+        shape = np.split(x, 2, task["axis"])[0].shape
     grad = np.random.default_rng(1).normal(0, 1, min(math.prod(shape), 1_000_000)).astype(x.dtype)
     arrays = {"x": x, "grad": np.resize(grad, shape)} | targets(task, x)
     if any("y" in names_in(text) for text in expressions):

@@ -266,12 +266,17 @@ def task(row, dtype, shape, axis=None, layout="", out=None, gradient=False):
     }
 
 
+def possible(row, shapes):
+    """Those of the (shape, axis) pairs whose axis can be halved, if it has to be."""
+    return [(shape, axis) for shape, axis in shapes if row.kind != "halves" or shape[axis] % 2 == 0]
+
+
 def race_tasks(table, dtypes, quick, gradient=False):
     """The cells of the race, function by function."""
     sizes, rows = (QUICK_SIZES, QUICK_ROWS) if quick else (SIZES, ROWS)
     for row in table:
         for dtype in dtypes:
-            for shape, axis in [((n,), None) for n in sizes] if row.kind == "elementwise" else rows:
+            for shape, axis in [((n,), None) for n in sizes] if row.kind == "elementwise" else possible(row, rows):
                 yield task(row, dtype, shape, axis, gradient=gradient)
 
 
@@ -279,13 +284,13 @@ def rows_tasks(table, dtypes, quick):
     """The cells of other shapes of rows."""
     for row in table:
         for dtype in dtypes if row.kind != "elementwise" else ():
-            yield from (task(row, dtype, shape, axis) for shape, axis in OTHER_ROWS)
+            yield from (task(row, dtype, shape, axis) for shape, axis in possible(row, OTHER_ROWS))
 
 
 def integer_tasks(table, dtypes, quick):
     """The cells with small integers, whatever dtypes were asked for."""
     for row in table:
-        shapes = [((n,), None) for n in INTEGER_SIZES] if row.kind == "elementwise" else INTEGER_ROWS
+        shapes = [((n,), None) for n in INTEGER_SIZES] if row.kind == "elementwise" else possible(row, INTEGER_ROWS)
         for dtype, (shape, axis) in itertools.product(SMALL_INTEGERS[: 1 if quick else None], shapes):
             yield task(row, dtype, shape, axis)
 

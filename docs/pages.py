@@ -27,7 +27,7 @@ def documented(name):
 
 def has_error_picture(row):
     """Whether there is an error to draw, and a reference in tests/oracle.py to draw it with."""
-    return row.kind in {"elementwise", "rows"} and any(row.max_ulp)
+    return row.kind in {"elementwise", "rows", "halves"} and any(row.max_ulp)
 
 
 def error(row):
@@ -38,6 +38,7 @@ def error(row):
         return "The notes above have the bound; [Accuracy](../accuracy.md) says how it is checked."
     where = {
         "elementwise": "in each of 160 intervals of `x`, 2000 random numbers in each",
+        "halves": "in each of 160 intervals of `b`, 2000 random numbers in each, beside as many of `a`",
         "rows": "in rows of 100 random numbers, by how far an entry lies below its row's maximum",
     }[row.kind]
     kernels = fastsig.get_config()["kernels"]

@@ -54,6 +54,8 @@ def values(row, x, **parameters):
     function, operands = getattr(fastsig, row.name), given(row, parameters)
     if row.kind == "elementwise":
         return function(x, *operands, **parameters)[:, None]
+    if row.kind == "halves":
+        return np.concatenate([function(np.stack(np.broadcast_arrays(*pair)), axis=0) for pair in ((1, x), (x, 1))]).T
     rows = np.stack(np.broadcast_arrays(x, *OTHERS), axis=-1)
     return function(rows, *operands, axis=-1).reshape(len(x), -1)
 
@@ -78,7 +80,8 @@ def settings(row):
     """(Label or one for each entry, keywords) of a function's curves: the defaults, then each parameter at another
     value."""
     first = ", ".join(f"{name}={value:g}" for name, value in row.operands.items()) or row.name
-    yield [f"entry {entry}" for entry in ("x", *OTHERS)] if row.kind == "rows" else first, {}
+    entries = {"rows": [f"entry {entry}" for entry in ("x", *OTHERS)], "halves": ["a = 1, b = x", "a = x, b = 1"]}
+    yield entries.get(row.kind, first), {}
     for parameter in row.parameters if row.kind == "elementwise" else ():
         value = parameter.default * (10 if abs(parameter.default) < 0.1 else 2)
         yield f"{parameter.name}={value:g}", {parameter.name: value}
@@ -94,7 +97,7 @@ def draw_function(row):
         left.plot(x, values(row, x, **parameters), label=label)
         right.plot(x, slopes(row, x, **parameters))
     others = ", ".join(map(str, OTHERS))
-    left.set(title=row.name if row.kind == "elementwise" else f"{row.name} of (x, {others})", xlabel="x")
+    left.set(title=row.name if row.kind in {"elementwise", "halves"} else f"{row.name} of (x, {others})", xlabel="x")
     right.set(title="slope", xlabel="x")
     if len(row.name) > 24:  # than what there is room for
         left.title.set_fontsize(9)
@@ -114,6 +117,14 @@ def elementwise_errors(row, dtype, edges, each=2000):
     parameters = oracle.defaults(row, dtype)
     got = oracle.function(fastsig, row)(x, **parameters)
     return oracle.ulp_error(got, oracle.reference(row, x, **parameters)).max(axis=1)
+
+
+def halves_errors(row, dtype, edges, each=2000):
+    """The same of the second half, beside first halves of all sizes."""
+    rng = np.random.default_rng(0)
+    b = rng.uniform(edges[:-1, None], edges[1:, None], (len(edges) - 1, each))
+    x = np.concatenate([10 ** rng.uniform(-10, 10, b.shape), b], axis=1).astype(dtype)
+    return oracle.ulp_error(getattr(fastsig, row.name)(x), oracle.of_halves(row, x)).max(axis=1)
 
 
 def peers_of(row):
@@ -140,9 +151,10 @@ def row_errors(row, dtype, edges, function=None):
 def draw_error(row):
     """A function's errors in ULP beside the table's bounds."""
     figure, axes = panels(2.4)
-    if row.kind == "elementwise":
+    if row.kind != "rows":
         positive = np.geomspace(1e-2, 1e3, 80)
-        edges, measure = np.concatenate([-positive[::-1], [0], positive]), elementwise_errors
+        edges = np.concatenate([-positive[::-1], [0], positive])
+        measure = halves_errors if row.kind == "halves" else elementwise_errors
         axes.set_xscale("symlog", linthresh=1e-2, linscale=0.3)
         axes.set_xticks([-1e3, -10, -0.1, 0.1, 10, 1e3], ["-1000", "-10", "-0.1", "0.1", "10", "1000"])
     else:
@@ -155,7 +167,9 @@ def draw_error(row):
         for (name, peer), dashes in zip(peers_of(row), DASHES[1:]):
             errors = row_errors(row, dtype, edges, peer)
             axes.plot(middle, errors, color=colour, linestyle=dashes, linewidth=0.8, label=f"{name}, {dtype}")
-    axes.set(xlabel="max(x) - x" if row.kind == "rows" else "x", ylabel="largest error, ULP", ylim=(0, None))
+    axes.set(
+        xlabel={"rows": "max(x) - x", "halves": "b"}.get(row.kind, "x"), ylabel="largest error, ULP", ylim=(0, None)
+    )
     if row.kind == "rows":  # theirs grow
         axes.set_yscale("symlog", linthresh=4)
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2)

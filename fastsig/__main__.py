@@ -133,13 +133,15 @@ class Application(NamedTuple):
         step = max(1, min(self.elements, MOST_ELEMENTS) // max(1, n * inner))
         width = min(inner, max(self.elements // max(1, n), SHORTEST_PIECE))
         lines = min(n, self.elements // width)
-        passes = 1 if lines == n or self.row.kind == "reduction" else 2
+        passes = 1 if lines == n or self.row.kind in {"reduction", "halves"} else 2
         with progress(self.row.name, passes * (self.source.end - self.source.offset)) as done:
             for first in range(0, outer, step):
                 for column in range(0, inner, width):
                     columns = range(column, min(column + width, inner))
                     if lines == n:
                         self.block(first, min(step, outer - first), columns, done)
+                    elif self.row.kind == "halves":
+                        self.stream_halves(first, lines, columns, done)
                     else:
                         self.stream(first, lines, columns, done)
 
@@ -151,6 +153,17 @@ class Application(NamedTuple):
         y = bound(functions, self.row, self.options)(block).reshape(-1, len(columns))
         self.target.write(y, first * (len(y) // count), inner, columns)
         done(x.nbytes)
+
+    def stream_halves(self, first, lines, columns, done):
+        """Where it does not fit: of each half some lines."""
+        _, n, inner = self.fold
+        half, lines = n // 2, max(1, lines // 2)
+        for line in range(0, half, lines):
+            count = min(lines, half - line)
+            parts = [self.source.read(first * n + start + line, count, inner, columns) for start in (0, half)]
+            x = np.concatenate(parts).astype(self.dtype, copy=False)
+            self.target.write(functions[self.row.name](x, 0), first * half + line, inner, columns)
+            done(x.nbytes)
 
     def stream(self, first, lines, columns, done):
         """Where it does not fit: read it once for maximum and sum, in float64, and once more for the results."""
@@ -202,7 +215,7 @@ def checked_dtypes(row, options, given, wanted, path):
     """The dtypes to compute in and of the result: the function itself is asked what it takes and gives."""
     function = bound(functions, row, options)
     try:
-        result = function(np.zeros(1, given)).dtype
+        result = function(np.zeros(2, given)).dtype
     except TypeError as error:
         raise Failure(f"{path}: {error}") from None
     except ValueError as error:
@@ -210,7 +223,7 @@ def checked_dtypes(row, options, given, wanted, path):
     if wanted is None:
         return given, result
     try:
-        result = function(np.zeros(1, wanted)).dtype
+        result = function(np.zeros(2, wanted)).dtype
     except TypeError as error:
         raise Failure(f"--dtype {wanted}: {error}") from None
     if result != wanted or not np.can_cast(given, wanted, "same_kind"):
@@ -223,6 +236,8 @@ def folded(row, array, options, path):
     if row.kind == "elementwise":
         return (math.prod(array.shape), 1, 1), array.shape
     along = options.pop("axis", inspect.signature(functions[row.name]).parameters["axis"].default)
+    if along is None and row.kind == "halves":
+        raise Failure(f"{row.name} halves one axis")
     if along is None:
         fold, reduced = (1, math.prod(array.shape), 1), ()
     else:
@@ -234,6 +249,10 @@ def folded(row, array, options, path):
         outer, inner = math.prod(shape[:along]), math.prod(shape[along + 1 :])
         fold = (inner, shape[along], outer) if array.fortran else (outer, shape[along], inner)
         reduced = shape[:along] + shape[along + 1 :]
+        if row.kind == "halves":
+            if shape[along] % 2:
+                raise Failure(f"{path}: axis {along} has the odd length {shape[along]}, and no halves")
+            return fold, (*shape[:along], shape[along] // 2, *shape[along + 1 :])
     return fold, reduced if row.kind == "reduction" else array.shape
 
 

@@ -69,16 +69,21 @@ def along(call):
     """A call along an axis with an array that is not plain; NotImplemented if NumPy can make it one."""
     if isinstance(call.out, tuple) and len(call.out) == 1:
         call = call._replace(out=call.out[0])
+    library = known_library(call)
+    if library and library.is_lazy and call.grad is not None:
+        kind = f"{type(call.main).__module__}.{type(call.main).__qualname__}"
+        raise TypeError(f"{call.name}: beside {kind} {call.by_row} must be a number; divide the gradient by it")
+    return library.along(call) if library else NotImplemented
+
+
+def known_library(call):
+    """The outermost library that an operand is of, or None; a TypeError for one that is not known."""
     operands = call.main, call.other, call.where, call.out, call.grad
     for x in operands:
         if is_unknown(x):
             what = f"{call.name}: fastsig does not know the arrays of {type(x).__module__}.{type(x).__qualname__}"
             raise TypeError(f"{what}, which have an __array_ufunc__ of their own: convert them to NumPy's")
-    library = library_of(*operands)
-    if library and library.is_lazy and call.grad is not None:
-        kind = f"{type(call.main).__module__}.{type(call.main).__qualname__}"
-        raise TypeError(f"{call.name}: beside {kind} {call.by_row} must be a number; divide the gradient by it")
-    return library.along(call) if library else NotImplemented
+    return library_of(*operands)
 
 
 def loss(call):
@@ -99,6 +104,14 @@ def loss(call):
     if library and library.is_lazy:
         call = call._replace(function=functools.partial(call.function, call.grad), grad=None)
     return along(call)
+
+
+def halves(call):
+    """The same of the halves of an axis, or of the gradient; NotImplemented if NumPy's protocols are to answer it."""
+    if isinstance(call.out, tuple) and len(call.out) == 1:
+        call = call._replace(out=call.out[0])
+    library = known_library(call)
+    return library.halves(call) if library else NotImplemented
 
 
 def of_part(function, *args, **kwargs):
@@ -181,6 +194,7 @@ class Library:
         call, grad_missing = self.aligned(call), None
         (main, missing), (other, other_missing) = map(parts, (call.main, call.other))
         where, axes = where_of(call.where), call.axes(np.ndim(main))
+        rows_missing = other_missing if call.other_lacks_axis else None
         if call.grad is not None:
             of_rows = self.aligned(call._replace(other=call.grad, other_lacks_axis=True)).other
             grad, grad_missing = parts(of_rows)
@@ -190,6 +204,8 @@ class Library:
             other = np.where(other_missing, other.dtype.type(0 if call.is_target else 1), other)
             if not call.other_lacks_axis:
                 other_missing = np.broadcast_to(other_missing.any(axes, keepdims=True), np.shape(other))
+            elif other_missing.all() and not np.shape(main)[axes[0]]:  # there is no class to stand in for them
+                call = call._replace(options=call.options | {"ignore_index": 0})
         candidates = (call.main, None if call.other_lacks_axis else call.other)
         like = next((x for x in candidates if self.owns(x) and np.shape(x) == np.shape(main)), None)
         if other_missing is not None and call.other_lacks_axis:
@@ -207,7 +223,31 @@ class Library:
             if call.reduces:
                 over = {"axis": call.axes(mask.ndim), "keepdims": call.options.get("keepdims", False)}
                 mask = np.asarray(mask.all(**over) & mask.any(**over))  # of nothing, nothing is missing
+                if call.is_target and rows_missing is not None:  # but its class may be
+                    mask = mask | rows_missing
         return self.written(call, like, mask, main, other, where)
+
+    def halves(self, call):
+        """The call for the values, with a mask of what is missing; the result is like the first half, or a gradient
+        like x."""
+        self.refuse(call.name, call.main, call.other, call.where, call.out)
+        if call.out is not None and call.out is not ... and not isinstance(call.out, np.ndarray):
+            raise TypeError(f"{call.name}: return arrays must be of ArrayType, not {type(call.out).__name__}")
+        operands = [masked(*parts(x)) for x in ([call.main] if call.other is None else [call.other, call.main])]
+        options = call.options | {"out": call.out, "where": where_of(call.where)}
+        result = call.function(*operands, call.axis, **options)
+        if isinstance(call.out, np.ndarray) or not self.owns(call.main) or not options.get("subok", True):
+            return result
+        like = call.main
+        if call.other is None:
+            axis = call.axes(np.ndim(like))[0]
+            like = self.part(like, axis, np.shape(result)[axis])
+        values, mask = Masked().parts(result)
+        return self.dressed(values, like, mask)
+
+    def part(self, x, axis, n):
+        """The first n along an axis, with what a result has of it."""
+        return x
 
     def written(self, call, like, mask, *operands):
         """The result, or `out` with it."""
@@ -290,6 +330,27 @@ class Masked(Library):
     def elementwise(self, ufunc, inputs, out, options):
         return self.of_values(ufunc, inputs, out, options)
 
+    def halves(self, call):
+        """What is missing in one half is so in the result, and in both halves of a gradient."""
+        if call.other is None:
+            return NotImplemented  # the ufunc sees to it
+        (grad, grad_missing), (x, missing) = map(self.parts, (call.other, call.main))
+        where, mask, out = where_of(call.where), grad_missing, call.out
+        axis = call.axes(x.ndim)[0] if x.ndim and x.shape[call.axes(x.ndim)[0]] % 2 == 0 else None
+        shape = tuple(n // 2 if i == axis else n for i, n in enumerate(x.shape))
+        if missing is not None and axis is not None:
+            mask = mask_of(mask, *np.split(np.broadcast_to(missing, x.shape), 2, axis))
+        given = np.asarray(out) if isinstance(out, np.ndarray) else out
+        seen = where if mask is None else np.logical_and(where, ~mask)
+        result = call.function(grad, x, call.axis, out=given, where=seen if given is out else where, **call.options)
+        if mask is not None:
+            mask = np.concatenate([np.broadcast_to(mask, shape)] * 2, axis)
+        if isinstance(out, np.ma.MaskedArray):
+            set_mask(out, False if mask is None else mask)
+        if isinstance(out, np.ndarray):
+            return out
+        return self.dressed(result, call.main, mask) if call.options.get("subok", True) else result
+
     def dressed(self, result, like, mask, call=None):
         """NumPy would have the result share the operand's mask and fill value."""
         if not isinstance(like, np.ma.MaskedArray):
@@ -323,6 +384,9 @@ class Subclass(Library):
             call = call._replace(options=call.options | {"keepdims": True})
         along = call.reduces or call.other_lacks_axis or call.is_target
         return super().along(call) if along else NotImplemented
+
+    def halves(self, call):
+        return NotImplemented
 
     def dressed(self, result, like, mask, call=None):
         is_number = np.ndim(result) == 0 and isinstance(like, np.matrix)
@@ -425,6 +489,9 @@ class Pandas(Library):
         missing = np.asarray(array.isna())
         fill = {"na_value": plain.type(0)} if missing.any() else {}
         return array.to_numpy(dtype=plain, **fill), missing
+
+    def part(self, x, axis, n):
+        return x[:n] if np.ndim(x) == 1 else x.iloc[:n] if axis == 0 else x.iloc[:, :n]
 
     def aligned(self, call):
         pd = sys.modules["pandas"]
@@ -581,6 +648,9 @@ class Polars(Library):
             return series.to_numpy(), None
         return series.fill_null(False if dtype == boolean else 0).to_numpy(), series.is_null().to_numpy()
 
+    def part(self, x, axis, n):
+        return x[:n] if axis == 0 else x[:, :n]
+
     def _in_order(self, name, x, like):
         frame = sys.modules["polars"].DataFrame
         if not isinstance(x, frame) or not isinstance(like, frame) or x.columns == like.columns:
@@ -678,6 +748,9 @@ class PolarsExpression(Library):
         operands = call.main, call.other, call.where
         return self._mapped(function, operands, returns_scalar=call.reduces)
 
+    def halves(self, call):
+        raise TypeError(f"{call.name} does not take expressions: give it the columns, when they are there")
+
     def _mapped(self, function, operands, **how):
         pl = sys.modules["polars"]
         # A column, too, as polars asks for the result's dtype with some of each.
@@ -756,10 +829,33 @@ class Xarray(Library):
             return tuple(self._like(each, like, call) for each in result)
         return self._like(result, like, call)
 
+    def halves(self, call):
+        """The same of the arrays inside. Along the axis that is halved the labels of x's first half stay."""
+        xr, like = sys.modules["xarray"], call.main
+        self.refuse(call.name, call.main, call.other, call.where)
+        call.without_out()
+        if not self.owns(like):
+            raise TypeError(f"{call.name}: x must be of xarray, too")
+        dim = like.dims[call.axes(like.ndim)[0]] if like.ndim else None
+        operands = [like, call.other, call.where]
+        labelled = [i for i, x in enumerate(operands) if isinstance(x, xr.DataArray)]
+        aligned = xr.align(*(operands[i] for i in labelled), join="exact", copy=False, exclude=[dim])
+        for i, x in zip(labelled, aligned):
+            operands[i] = x
+        data, other, where = (self._placed(call.name, x, like.dims) if self.owns(x) else x for x in operands)
+        given = (data,) if other is None else (other, data)
+        result = call.function(*given, call.axis, where=where, **call.options)
+        if call.other is None:
+            like = like.isel({dim: slice(result.shape[like.dims.index(dim)])})
+        return self._dressed(result, like)
+
+    def _dressed(self, result, like):
+        dressed = like.copy(deep=False, data=result)
+        return dressed if _keeps_attrs() else dressed.drop_attrs(deep=False)
+
     def _like(self, result, like, call):
         if not call.reduces:
-            dressed = like.copy(deep=False, data=result)
-            return dressed if _keeps_attrs() else dressed.drop_attrs(deep=False)
+            return self._dressed(result, like)
         keepdims, axes = call.options.get("keepdims", False), call.axes(like.ndim)
         bare = np.squeeze(result, axes if like.ndim else None) if keepdims else result
         return like.reduce(lambda data, axis=None: bare, [like.dims[i] for i in axes], keepdims=keepdims)
@@ -778,6 +874,12 @@ class Dask(Library):
 
         call.without_out()
         return dask.along(call)
+
+    def halves(self, call):
+        from . import dask
+
+        call.without_out()
+        return dask.halves(call)
 
 
 class Awkward(Library):
@@ -821,6 +923,21 @@ class Awkward(Library):
         if isinstance(result, tuple):
             return tuple(self._regular(each, ragged) for each in result)
         return self._regular(result, ragged)
+
+    def halves(self, call):
+        """Rows have to be of equal length."""
+        ak = sys.modules["awkward"]
+        self.refuse(call.name, call.main, call.other, call.where)
+        call.without_out()
+        if any(self.owns(x) and ak.fields(x) for x in (call.main, call.other)):
+            raise TypeError(f"{call.name} does not take records: give their fields, one by one")
+        try:
+            main, other, where = (ak.to_numpy(x) if self.owns(x) else x for x in (call.main, call.other, call.where))
+        except ValueError:
+            raise ValueError(f"{call.name}: rows of different lengths; give each of them") from None
+        given = (main,) if other is None else (other, main)
+        result = call.function(*given, call.axis, where=where, **call.options)
+        return self._regular(result, ragged="var" in str(ak.type(call.main if self.owns(call.main) else call.other)))
 
     def _regular(self, result, ragged):
         ak = sys.modules["awkward"]

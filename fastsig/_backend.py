@@ -136,6 +136,11 @@ def _recipes(row):
             yield f"{name}_backward", (__name__, kernels.build_gradient, name, gradient_docstring, row, len(defaults))
         return
     documents = {row.name: docstring}
+    if row.kind == "halves":
+        for name in (row.name, f"{row.name}_backward", f"{row.name}_backward_linear"):
+            document = docstring if name == row.name else gradient_docstring
+            yield name, (__name__, kernels.build_halves, name, document, row)
+        return
     if row.kind != "reduction":
         documents[f"{row.name}_backward"] = gradient_docstring
     for name, document in documents.items():

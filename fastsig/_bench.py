@@ -12,7 +12,7 @@ from ._config import show_config
 from ._functions import functions
 
 ROWS = [(1, 10), (1000, 10), (1000, 1000)]
-SHAPES = {"elementwise": [(10,), (1000,), (1_000_000,)], "rows": ROWS, "reduction": ROWS, "loss": ROWS}
+SHAPES = {"elementwise": [(10,), (1000,), (1_000_000,)], "rows": ROWS, "reduction": ROWS, "loss": ROWS, "halves": ROWS}
 
 TOLERANCES = {"float32": 1e-6, "float64": 1e-12}  # relative to 1 or more: near 0 the NumPy expressions are inexact
 

@@ -73,7 +73,8 @@ class Choice(Record):
 
 class Row(Record):
     name: str
-    kind: str  # "elementwise", "rows" (along an axis), "reduction" (of an axis) or "loss" (likewise, with a target)
+    kind: str  # "elementwise", "rows" (along an axis), "reduction" (of an axis), "loss" (likewise, with a target) or
+    # "halves" (of an axis: elementwise, of the first and the second)
     summary: str
     formula: str
     max_ulp: tuple[
@@ -842,7 +843,7 @@ TABLE = (
         "elementwise",
         "Sigmoid of beta * x, times x: silu with a slope that can be learned.",
         "x / (1 + exp(-beta * x))",
-        (3, 3.5),
+        (2.5, 3.5),
         "For a positive beta swish(-inf) = -0.0, its limit, and swish(inf) = inf; for a beta of 0 the result is x / 2, and for a negative one "
         "swish(x, -beta) is -swish(-x, beta). With the number 1 as beta it is silu, to the bit. Accurate for every beta: the rounding error of the product is "
         "corrected. Small results underflow gradually.",
@@ -869,6 +870,35 @@ TABLE = (
             "((1 + exp(-abs(beta * x)) + abs(beta * x) * exp(-abs(beta * x))) if beta * x > 0 else exp(-abs(beta * x)) * (1 - abs(beta * x) + "
             "exp(-abs(beta * x)))) / (1 + exp(-abs(beta * x)))**2",
             crosses_zero=True,
+        ),
+    ),
+    Row(
+        "glu",
+        "halves",
+        "Gated linear unit: the first half of an axis, times the sigmoid of the second.",
+        "a_i / (1 + exp(-b_i)), of x with the halves a and b",
+        (2.5, 3),
+        "An a of any size may go with any b: where the sigmoid underflows, its product with a large a does not. An infinite a "
+        "stays infinite, for b = -inf it gives NaN. Small results underflow gradually. The result is computed from the "
+        "halves where they lie, without an array for the sigmoid. An axis of odd length is a ValueError.",
+        truth="[a / (1 + exp(-b)) for a, b in zip(x[: len(x) // 2], x[len(x) // 2 :])]",
+        numpy="(lambda a, b: a / (1 + np.exp(-b)))(*np.split(x, 2, axis))",
+        torch="torch.nn.functional.glu(x, axis)",
+        elsewhere=(("JAX", "jax.nn.glu(x, axis)"), ("Keras", "keras.activations.glu(x, axis)")),
+        words=("GLU", "gated linear unit", "gating"),
+        related=("sigmoid", "silu", "swish"),
+        reference="Dauphin, Fan, Auli & Grangier, Language Modeling with Gated Convolutional Networks, ICML (2017).",
+        example=">>> fastsig.glu([1.0, 2.0, 3.0, 0.0, 1.0, -1.0])\narray([0.5       , 1.46211716, 0.80682426])\n"
+        "\n"
+        "Along the columns:\n"
+        "\n"
+        ">>> fastsig.glu([[1.0, 2.0], [0.0, 1.0]], axis=0)\narray([[0.5       , 1.46211716]])",
+        gradient=Gradient(
+            "grad_output * sigmoid(b), grad_output * a * sigmoid(b) * sigmoid(-b)",
+            (3.5, 3.5),
+            "The first half is with respect to a, the second to b; both are computed in one pass. NaN where the function is.",
+            "[g / (1 + exp(-b)) for g, b in zip(grad, x[len(x) // 2 :])] + "
+            "[g * a * exp(-abs(b)) / (1 + exp(-abs(b)))**2 for g, a, b in zip(grad, x, x[len(x) // 2 :])]",
         ),
     ),
     Row(
@@ -1090,7 +1120,7 @@ def known_as(name):
 # Keywords of PyTorch's: their name here, or what to do in their place; of which functions.
 COMMON = (
     ("inplace", "out=x computes in place", ("elementwise", "rows")),
-    ("dim", "axis", ("rows", "reduction", "loss")),
+    ("dim", "axis", ("rows", "reduction", "loss", "halves")),
     ("keepdim", "keepdims", ("reduction",)),
     ("mask", "where", ("rows", "reduction", "loss")),
 )

@@ -32,6 +32,9 @@ AXIS_ROWS = """axis : int, tuple of int, or None, default -1
 AXIS_REDUCTION = """axis : int, tuple of int, or None, default None
     What to sum over; None is the whole array."""
 
+AXIS_HALVES = """axis : int, default -1
+    What to halve; it has an even length."""
+
 AXIS_LOSS = """axis : int, default -1
     Along which the classes lie."""
 LOSS = """label_smoothing : float, default 0.0
@@ -106,6 +109,8 @@ def _numpydoc(row, summary, formulas, parameters, result, notes, see_also=(), re
         if row.choice
         else ""
     )
+    if row.kind == "halves":
+        reason = f", an axis of odd length{reason}"
     sections = [
         summary,
         *formulas,
@@ -142,6 +147,8 @@ def docstring(row):
     parameters = [f"{_first(row)} : array_like\n    Input of any shape."]
     if rows:
         parameters.append(AXIS_ROWS)
+    if row.kind == "halves":
+        parameters.append(AXIS_HALVES)
     if reduction:
         parameters = [
             "x : array_like\n    Input of any shape; it may be given as `a`, too, which is its name in SciPy."
@@ -154,7 +161,8 @@ def docstring(row):
         where = WHERE_REDUCTION.replace("`x`", "`logits`")
         parameters += [*_parameters(row), AXIS_LOSS, LOSS, CALLING.format(where=where, itself="")]
     else:
-        parameters += [*_parameters(row), CALLING.format(where=where, itself="; may be `x` itself")]
+        itself = "" if row.kind == "halves" else "; may be `x` itself"
+        parameters += [*_parameters(row), CALLING.format(where=where, itself=itself)]
     integers = "integers are kept, bool becomes float64" if row.keeps_integers else "bool and integers become float64"
     error = _errors([(variant, variant.max_ulp) for variant in variants])
     if reduction:  # near 0, max(x) and the logarithm of the sum cancel
@@ -162,6 +170,8 @@ def docstring(row):
     shape = "of the shape of `x`" if rows or not row.parameters else "of the shape that the inputs broadcast to"
     if loss:
         shape = "of the shape of `logits` without `axis`: one loss a row"
+    if row.kind == "halves":
+        shape = "of the shape of `x` with half the length along `axis`"
     return _numpydoc(
         row,
         row.summary,
@@ -207,6 +217,10 @@ def gradient_docstring(row):
             "; where ``softmax(x)`` is subnormal, in its units; for probabilities and smoothed labels in units of the "
             "larger of these and ``softmax(x)``"
         )
+    elif row.kind == "halves":
+        against, where = f"the result of `fastsig.{row.name}`", WHERE_ELEMENTWISE
+        itself, parameters = "`x` itself", [AXIS_HALVES]
+        error += "; half a unit more for the product with grad_output"
     elif row.kind == "rows":
         against += ", except along `axis`"
         itself = "`grad_output` or `y` itself"
@@ -331,6 +345,8 @@ def _declaration(row, *inputs):
     if row.kind == "rows":
         arguments.append("axis: int | tuple[int, ...] | None = -1")
         keywords = "".join(f"{_typed(parameter, 'ArrayLike')}, " for parameter in row.parameters)
+    elif row.kind == "halves":
+        arguments.append("axis: int = -1")
     elif row.kind == "reduction":
         arguments += ["axis: int | tuple[int, ...] | None = None", "keepdims: bool = False"]
         if len(inputs) == 1:
@@ -386,7 +402,11 @@ def scalar_stub():
 
 def call(row):
     """A function with its parameters, as one would call it."""
-    axis = {"rows": ["axis=-1"], "reduction": ["axis=None", "b=None", "keepdims=False", "return_sign=False"]}
+    axis = {
+        "rows": ["axis=-1"],
+        "halves": ["axis=-1"],
+        "reduction": ["axis=None", "b=None", "keepdims=False", "return_sign=False"],
+    }
     choice = [f'{row.choice.name}="{row.choice.default}"'] if row.choice else []
     parameters = [p.name if p.required else f"{p.name}={p.default}" for p in row.parameters]
     if row.kind == "loss":
@@ -402,6 +422,7 @@ GROUPS = {
     ),
     "along an axis, several or all, with `where=` as a mask": lambda row: row.kind in {"rows", "reduction"},
     "likewise along one axis, of classes or probabilities, one loss a row": lambda row: row.kind == "loss",
+    "of the two halves of an axis": lambda row: row.kind == "halves",
 }
 
 

@@ -24,7 +24,9 @@ __all__ = [
     "build",
     "build_default",
     "build_direct",
+    "build_direct_halves",
     "build_gradient",
+    "build_halves",
     "build_rows",
 ]
 
@@ -391,23 +393,47 @@ def _tanh_shrink(x: np.ndarray) -> np.ndarray:
 
 
 def _swish_argument(x: np.ndarray, beta: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return beta * x, where 0 times infinity is 0, and what its magnitude has lost to rounding."""
+    """Return beta * x, where 0 times infinity is 0, and what it has lost to rounding."""
     z = x * beta
     z = np.where(np.isnan(z) & ~np.isnan(x) & ~np.isnan(beta), 0, z)
-    lost = _lost(np.abs(x), np.abs(beta), np.abs(z))
-    return z, np.where(np.abs(z) < 2500, lost, 0)  # beyond, nothing of exp(-|z|) is left
+    return z, np.where(np.abs(z) < 2500, _lost(x, beta, z), 0)  # beyond, nothing of exp(-|z|) is left
+
+
+def _gated(x: np.ndarray, z: np.ndarray, lost: Any = 0.0) -> np.ndarray:
+    """x * sigmoid(z + lost)"""
+    y = x / (1 + np.exp(-np.maximum(z, -700)) * (1 - lost))
+    low = z < -700
+    if not np.count_nonzero(low):
+        return y
+    half = np.exp(np.maximum(z, -1480) / 2)  # a large x is multiplied before the exponential has underflown
+    return np.where(low, x * half * half * (1 + lost), y)
 
 
 def _swish(x: np.ndarray, beta: Any) -> np.ndarray:
     if np.ndim(beta) == 0 and beta == 1:
         return _silu(x)
     z, lost = _swish_argument(x, beta)
-    e = np.exp(-np.abs(z)) * (1 - lost)
     most = np.finfo(x.dtype).max
-    finite = np.clip(x, -most, most)
-    half = np.exp(np.maximum(-np.abs(z), -2200) / 2)  # a large x is multiplied before the exponential has underflown
-    below = np.where(z < -700, finite * half * half * (1 - lost), finite * e / (1 + e))
-    return np.where(z < 0, below, x / (1 + e))
+    return _gated(np.where(z < 0, np.clip(x, -most, most), x), z, lost)
+
+
+def _linear_half(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """a, and NaN where infinity is multiplied by a sigmoid of 0."""
+    return np.where(np.isinf(b), a * np.where(b < 0, 0, 1), a)
+
+
+def _glu(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return _gated(_linear_half(a, b), b)
+
+
+def _glu_single(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return _linear_half(a, b) / (1 + np.exp(np.minimum(-b, 700)))
+
+
+def _glu_backward(grad: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    z, a = -np.abs(b), _linear_half(a, -np.abs(b))
+    half = np.exp(np.maximum(z, -1480) / 2)
+    return grad * np.where(z < -700, a * half * half, a * _sigmoid_slope(b))
 
 
 FORMULAS: dict[str, Callable[..., np.ndarray] | Formula] = {
@@ -528,7 +554,7 @@ def _above(grad: np.ndarray, x: np.ndarray, bound: Any, value: Any) -> np.ndarra
 def _swish_slope(x: np.ndarray, beta: Any) -> np.ndarray:
     z, lost = _swish_argument(x, beta)
     a = np.minimum(np.abs(z), 1000)
-    return _gated_slope(z, a, a, lost)
+    return _gated_slope(z, a, a, np.where(z < 0, -lost, lost))
 
 
 def _log1mexp_slope(x: np.ndarray) -> np.ndarray:
@@ -564,6 +590,13 @@ GRADIENTS: dict[str, Callable[..., np.ndarray]] = {
     "tanh_shrink": lambda grad, x: grad * np.tanh(x) ** 2,
     "threshold": _above,
     "swish": lambda grad, x, beta: grad * _swish_slope(x, beta),
+}
+
+# The halves of an axis, and grad_output before them.
+HALVES: dict[str, Callable[..., np.ndarray] | Formula] = {
+    "glu": Formula(_glu, _glu_single),
+    "glu_backward": _glu_backward,
+    "glu_backward_linear": lambda grad, b: grad * (np.where(b < 0, np.exp(-np.abs(b)), 1) / (1 + np.exp(-np.abs(b)))),
 }
 
 
@@ -1051,6 +1084,24 @@ def build_gradient(name: str, doc: str, parameters: int) -> Ufunc:
     return _Gradient(f"{name}_backward", doc, "fastsig._backend", _formula(GRADIENTS, name), types)
 
 
+def build_halves(name: str, doc: str) -> Ufunc:
+    """Build the ufunc `name` of the halves of an axis, with its formula from `HALVES`.
+
+    Parameters
+    ----------
+    name, doc : str
+        NAME_backward also has both halves beside grad_output, NAME_backward_linear the second.
+
+    Returns
+    -------
+    Ufunc
+        Of two or three operands of equal standing.
+    """
+    operands = 3 if name.endswith("_backward") else 2
+    types = [f"{char * operands}->{char}" for char in _FLOATS]
+    return _Gradient(name, doc, "fastsig._backend", _formula(HALVES, name), types)
+
+
 def build_rows(name: str, doc: str) -> Ufunc:
     """Build the generalised ufunc `name`, with its formula from `ROWS`.
 
@@ -1103,6 +1154,15 @@ def build_direct(name: str) -> Callable[..., Any]:
             return None
         with np.errstate(all="ignore"):
             return ufunc._compute([x], x.dtype, "C")[()]
+
+    return direct
+
+
+def build_direct_halves(name: str) -> Callable[..., Any]:
+    """Build what has a short way only in compiled kernels: it returns None for all calls."""
+
+    def direct(x: Any, axis: int, out: Any = None, grad_output: Any = None) -> Any:
+        return None
 
     return direct
 

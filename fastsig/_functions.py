@@ -111,7 +111,8 @@ def _over_axes(name, parameter=None):
 
     def call(operands, axis, out, where, kwargs, of_rows=None):
         operands = list(map(_array, operands))
-        if kwargs.get("casting") in {"no", "equiv"}:  # to float64 is no cast: the elementwise ufuncs have such loops
+        if kwargs.get("casting") in {"no", "equiv"} and not name.endswith("_backward"):
+            # To float64 is no cast: the elementwise functions have such loops, and their gradients have not.
             operands = [x.astype(float) if x.dtype.kind in "biu" else x for x in operands]
         if len(operands) > 1 and any(x.shape != operands[0].shape for x in operands):
             operands = _broadcast(name, operands, axis)
@@ -187,6 +188,23 @@ def _bools(where):
     if where.dtype != bool:
         raise TypeError(f"where must be of bools, not of {where.dtype}")
     return where
+
+
+def _checked_out(name, out, shape, dtype=None, casting="same_kind", **_):
+    """A NumPy array to write to, which is not stretched, or None; unless a ufunc will see to it, of a dtype that the
+    result can be cast to."""
+    if isinstance(out, tuple) and len(out) != 1:
+        raise ValueError(f"{name}: out must be an array, or a tuple of one, not of {len(out)}")
+    (out,) = out if isinstance(out, tuple) else (out,)
+    if out is None or out is ...:
+        return None
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"{name}: return arrays must be of ArrayType")
+    if out.shape != shape:
+        raise ValueError(f"{name}: out has shape {out.shape}, the result has {shape}")
+    if dtype is not None and not np.can_cast(dtype, out.dtype, casting):
+        raise TypeError(f"{name}: cannot cast the result from {dtype!r} to {out.dtype!r} with {casting=}")
+    return out
 
 
 def _broadcast(name, operands, axis):
@@ -269,15 +287,20 @@ def _of_reduction(function, x, b, axis, **options):
     return function(x, axis, b, **options)
 
 
+def _without_axis(x, target, axis):
+    """A target without the axis that is kept, with length 1, of classes; an empty one may be of floats."""
+    shape, is_whole = np.shape(target), np.asarray(target).dtype.kind in "iu"
+    kept = shape and len(shape) == np.ndim(x) and (is_whole or (0 in shape and shape[axis] == 1))
+    return np.squeeze(target, axis) if kept else target
+
+
 def _of_loss(function, x, target, axis, keepdims=False, **options):
-    kept = keepdims and np.ndim(target) and np.ndim(target) == np.ndim(x) and np.asarray(target).dtype.kind in "iu"
-    result = function(x, np.squeeze(target, axis) if kept else target, axis, **options)
+    result = function(x, _without_axis(x, target, axis) if keepdims else target, axis, **options)
     return np.expand_dims(result, axis) if keepdims and np.ndim(x) else result
 
 
 def _of_loss_gradient(function, grad_output, x, target, axis, keepdims=False, **options):
-    kept = keepdims and np.ndim(target) and np.ndim(target) == np.ndim(x) and np.asarray(target).dtype.kind in "iu"
-    return function(grad_output, x, np.squeeze(target, axis) if kept else target, axis, **options)
+    return function(grad_output, x, _without_axis(x, target, axis) if keepdims else target, axis, **options)
 
 
 def _named(function, row, doc, module="fastsig"):
@@ -510,7 +533,15 @@ def _common_dtype(row, x, other, kwargs):
         return np.dtype(other.char)
     for dtype in (x.dtype, other):
         ufuncs[row.name](np.empty(0, dtype))
-    return ufuncs[f"{row.gradient.slope}_backward"](np.empty(0, other), np.empty(0, x.dtype), **kwargs).dtype
+    return _promoted(row.name, ufuncs[f"{row.gradient.slope}_backward"], other, x.dtype, kwargs)
+
+
+def _promoted(name, ufunc, first, second, options):
+    """The dtype of a ufunc's result, by a call for nothing. An error speaks of the function that was called."""
+    try:
+        return ufunc(np.empty(0, first), np.empty(0, second), **options).dtype
+    except TypeError as error:
+        raise TypeError(str(error).replace(ufunc.__name__, name)) from None
 
 
 def _log_of_one(b, x):
@@ -568,6 +599,89 @@ def _weighted_rows(x, b):
     precise = np.log(np.abs(main)) + np.log1p(rest / main)
     excess = np.where((np.abs(rest) < np.abs(main)) & np.isfinite(main), precise, np.log(np.abs(main + rest)))
     return top.squeeze(-1) + excess, np.sign(main + rest)
+
+
+# Of the halves of an axis: elementwise, and without a copy of them.
+
+
+def _halved(name, x, axis):
+    """Both halves of an axis, as views."""
+    if axis is None or isinstance(axis, tuple):
+        raise TypeError(f"{name}: axis must be an integer, not {axis!r}")
+    axes = _axes(name, axis, x.ndim)
+    n = x.shape[axes[0]] if axes else 1
+    if n != n:
+        raise ValueError(f"{name}: axis {axis} is of unknown length: call compute_chunk_sizes()")
+    if n % 2:
+        raise ValueError(f"{name}: axis {axis} has the odd length {n}, and no halves")
+    before = (slice(None),) * axes[0]
+    return x[(*before, slice(n // 2))], x[(*before, slice(n // 2, None))]
+
+
+def _check_gradient(name, shape, of_result):
+    """A ValueError unless grad_output has, or can be stretched to, the shape of the result."""
+    if len(shape) > len(of_result) or any(n not in {1, m} for n, m in zip(shape[::-1], of_result[::-1])):
+        raise ValueError(f"{name}: grad_output has shape {shape}, the result {of_result}")
+
+
+def _halves(row):
+    """The public function of the halves of an axis."""
+    ufunc, direct = ufuncs[row.name], kernels.build_direct_halves(row.name)
+
+    def function(x, axis=-1, *, out=None, where=True, **kwargs):
+        if type(axis) is int and where is True and not kwargs:
+            result = direct(x, axis, out)
+            if result is not None:
+                return result
+        if kwargs:
+            refuse(row.name, kwargs)
+        if others := _others(out, x, where):
+            result = others.halves(others.Call(row.name, function, x, None, axis, out, where, kwargs))
+            if result is not NotImplemented:
+                return result
+        x = _array(x)
+        if kwargs.get("casting") in {"no", "equiv"} and x.dtype.kind in "biu":  # to float64 is no cast
+            x = x.astype(float)
+        return ufunc(*_halved(row.name, x, axis), out=out, where=where, **kwargs)
+
+    return _named(function, row, docstring(row))
+
+
+def _halves_gradient(row):
+    """The public gradient of a function of the halves of an axis."""
+    linear, gate = ufuncs[f"{row.name}_backward_linear"], ufuncs[f"{row.name}_backward"]
+    direct = kernels.build_direct_halves(f"{row.name}_backward")
+
+    def function(grad_output, x, axis=-1, *, out=None, where=True, **kwargs):
+        if type(axis) is int and where is True and not kwargs:
+            result = direct(x, axis, out, grad_output)
+            if result is not None:
+                return result
+        if kwargs:
+            refuse(row.name, kwargs)
+        if others := _others(out, grad_output, x, where):
+            name = f"{row.name}_backward"
+            result = others.halves(others.Call(name, function, x, grad_output, axis, out, where, kwargs))
+            if result is not NotImplemented:
+                return result
+        x = _array(x)
+        a, b = _halved(row.name, x, axis)
+        _check_gradient(row.name, np.shape(grad_output), a.shape)
+        given, order = _checked_out(row.name, out, x.shape), kwargs.pop("order", "K")
+        if given is None:
+            asked = {name: value for name, value in kwargs.items() if name != "subok"}
+            weak = type(grad_output) in {bool, int, float}
+            nothing = grad_output if weak else np.empty(0, np.asarray(grad_output).dtype)
+            dtype = linear(nothing, np.empty(0, x.dtype), **asked).dtype
+            given = np.empty_like(x, dtype, order, kwargs.get("subok", True))
+        elif any(np.may_share_memory(given, each) for each in (x, grad_output)):
+            grad_output, a, b = (np.array(each, subok=True) for each in (grad_output, a, b))
+        first, second = _halved(row.name, given, axis)
+        linear(grad_output, b, out=first, where=where, **kwargs)
+        gate(grad_output, a, b, out=second, where=where, **kwargs)
+        return given
+
+    return _named(function, row, gradient_docstring(row), "fastsig.backward")
 
 
 # Losses: what a row's target is, and blocks of rows where it is not a class alone.
@@ -633,7 +747,8 @@ class _Loss:
         if ignore_index is not None and not hasattr(ignore_index, "__index__"):
             raise TypeError(f"{self.name}: ignore_index must be an integer or None, not {ignore_index!r}")
         ignored = None if ignore_index is None else target == operator.index(ignore_index)
-        classes, n = target.astype(np.intp, copy=False), self.x.shape[self.axis]
+        # NumPy has two types of 64-bit integers, and finds no loop for the other.
+        classes, n = target.astype(np.intp, copy=False).view(np.intp), self.x.shape[self.axis]
         checked = classes if ignored is None else classes[~ignored]
         if checked.size and checked.view(np.uintp).max() >= n:  # of which a negative number is a large one
             wrong = (classes.view(np.uintp) >= n) & (True if ignored is None else ~ignored)
@@ -648,26 +763,10 @@ class _Loss:
         given = [np.asarray(x).dtype for x in others] + ([] if self.of_classes else [self.target.dtype])
         for each in (self.x.dtype, *given):
             self.plain(np.empty((0, 1), each), np.empty(0, np.intp))
-        found, nothing = np.empty(0, self.x.dtype), ufuncs[f"{self.shares}_backward"]
-        for each in given or [self.x.dtype]:
-            found = nothing(np.empty(0, each), found, **kwargs)
-        return found.dtype
-
-    def checked_out(self, out, shape, dtype=None, casting="same_kind", **_):
-        """A NumPy array to write to, which is not stretched, or None; unless a ufunc will see to it, of a dtype that
-        the result can be cast to."""
-        if isinstance(out, tuple) and len(out) != 1:
-            raise ValueError(f"{self.name}: out must be an array, or a tuple of one, not of {len(out)}")
-        (out,) = out if isinstance(out, tuple) else (out,)
-        if out is None or out is ...:
-            return None
-        if not isinstance(out, np.ndarray):
-            raise TypeError(f"{self.name}: return arrays must be of ArrayType")
-        if out.shape != shape:
-            raise ValueError(f"{self.name}: out has shape {out.shape}, the result has {shape}")
-        if dtype is not None and not np.can_cast(dtype, out.dtype, casting):
-            raise TypeError(f"{self.name}: cannot cast the result from {dtype!r} to {out.dtype!r} with {casting=}")
-        return out
+        found = self.x.dtype
+        for each in given or [found]:
+            found = _promoted(self.name, ufuncs[f"{self.shares}_backward"], each, found, kwargs)
+        return found
 
     def mask(self, part):
         return self.where if self.where is True else self.where[part]
@@ -771,10 +870,10 @@ def _loss(row):
             if dtype is not None:  # a gufunc would ask it of the classes, too
                 options["signature"] = (None, np.intp, *[bool] * len(masks), dtype)
             if out is not None and out is not ...:
-                out = call.checked_out(out, call.shape)
+                out = _checked_out(row.name, out, call.shape)
             return (call.masked if masks else call.plain)(x, call.target, *masks, axis=call.axis, out=out, **options)
         dtype = call.dtype(**kwargs)
-        given = call.checked_out(out, call.shape, **kwargs | {"dtype": dtype})
+        given = _checked_out(row.name, out, call.shape, **kwargs | {"dtype": dtype})
         with np.errstate(all="ignore"):
             result = call.losses(dtype)
             return _handed_over(result, given, out)
@@ -813,7 +912,7 @@ def _loss_gradient(row):
         call = _Loss(row, logits, target, axis, label_smoothing, ignore_index, where)
         shape, order = np.shape(logits), kwargs.get("order", "K")
         dtype, grad = call.dtype(grad_output, **kwargs), np.broadcast_to(grad_output, call.shape)
-        given = call.checked_out(out, shape, **kwargs | {"dtype": dtype})
+        given = _checked_out(row.name, out, shape, **kwargs | {"dtype": dtype})
         with np.errstate(all="ignore"):
             if (
                 given is not None
@@ -834,6 +933,7 @@ _FACES = {
     "rows": (_rows, _rows_gradient),
     "reduction": (_reduction, _reduction_gradient),
     "loss": (_loss, _loss_gradient),
+    "halves": (_halves, _halves_gradient),
 }
 
 

@@ -17,7 +17,7 @@ import importlib
 import numpy as np
 
 from . import _arrays
-from ._functions import _bools, functions
+from ._functions import _bools, _check_gradient, _halved, functions, ufuncs
 
 # PyInstaller and its like would otherwise put Dask, and all that it uses, into every program that has fastsig.
 da = importlib.import_module("dask.array")
@@ -121,6 +121,31 @@ def along(call):
     return tuple(found) if call.options.get("return_sign") else found[0]
 
 
+def halves(call):
+    """A call of a function of an axis' halves, or of its gradient: elementwise, so that the axis may be split."""
+    if call.where is not True:
+        raise TypeError(f"{call.name}: where= needs out=, which there cannot be beside Dask's arrays")
+    name, (main, grad) = call.name.removesuffix("_backward"), map(_lazy, (call.main, call.other))
+    a, b = _halved(name, main, call.axis)
+    axis = call.axes(main.ndim)[0]
+    if grad is None:
+        return _elementwise(name, call.options, a, b)
+    if isinstance(grad, da.Array) and not _is_unknown((*grad.shape, *a.shape)):
+        _check_gradient(name, grad.shape, a.shape)
+    both = (
+        _elementwise(f"{name}_backward_linear", call.options, grad, b),
+        _elementwise(f"{name}_backward", call.options, grad, a, b),
+    )
+    return da.concatenate(both, axis).rechunk(main.chunks)
+
+
+def _elementwise(name, options, *operands):
+    """A ufunc of operands whose chunks may differ."""
+    ufunc = functools.partial(ufuncs[name], **options)
+    dtype = ufunc(*(np.empty(0, x.dtype) if isinstance(x, da.Array) else x for x in operands)).dtype
+    return da.core.elemwise(ufunc, *operands, dtype=dtype)
+
+
 def _alike(call):
     """x, the other operand and the mask as arrays of the same shape and chunks, or as they are if they are numbers.
     What has not the axis gets it, with length 1."""
@@ -190,7 +215,8 @@ def _dtype(call, x, other):
     if isinstance(other, da.Array):
         other = np.ones(() if call.other_lacks_axis else 0, other.dtype)
     options = {"dtype": call.options["dtype"]} if "dtype" in call.options else {}
-    if call.is_target:
+    if call.is_target:  # with what else may be wrong, now rather than in a worker
+        options |= {name: call.options[name] for name in ("label_smoothing", "ignore_index")}
         other = np.empty(0 if call.other_lacks_axis else (0, 1), getattr(other, "dtype", int))
         return call.function(np.empty((0, 1), x.dtype), other, -1, **options).dtype
     return call.function(np.empty(0, x.dtype), other, -1, **options).dtype

@@ -44,16 +44,24 @@ def calls(package, shape, dtype="float32", seed=0):
                     add(f"{row.name} {axis} {name}", function, x, given, axis, **options)
                     add(f"{row.name} {axis} {name} backward", gradient, rows, x, given, axis, **options)
             continue
+        if row.kind == "halves":
+            for axis in (axis for axis in (-1, 0) if x.shape[axis] % 2 == 0):
+                add(f"{row.name} {axis}", function, x, axis)
+                add(f"{row.name} {axis} typed", function, x, axis, dtype=dtype)
+                of_result = np.split(grad, 2, axis)[0]
+                add(f"{row.name} {axis} backward", gradient, of_result, x, axis)
+                add(f"{row.name} {axis} backward of a number", gradient, 2.0, x, axis)
+            continue
         if row.operands:
-            target = np.abs(grad) / 40
-            add(row.name, function, x, target)
-            add(f"{row.name} strided", function, x[:, ::2], target[:, ::2])
-            add(f"{row.name} integers", function, whole, target)
-            add(f"{row.name} of a number", function, x, 1.0)
-            add_into(f"{row.name} masked", function, x, target, where=mask)
-            add(f"{row.name} backward", gradient, grad, x, target)
+            given, few = [np.abs(grad) / 40] * len(row.operands), [0.25] * len(row.operands)
+            add(row.name, function, x, *given)
+            add(f"{row.name} strided", function, x[:, ::2], *(each[:, ::2] for each in given))
+            add(f"{row.name} integers", function, whole, *given)
+            add(f"{row.name} of numbers", function, x, *few)
+            add_into(f"{row.name} masked", function, x, *given, where=mask)
+            add(f"{row.name} backward", gradient, grad, x, *given)
             number = getattr(package.scalar, row.name)
-            add(f"{row.name} scalar", lambda f=number: [f(value, 0.25) for value in (-1.5, 0.25, 7)])
+            add(f"{row.name} scalar", lambda f=number, few=few: [f(value, *few) for value in (-1.5, 0.25, 7)])
             continue
         if row.kind == "elementwise":
             for name, variant in expanded(row):

@@ -11,10 +11,13 @@ import scipy.special
 from fastsig._catalog import TABLE, expanded
 
 EXPANDED = [variant for row in TABLE for _, variant in expanded(row)]
-OF_ONE = [row for row in TABLE if not any(p.is_array for p in row.parameters)]  # of one array; test_losses has others
+OF_ONE = [  # functions of one array, with its shape or an axis less; test_losses and test_halves have the others
+    row for row in TABLE if row.kind != "halves" and not any(parameter.is_array for parameter in row.parameters)
+]
 ELEMENTWISE = [row for _, row in itertools.chain(*map(expanded, OF_ONE)) if row.kind == "elementwise"]
 PAIRS = [row for row in TABLE if row.kind == "elementwise" and row not in OF_ONE]
 ROWS = [row for row in EXPANDED if row.kind == "rows"]
+HALVES = [row for row in TABLE if row.kind == "halves"]
 REDUCTIONS = [row for row in EXPANDED if row.kind == "reduction"]
 
 
@@ -35,7 +38,7 @@ def called(module, row):
     """A row's function in fastsig, fastsig.backward or fastsig.scalar. What it requires beside x is the table's example
     if no keyword says what: so all functions of one array are called alike."""
     function = getattr(module, row.name)
-    if row.kind == "loss" or not row.operands:
+    if "loss" in row.kind or not row.operands:
         return function
     own = 2 if module.__name__.endswith(".backward") else 1
 
@@ -172,6 +175,23 @@ def _log_softmax(x):
 def _logsumexp(x):
     m = x.max(-1, keepdims=True, initial=-np.inf)
     return np.where(np.isinf(m), m, m + _excess(x - m))[..., 0]
+
+
+def losses(x, target, axis=-1):
+    """cross_entropy of classes by definition, in long double: all terms are positive."""
+    x = np.moveaxis(np.asarray(x, np.longdouble), axis, -1)
+    with np.errstate(all="ignore"):
+        top = x.max(-1, keepdims=True)
+        terms = np.exp(x - top)
+        np.put_along_axis(terms, x.argmax(-1)[..., None], 0, -1)
+        return (top - np.take_along_axis(x, target[..., None], -1))[..., 0] + np.log1p(np.sort(terms, -1).sum(-1))
+
+
+def of_halves(row, x, axis=-1, dtype=np.longdouble):
+    """A function of an axis' halves, vectorised in a wider dtype; test_halves holds it to `exact`."""
+    with np.errstate(all="ignore"):
+        a, b = np.split(np.asarray(x, dtype), 2, axis)
+        return {"glu": a / (1 + np.exp(-b))}[row.name]
 
 
 ALONG = {"softmax": _softmax, "log_softmax": _log_softmax, "logsumexp": _logsumexp}

@@ -151,6 +151,17 @@ def test_classes_with_an_axis_kept(fs):
         np.testing.assert_array_equal(slope, fs.backward.cross_entropy(1.0, x, [1, 2]))
 
 
+def test_a_missing_class_of_no_classes(fs):
+    """It is missing in the loss, and no class that does not exist."""
+    for x, axis in ((np.ma.zeros((2, 0)), 1), (np.zeros((2, 0)), -1), (np.ma.zeros((0, 2)), 0)):
+        for kind in (np.uint8, int):
+            target = np.ma.array([0, 3], kind, mask=True)
+            loss, slope = fs.cross_entropy(x, target, axis), fs.backward.cross_entropy(1.0, x, target, axis)
+            assert np.ma.getmaskarray(loss).all() and loss.shape == (2,) and slope.shape == x.shape
+            with pytest.raises(IndexError, match="is not one of 0"):
+                fs.cross_entropy(x, np.ma.array(target.data, mask=[True, False]), axis)
+
+
 def test_a_mask_is_stretched_as_its_values_are(fs):
     """NumPy fills a mask of another shape with the same one over and over."""
     x = np.ma.array(np.arange(6.0).reshape(2, 1, 3), mask=[[[0, 1, 0]], [[1, 0, 0]]])

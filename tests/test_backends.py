@@ -22,6 +22,7 @@ from layouts import assert_same_bits
 from oracle import (
     ELEMENTWISE,
     EXPANDED,
+    HALVES,
     REDUCTIONS,
     ROWS,
     along,
@@ -70,7 +71,7 @@ def test_row_is_complete(row):
     }
     assert all(getattr(row, field) for field in Row._fields if field not in optional)
     assert row.name.isidentifier()
-    assert row.kind in {"elementwise", "rows", "reduction", "loss"}
+    assert row.kind in {"elementwise", "rows", "reduction", "loss", "halves"}
     assert len(row.max_ulp) == 2
     assert row.gradient.formula and row.gradient.special and row.gradient.truth and len(row.gradient.max_ulp) == 2
     assert row.gradient.operand == ("y" if row.kind == "rows" else "x")
@@ -92,19 +93,20 @@ def test_names_are_unique():
     assert len({row.name for row in TABLE}) == len(TABLE)
 
 
-MODERATE = np.random.default_rng(0).normal(0, 2, (5, 7))
+MODERATE = np.random.default_rng(0).normal(0, 2, (5, 8))
 AXIS = {
     "elementwise": {},
     "rows": {},
     "reduction": {"axis": -1},
     "loss": {},
+    "halves": {},
 }  # what the expressions along the last axis need
 
 
 def own_parameters(row):
     """The names that no ufunc has."""
     reduction, loss = {"axis", "b", "keepdims", "return_sign"}, {"axis", "label_smoothing", "ignore_index"}
-    along = {"rows": {"axis"}, "reduction": reduction, "loss": loss}
+    along = {"rows": {"axis"}, "halves": {"axis"}, "reduction": reduction, "loss": loss}
     return {parameter.name for parameter in row.parameters} | along.get(row.kind, set())
 
 
@@ -299,6 +301,7 @@ def test_readme_list_is_current():
 # -------------------------------------------------------------------------------- three places for a function
 
 
+GRADIENTS_OF_HALVES = ("_backward_linear", "_backward")
 UFUNCS = {name for row in TABLE if row.kind == "elementwise" for name, _ in expanded(row)}
 
 
@@ -309,13 +312,15 @@ def test_fallback_has_the_rows_and_no_others():
     assert set(fallback.ROWS) == {name + suffix for name in names for suffix in ("", "_where")}
     names = {f"{row.name}{backward}" for row in TABLE if row.kind == "loss" for backward in ("", "_backward")}
     assert set(fallback.LOSSES) == {name + suffix for name in names for suffix in ("", "_where")}
+    assert set(fallback.HALVES) == {row.name + suffix for row in HALVES for suffix in ("", *GRADIENTS_OF_HALVES)}
 
 
 @needs_checkout
 def test_kernels_have_the_rows_and_no_others():
     for source, suffix in (("formulas.pxi", ""), ("gradients.pxi", "_backward")):
         registered = re.findall(r'^elementwise\("(\w+)"', (PACKAGE / "kernels" / source).read_text(), re.M)
-        assert sorted(registered) == sorted(name + suffix for name in UFUNCS)
+        of_halves = [row.name + end for row in HALVES for end in (GRADIENTS_OF_HALVES if suffix else [""])]
+        assert sorted(registered) == sorted([*(name + suffix for name in UFUNCS), *of_halves])
 
 
 @needs_checkout

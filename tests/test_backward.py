@@ -1008,7 +1008,7 @@ def test_docstring(fs, row):
     docstring = numpydoc(text)
     documented = {name for parameter in docstring["Parameters"] for name in parameter.name.split(", ")}
     own = {"elementwise": set(values(row)), "rows": {"axis"}, "reduction": {"axis", "keepdims"}}
-    own |= {"loss": {"target", "axis", "label_smoothing", "ignore_index"}}
+    own |= {"loss": {"target", "axis", "label_smoothing", "ignore_index"}, "halves": {"axis"}}
     first, own = "logits" if row.kind == "loss" else row.gradient.operand, own[row.kind]
     assert documented == {"grad_output", first, "out", "where", "dtype", "casting", "order", "subok"} | own
     notes = " ".join(docstring["Notes"])

@@ -211,7 +211,7 @@ import fastsig
 from fastsig._bench import operands
 from fastsig._catalog import TABLE
 assert 2e-310 / 2 != 0, "it flushes subnormals"
-x = np.random.default_rng(0).normal(0, 2, (5, 7))
+x = np.random.default_rng(0).normal(0, 2, (5, 8))
 for row in TABLE:
     names = {"np": np, "math": math, "x": x, "axis": -1}
     names |= {parameter.name: parameter.default for parameter in row.parameters} | operands(row, x)

@@ -1,6 +1,7 @@
 """Losses and their gradients: against mpmath, long double, torch and central differences; ends, masks, targets that do
 not exist, dtypes, and the same bits wherever a row lies."""
 
+import functools
 import inspect
 import itertools
 import pickle
@@ -11,7 +12,7 @@ import mpmath
 import numpy as np
 import pytest
 from layouts import EMPTY, LAYOUTS, assert_same, assert_same_bits, place, whole
-from oracle import BITS, HAS_LONG_DOUBLE, PAIRS, finite, to_mpf, ulp_error, ulp_error_exact
+from oracle import BITS, HAS_LONG_DOUBLE, PAIRS, finite, losses, to_mpf, ulp_error, ulp_error_exact
 
 from fastsig._catalog import TABLE
 
@@ -54,16 +55,6 @@ def classes(shape, n, seed=1):
     return np.random.default_rng(seed).integers(0, n, shape)
 
 
-def losses(x, target, axis=-1):
-    """By definition, in long double: all terms are positive."""
-    x = np.moveaxis(np.asarray(x, np.longdouble), axis, -1)
-    with np.errstate(all="ignore"):
-        top = x.max(-1, keepdims=True)
-        terms = np.exp(x - top)
-        np.put_along_axis(terms, x.argmax(-1)[..., None], 0, -1)
-        return (top - np.take_along_axis(x, target[..., None], -1))[..., 0] + np.log1p(np.sort(terms, -1).sum(-1))
-
-
 def gradients(x, target, axis=-1):
     """Likewise: at the target minus the sum of all others."""
     x = np.moveaxis(np.asarray(x, np.longdouble), axis, -1)
@@ -77,6 +68,22 @@ def gradients(x, target, axis=-1):
 
 
 # -------------------------------------------------------------------------------- binary_cross_entropy_with_logits
+
+
+def test_errors_name_the_loss(fs):
+    """Not what finds the dtype of its result."""
+    x, shares = logits("float32", (3, 4)), np.full((3, 4), 0.25)
+    wrong = ({"dtype": int}, {"dtype": "g"}, {"casting": "no", "dtype": "d"})
+    ways = (([0, 1, 2], {}), ([0, 1, 2], {"label_smoothing": 0.1}), (shares, {}))
+    for (target, how), options in itertools.product(ways, wrong):
+        for function in (fs.cross_entropy, functools.partial(fs.backward.cross_entropy, 1.0)):
+            with pytest.raises(TypeError) as error:
+                function(x, target, **how, **options)
+            assert "softmax" not in str(error.value)
+    for call in (lambda: fs.logsumexp(x, 0, x, dtype=int), lambda: fs.backward.logsumexp(1.0, x, dtype=int)):
+        with pytest.raises(TypeError, match="logsumexp") as error:
+            call()
+        assert "softmax" not in str(error.value)
 
 
 def test_pair_is_a_ufunc(fs, default):
@@ -464,7 +471,7 @@ def test_masks(fs, dtype):
     )
 
 
-@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", ">i4"])
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16", "int32", "uint32", *"lLqQ", ">i4"])
 def test_integers(fs, dtype):
     x, target = logits("float32", (20, 7)), classes(20, 7)
     expected, slope = fs.cross_entropy(x, target), fs.backward.cross_entropy(1.0, x, target)

@@ -10,7 +10,7 @@ from oracle import inside
 from fastsig._catalog import COMMON, TABLE, known_as
 from fastsig._catalog import names as names_of
 
-X = np.random.default_rng(0).normal(0, 2, (5, 7))
+X = np.random.default_rng(0).normal(0, 2, (5, 8))
 KEYWORDS = [(row, keyword) for row in TABLE for keyword, _ in row.keywords]
 KEYWORDS += [(row, keyword) for keyword, _, kinds in COMMON for row in TABLE if row.kind in kinds]
 

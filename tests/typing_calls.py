@@ -28,6 +28,11 @@ fastsig.softmax(1.5, axis=None)
 fastsig.logsumexp(x)
 fastsig.logsumexp(x, (0, 1), [1, 2, 3], True, return_sign=True, where=[True, False, True], out=x)
 
+fastsig.glu(x, 0, out=x[:1], where=x > 0)
+assert_type(fastsig.glu(x), npt.NDArray[np.float32])
+fastsig.threshold(x, 0.5, [1.0, 2.0, 3.0], out=x)
+assert_type(fastsig.threshold(x, 0.5, 0.0), npt.NDArray[np.float32])
+
 assert_type(fastsig.scalar.sigmoid(0.5), float)
 assert_type(fastsig.scalar.leaky_relu(1, negative_slope=0.2), float)
 
@@ -36,6 +41,7 @@ fastsig.backward.sigmoid(1.0, x, out=x)
 fastsig.backward.leaky_relu(x, x, 0.1, out=x, where=x > 0)
 fastsig.backward.gelu(x, x, approximate="tanh")
 fastsig.backward.softmax(x, x, (0, 1), out=x, where=x > 0)
+assert_type(fastsig.backward.glu(1.0, x, axis=0), npt.NDArray[np.float32])
 fastsig.backward.log_softmax(x, y=x, axis=None)
 fastsig.backward.logsumexp(1.0, x, 0, keepdims=True, dtype="float32")
 
@@ -68,6 +74,7 @@ assert_type(fastsig.sigmoid([1.0]), Any)
 assert_type(fastsig.softmax(x, dtype="float64"), Any)
 assert_type(fastsig.logsumexp(x, 0), Any)
 
+fastsig.glu(x, (0, 1))  # type: ignore[call-overload]
 fastsig.logsumexp(x, axis="0")  # type: ignore[call-overload]
 fastsig.leaky_relu(x, slope=0.1)  # type: ignore[call-overload]
 fastsig.gelu(x, approximate="sigmoid")  # type: ignore[call-overload]

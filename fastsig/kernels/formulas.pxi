@@ -150,6 +150,7 @@ cdef class Kernel:
     cdef void *f64
     cdef void *scalar32         # the stages composed directly, for one number; NULL if nothing calls that
     cdef void *scalar64
+    cdef tuple both             # of a gradient, a block kernel of float and one of double with a second result
     cdef dict as_stored         # "i4" (kind and size), "e" or "E" -> block kernel's address, if these are not converted
 
 cdef dict kernels = {}
@@ -1231,9 +1232,14 @@ cdef inline floating hard_shrink(floating x, floating lambd) noexcept nogil:
 cdef void hard_shrink_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef const floating *a = x[0]
     cdef const floating *lambd = x[1]
+    cdef floating most = lambd[0]
     cdef npy_intp i
-    for i in range(whole(n, y)):
-        y[i] = hard_shrink(a[i], lambd[i])
+    if uniform(x, 1) and most == most:
+        for i in range(whole(n, y)):
+            y[i] = select(magnitude(a[i]) <= most, signed_as(<floating>0.0, a[i]), a[i])
+    else:
+        for i in range(whole(n, y)):
+            y[i] = hard_shrink(a[i], lambd[i])
 
 elementwise("hard_shrink", 2, 0.25, <void *>hard_shrink_block[float], <void *>hard_shrink_block[double],
             <void *>hard_shrink[float], <void *>hard_shrink[double])
@@ -1324,42 +1330,58 @@ elementwise("threshold", 3, 0.25, <void *>threshold_block[float], <void *>thresh
             <void *>threshold[float], <void *>threshold[double])
 
 
-# ---------------------------------------------------------------------------------------------- swish
-# x sigmoid(z) with z = beta x: of e = exp(-|z|), x / (1 + e) or x e / (1 + e). A large x may go with any z, so e comes
-# times wide_unit, where it counts beside 1, and times another where only its product with a large x counts.
+# ---------------------------------------------------------------------------------------------- swish, glu
+# x sigmoid(z) = x / (1 + exp(-z)) for any x and any z. Far below 0 the 1 no longer counts, but exp(-z) may be infinite
+# while its quotient with a large x is a number: there it comes times 2^-160 (2^-1400), half of which x is multiplied
+# by before the division, and the quotient after it.
 
-cdef inline floating swish_argument(floating x, floating beta, floating *rest) noexcept nogil:
-    """z, where 0 times infinity is 0, and what |z| has lost to rounding."""
-    cdef floating z = rounded_product(x, beta)
-    z = select((z != z) & (x == x) & (beta == beta), <floating>0.0, z)
-    rest[0] = rounded_off(magnitude(x), magnitude(beta), magnitude(z))
-    rest[0] = select(magnitude(rest[0]) < 1, rest[0], <floating>0.0)        # not if the product is infinite
-    return z
-
-cdef inline floating swish_far(floating x, floating z) noexcept nogil:
-    """1 or 0. Not of two conditions at once, with which gcc would not vectorise the loop."""
-    cdef floating at = select(magnitude(x) < 1, <floating>0.0, z)
+cdef inline floating gate_far(floating which) noexcept nogil:
+    """From where on downwards."""
     if floating is float:
-        return select(at < <float>-90.0, <float>1.0, <float>0.0)
+        return <float>-60.0
     else:
-        return select(at < -708.0, 1.0, 0.0)
+        return -500.0
 
-cdef inline floating swish_reduce(floating x, floating z, floating rest, floating *scale) noexcept nogil:
-    """For exp(-|z|), whose scale is 0 at the bounds."""
-    cdef floating a = -magnitude(z), far = swish_far(x, z), lowest, shift
+cdef inline floating gate_lowest(const floating *_) noexcept nogil:
+    """The result is 0, however large x is."""
     if floating is float:
-        lowest, shift = <float>-174.5 - <float>86.85 * far, <float>125.0 + <float>125.0 * far
+        return hidden_float(<float>-193.5)
     else:
-        lowest, shift = -1416.8 - 707.7 * far, 1021.0 + 1021.0 * far
-    return exp_reduce(lowest if lowest > a else a, shift, scale) - rest
+        return hidden_double(-1456.0)
 
-cdef inline floating swish_finish(floating x, floating z, floating t, floating scale, floating most) noexcept nogil:
-    """`most` is hidden, and the largest number."""
-    cdef floating unit = wide_unit_inverse(x), e = exp_finish(t, scale), beside_one, y
-    beside_one = select(magnitude(z) > <floating>60.0, <floating>0.0, e) * unit
-    y = select(z < 0, e, <floating>1.0 / unit) / (<floating>1.0 + beside_one)
-    y = times_wide(select(z < 0, clamp(x, -most, most), x), y)
-    return y * select(swish_far(x, z) > 0, unit, <floating>1.0)
+cdef inline floating gate_highest(const floating *_) noexcept nogil:
+    """It is x."""
+    return hidden(<floating>40.0)
+
+cdef inline floating gate_shift(floating z) noexcept nogil:
+    """What is added to the exponent far below 0."""
+    if floating is float:
+        return select(z < gate_far(z), <float>-160.0, <float>0.0)
+    else:
+        return select(z < gate_far(z), -1400.0, 0.0)
+
+cdef inline floating gate_half(floating z) noexcept nogil:
+    """Its half, as a factor."""
+    if floating is float:
+        return select(z < gate_far(z), <float>8.271806125530277e-25, <float>1.0)
+    else:
+        return select(z < gate_far(z), 1.90109156629516e-211, 1.0)
+
+cdef inline floating gate_reduce(floating z, floating lowest, floating highest, floating *scale) noexcept nogil:
+    """For exp(-z)."""
+    z = clamp(z, lowest, highest)
+    return exp_reduce(-z, gate_shift(z), scale)
+
+cdef inline floating gate_finish(floating x, floating z, floating t, floating scale) noexcept nogil:
+    cdef floating one = select(z < gate_far(z), <floating>0.0, <floating>1.0), half = gate_half(z)
+    return x * half / (one + scale * (<floating>1.0 + expm1_poly(t))) * half
+
+cdef inline floating swish_argument(floating x, floating beta, floating zero, floating *rest) noexcept nogil:
+    """z, where 0 times infinity is 0, and what it has lost to rounding. `zero` is hidden, lest clang finish the
+    arithmetic for it apart."""
+    cdef floating z = rounded_product(x, beta), lost = rounded_off(x, beta, z)
+    rest[0] = select(magnitude(lost) < 1, lost, <floating>0.0)              # not if the product is infinite
+    return select((z != z) & (x == x) & (beta == beta), zero, z)
 
 cdef inline floating largest(const floating *_) noexcept nogil:
     if floating is float:
@@ -1367,13 +1389,17 @@ cdef inline floating largest(const floating *_) noexcept nogil:
     else:
         return hidden_double(1.7976931348623157e308)
 
+cdef inline floating swish_linear(floating x, floating z, floating most) noexcept nogil:
+    """x, but finite where it is multiplied by a sigmoid of 0. `most` is hidden, and the largest number."""
+    return select(z < 0, clamp(x, -most, most), x)
+
 cdef floating swish(floating x, floating beta) noexcept nogil:
     cdef floating scale = 0, rest = 0, z, t
     if beta == 1:
         return silu(x)
-    z = swish_argument(x, beta, &rest)
-    t = swish_reduce(x, z, rest, &scale)
-    return swish_finish(x, z, t, scale, largest(&x))
+    z = swish_argument(x, beta, hidden(<floating>0.0), &rest)
+    t = gate_reduce(z, gate_lowest(&x), gate_highest(&x), &scale) - rest
+    return gate_finish(swish_linear(x, z, largest(&x)), z, t, scale)
 
 cdef void swish_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef floating[BLOCK] z
@@ -1381,19 +1407,47 @@ cdef void swish_block(const floating **x, floating *y, npy_intp n) noexcept nogi
     cdef floating[BLOCK] scale
     cdef const floating *a = x[0]
     cdef const floating *beta = x[1]
-    cdef floating most = largest(a), rest = 0
+    cdef floating lowest = gate_lowest(a), highest = gate_highest(a), most = largest(a), slope = beta[0], rest = 0
+    cdef floating zero = hidden(<floating>0.0), at, product
     cdef npy_intp i
-    if uniform(x, 1) and beta[0] == 1:
+    if uniform(x, 1) and slope == 1:
         silu_block(x, y, n)
         return
+    if uniform(x, 1) and <floating>1e-18 < slope < <floating>1e18:       # x is clamped in place of its product
+        lowest, highest = lowest / slope, highest / slope
+        for i in range(whole(n, y)):
+            at = clamp(a[i], lowest, highest)
+            product = rounded_product(at, slope)
+            t[i] = exp_reduce(-product, gate_shift(product), &scale[i]) - rounded_off(at, slope, product)
+        for i in range(whole(n, y)):
+            at = lowest if lowest > a[i] else a[i]
+            y[i] = gate_finish(at, rounded_product(at, slope), t[i], scale[i])
+        return
     for i in range(whole(n, y)):
-        z[i] = swish_argument(a[i], beta[i], &rest)
-        t[i] = swish_reduce(a[i], z[i], rest, &scale[i])
+        z[i] = swish_argument(a[i], beta[i], zero, &rest)
+        t[i] = gate_reduce(z[i], lowest, highest, &scale[i]) - rest
     for i in range(whole(n, y)):
-        y[i] = swish_finish(a[i], z[i], t[i], scale[i], most)
+        y[i] = gate_finish(swish_linear(a[i], z[i], most), z[i], t[i], scale[i])
 
 elementwise("swish", 2, 0.5, <void *>swish_block[float], <void *>swish_block[double],
             <void *>swish[float], <void *>swish[double])
+
+
+cdef void glu_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+    """Of the halves of an axis. Infinity times a sigmoid of 0 is NaN."""
+    cdef floating[BLOCK] t
+    cdef floating[BLOCK] scale
+    cdef const floating *a = x[0]
+    cdef const floating *b = x[1]
+    cdef floating lowest = gate_lowest(a), highest = gate_highest(a), most = largest(a), linear
+    cdef npy_intp i
+    for i in range(whole(n, y)):
+        t[i] = gate_reduce(b[i], lowest, highest, &scale[i])
+    for i in range(whole(n, y)):
+        linear = select(b[i] < -most, a[i] * <floating>0.0, a[i])
+        y[i] = gate_finish(linear, b[i], t[i], scale[i])
+
+elementwise("glu", 2, 0.5, <void *>glu_block[float], <void *>glu_block[double], NULL, NULL)
 
 
 # ---------------------------------------------------------------------------------------------- log1mexp

@@ -485,10 +485,11 @@ cdef void swish_backward_block(const floating **x, floating *y, npy_intp n) noex
     cdef const floating *g = x[0]
     cdef const floating *a = x[1]
     cdef const floating *beta = x[2]
-    cdef floating lowest = lowest_exponent(g), rest = 0, t, scale = 0
+    cdef floating lowest = lowest_exponent(g), zero = hidden(<floating>0.0), rest = 0, t, scale = 0
     cdef npy_intp i
     for i in range(whole(n, y)):
-        z[i] = swish_argument(a[i], beta[i], &rest)
+        z[i] = swish_argument(a[i], beta[i], zero, &rest)
+        rest = select(z[i] < 0, -rest, rest)                # of |z|
         t = exp_reduce_scaled(-bounded_magnitude(z[i], -lowest), &scale) - rest
         e[i] = exp_finish(t, scale)
     for i in range(whole(n, y)):
@@ -496,6 +497,69 @@ cdef void swish_backward_block(const floating **x, floating *y, npy_intp n) noex
 
 elementwise("swish_backward", 3, 0.7, <void *>swish_backward_block[float], <void *>swish_backward_block[double],
             NULL, NULL)
+
+
+# ---------------------------------------------------------------------------------------------- glu
+# a sigmoid(b) with respect to a, and to b: a e / (1 + e)^2 with e = exp(-|b|). As in gate_finish(), a large a may go
+# with an e that is less than any number: far out it comes times 2^160 (2^1400).
+
+cdef inline floating gate_exponential(floating b, floating lowest) noexcept nogil:
+    cdef floating scale = 0, z = -bounded_magnitude(b, -lowest), t = exp_reduce(z, -gate_shift(z), &scale)
+    return exp_finish(t, scale)
+
+cdef inline floating gate_beside_one(floating b, floating e) noexcept nogil:
+    return select(-magnitude(b) < gate_far(b), <floating>0.0, e)
+
+cdef inline floating gate_sigmoid(floating b, floating e) noexcept nogil:
+    cdef floating half = gate_half(b)
+    return select(b < 0, e, <floating>1.0) / (<floating>1.0 + gate_beside_one(b, e)) * half * half
+
+cdef inline floating gate_slope(floating a, floating b, floating e, floating most) noexcept nogil:
+    """Infinity times a sigmoid of 0 is NaN."""
+    cdef floating half = gate_half(-magnitude(b)), linear = select(magnitude(b) > most, a * <floating>0.0, a)
+    return linear * half * (e / square_of_one_plus(gate_beside_one(b, e))) * half
+
+cdef void glu_backward_linear_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+    cdef floating[BLOCK] e
+    cdef const floating *g = x[0]
+    cdef const floating *b = x[1]
+    cdef floating lowest = gate_lowest(g)
+    cdef npy_intp i
+    for i in range(whole(n, y)):
+        e[i] = gate_exponential(b[i], lowest)
+    for i in range(whole(n, y)):
+        y[i] = g[i] * gate_sigmoid(b[i], e[i])
+
+cdef void glu_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+    cdef floating[BLOCK] e
+    cdef const floating *g = x[0]
+    cdef const floating *a = x[1]
+    cdef const floating *b = x[2]
+    cdef floating lowest = gate_lowest(g), most = largest(g)
+    cdef npy_intp i
+    for i in range(whole(n, y)):
+        e[i] = gate_exponential(b[i], lowest)
+    for i in range(whole(n, y)):
+        y[i] = g[i] * gate_slope(a[i], b[i], e[i], most)
+
+cdef void glu_backward_both_block(const floating **x, floating *y, floating *z, npy_intp n) noexcept nogil:
+    """Both, from the same exponential."""
+    cdef floating[BLOCK] e
+    cdef const floating *g = x[0]
+    cdef const floating *a = x[1]
+    cdef const floating *b = x[2]
+    cdef floating lowest = gate_lowest(g), most = largest(g)
+    cdef npy_intp i
+    for i in range(whole(n, y)):
+        e[i] = gate_exponential(b[i], lowest)
+    for i in range(whole(n, y)):
+        y[i] = g[i] * gate_sigmoid(b[i], e[i])
+        z[i] = g[i] * gate_slope(a[i], b[i], e[i], most)
+
+elementwise("glu_backward_linear", 2, 0.5, <void *>glu_backward_linear_block[float],
+            <void *>glu_backward_linear_block[double], NULL, NULL)
+elementwise("glu_backward", 3, 0.7, <void *>glu_backward_block[float], <void *>glu_backward_block[double],
+            NULL, NULL).both = (<size_t>glu_backward_both_block[float], <size_t>glu_backward_both_block[double])
 
 
 # ---------------------------------------------------------------------------------------------- log1mexp

@@ -1,7 +1,7 @@
 """A kernel set: the formulas, compiled for one instruction set, as NumPy ufuncs. Each _kernels_*.pyx includes this.
 
-build(), build_default(), build_gradient(), build_rows(), build_direct() and build_scalar() are the whole interface;
-_fallback.py has the same. scalar_address() is for cython_api alone.
+build(), build_default(), build_gradient(), build_halves(), build_rows(), build_direct(), build_direct_halves() and
+build_scalar() are the whole interface; _fallback.py has the same. scalar_address() is for cython_api alone.
 """
 from cython cimport floating
 from cython.parallel cimport parallel, threadid
@@ -34,6 +34,7 @@ cdef extern from *:
 include "formulas.pxi"
 include "gradients.pxi"
 include "driver.pxi"
+include "halves.pxi"
 include "rows.pxi"
 
 import numpy as np
@@ -85,22 +86,28 @@ cdef Loop new_loop(Kernel kernel, str char, defaults=()):
     return loop
 
 
+cdef Loop float_loop(Kernel kernel, str char, defaults=()):
+    cdef Loop loop = new_loop(kernel, char, defaults)
+    loop.kernel = <BlockKernel>(kernel.f64 if char == "d" else kernel.f32)
+    loop.cost = kernel.cost * {"f": 1, "d": 2, "E": 1.5, "e": 3 if HALVES == 1 else 1.3}[char]
+    loop.load_all = char in "eE"
+    if char in kernel.as_stored:
+        loop.kernel, loop.cost = <BlockKernel><size_t>kernel.as_stored[char], kernel.cost / 2
+    elif char == "e":
+        loop.load, loop.store = load_half, store_half
+    elif char == "E":
+        loop.load, loop.store = load_bfloat16, store_bfloat16
+    return loop
+
+
 cdef add_floats(Loops loops, Kernel kernel, defaults=()):
     cdef Loop loop
     cdef size_t driver
     for char in "dfeE" if kernel.nin == len(defaults) + 1 else "Eefd":
-        loop = new_loop(kernel, char, defaults)
-        loop.kernel = <BlockKernel>(kernel.f64 if char == "d" else kernel.f32)
+        loop = float_loop(kernel, char, defaults)
         driver = <size_t>drive[uint64_t] if char == "d" else <size_t>drive[uint32_t]
-        loop.cost = kernel.cost * {"f": 1, "d": 2, "E": 1.5, "e": 3 if HALVES == 1 else 1.3}[char]
-        loop.load_all = char in "eE"
         if char in kernel.as_stored:
-            loop.kernel, loop.cost = <BlockKernel><size_t>kernel.as_stored[char], kernel.cost / 2
             driver = <size_t>drive[uint16_t]
-        elif char == "e":
-            loop.load, loop.store = load_half, store_half
-        elif char == "E":
-            loop.load, loop.store = load_bfloat16, store_bfloat16
         loops.add(char * (loop.operands + 1), <PyUFuncGenericFunction>driver, &loop, sizeof(Loop))
 
 
@@ -146,6 +153,14 @@ def build_gradient(str name, str doc, int parameters=0):
     cdef Loops loops = Loops()
     add_floats(loops, kernel)
     return loops.ufunc(kernel.nin, ufunc_name, doc, None, equals=True)
+
+
+def build_halves(str name, str doc):
+    """The ufunc `name` of the halves of an axis, and of grad_output before them."""
+    cdef Kernel kernel = kernels[name]
+    cdef Loops loops = Loops()
+    add_floats(loops, kernel)
+    return loops.ufunc(kernel.nin, name, doc, None, equals=True)
 
 
 ctypedef double (*Scalar1)(double) noexcept nogil
@@ -412,5 +427,105 @@ def build_direct(str name):
         else:
             share_plain_rows(&at, rows, loop, kind)
         return result if result.ndim else cnp.PyArray_ToScalar(at.y, result)
+
+    return direct
+
+
+cdef void share_halves(const Halves *at, npy_intp rows, bint is_double) noexcept nogil:
+    if is_double:
+        drive_halves(at, rows, <uint64_t *>NULL)
+    else:
+        drive_halves(at, rows, <uint32_t *>NULL)
+
+
+cdef Halves halves_of(str name, str char):
+    """All but where a call's arrays lie: of a function the halves and the result, of a gradient grad_output, the halves
+    and those of the result."""
+    cdef Kernel kernel = kernels[name]
+    cdef Loop loop = float_loop(kernel, char)
+    cdef Halves at
+    at.n, at.size = 0, np.dtype(char.replace("E", "e")).itemsize
+    at.count, at.operands = (3, 2) if kernel.both is None else (5, 3)
+    at.both = NULL if kernel.both is None else <BothKernel><size_t>kernel.both[char == "d"]
+    at.loop = <const Loop *>memcpy(allocated(sizeof(Loop)), &loop, sizeof(Loop))
+    return at
+
+
+cdef bint overlaps(cnp.ndarray x, cnp.ndarray y):
+    return overlap(cnp.PyArray_BYTES(x), cnp.PyArray_NBYTES(x), cnp.PyArray_BYTES(y), cnp.PyArray_NBYTES(y))
+
+
+cdef put_halves(Strand *strands, cnp.ndarray array, npy_intp row):
+    """Both halves, in rows of so many bytes."""
+    strands[0].start, strands[1].start = cnp.PyArray_BYTES(array), cnp.PyArray_BYTES(array) + row
+    strands[0].step = strands[1].step = 2 * row
+
+
+def build_direct_halves(str name):
+    """A function of x, axis, out and grad_output (of a gradient): what `name` makes of the halves of plain C-ordered
+    arrays of floats. For all else it returns None."""
+    cdef bint backward = name.endswith("_backward")
+    cdef Halves f32 = halves_of(name, "f"), f64 = halves_of(name, "d")
+    cdef Halves f16 = halves_of(name, "e"), bf16 = halves_of(name, "E")
+
+    def direct(x, int axis, out=None, grad_output=None):
+        cdef cnp.ndarray source, result, grad
+        cdef Halves at
+        cdef npy_intp[MAX_DIMS] half
+        cdef const npy_intp *shape = half
+        cdef npy_intp rows, row
+        cdef int kind, ndim, i
+        if type(x) is not cnp.ndarray:
+            return None
+        source = x
+        kind, ndim = cnp.PyArray_TYPE(source), source.ndim
+        if kind == cnp.NPY_FLOAT:
+            at = f32
+        elif kind == cnp.NPY_DOUBLE:
+            at = f64
+        elif kind == cnp.NPY_FLOAT16:
+            at = f16
+        elif kind == bfloat16_number:
+            at = bf16
+        else:
+            return None
+        axis += ndim if axis < 0 else 0
+        if not cnp.PyArray_ISCARRAY_RO(source) or not 0 <= axis < ndim or source.shape[axis] % 2:
+            return None
+        for i in range(ndim):
+            half[i] = source.shape[i]
+        half[axis] //= 2
+        if backward:
+            shape = source.shape
+        rows = cnp.PyArray_MultiplyList(half, axis)
+        at.n = cnp.PyArray_MultiplyList(half + axis, ndim - axis)
+        row = at.n * at.size
+        if out is None:
+            result = cnp.PyArray_EMPTY(ndim, shape, kind, 0)
+        elif of_shape(out, kind, ndim, shape):
+            result = out
+            if (not cnp.PyArray_ISWRITEABLE(result) or warns_when_written(cnp.PyArray_FLAGS(result))
+                    or overlaps(source, result)):
+                return None
+        else:
+            return None
+        if backward:
+            if not of_shape(grad_output, kind, ndim, half):
+                return None
+            grad = grad_output
+            if overlaps(grad, result):
+                return None
+            at.strands[0].start, at.strands[0].step = cnp.PyArray_BYTES(grad), row
+            put_halves(&at.strands[1], source, row)
+            put_halves(&at.strands[3], result, row)
+        else:
+            put_halves(at.strands, source, row)
+            at.strands[2].start, at.strands[2].step = cnp.PyArray_BYTES(result), row
+        if rows * at.n > KEEPS_GIL:
+            with nogil:
+                share_halves(&at, rows, kind == cnp.NPY_DOUBLE)
+        elif rows * at.n > 0:
+            share_halves(&at, rows, kind == cnp.NPY_DOUBLE)
+        return result
 
     return direct

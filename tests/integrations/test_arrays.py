@@ -3,6 +3,8 @@
 `CONTAINERS` is also the table of the page docs/arrays.md: a test holds one against the other.
 """
 
+import functools
+import itertools
 from pathlib import Path
 
 import awkward as ak
@@ -17,7 +19,7 @@ import scipy.sparse
 import torch
 import xarray as xr
 from containers import DTYPES, Container, check_elementwise, check_losses, check_reductions, check_rows, numbers
-from oracle import OF_ONE, called
+from oracle import HALVES, OF_ONE, called
 
 import fastsig
 
@@ -783,6 +785,24 @@ def test_losses_stretch_no_target(x):
     np.testing.assert_array_equal(every, each)
 
 
+@pytest.mark.parametrize("chunks", [(1, 2), (2, 3), (-1, -1)])
+def test_lazy_losses_fail_when_they_are_called(chunks):
+    """What is known to be wrong then is no worker's error."""
+    x, shares = da.from_array(np.arange(6.0).reshape(2, 3), chunks), da.from_array(np.full((2, 3), 1 / 3), chunks)
+    for function in (fastsig.cross_entropy, functools.partial(fastsig.backward.cross_entropy, 1.0)):
+        for smoothing, error in ((2, ValueError), (-0.1, ValueError), (np.nan, ValueError), ("0", TypeError)):
+            for target in ([0, 1], da.from_array(np.array([0, 1])), shares):
+                with pytest.raises(error, match="label_smoothing must be"):
+                    function(x, target, label_smoothing=smoothing)
+        for ignored, target in ((0.5, [0, 1]), (1, shares)):
+            with pytest.raises(TypeError, match="ignore_index"):
+                function(x, target, ignore_index=ignored)
+    empty = da.zeros((0, 3), chunks=(1, 3) if chunks[0] > 0 else -1)
+    for target in ([], np.zeros(0), np.zeros(0, int), da.zeros(0), np.zeros((0, 3))):
+        assert fastsig.cross_entropy(empty, target).compute().shape == (0,)
+        assert fastsig.backward.cross_entropy(1.0, empty, target).compute().shape == (0, 3)
+
+
 def test_losses_beside_lazy_and_ragged_targets():
     plain = np.arange(6.0).reshape(2, 3)
     for target in ([0], [0, 0, 0], np.ones((1, 3)), np.ones((2, 1))):
@@ -896,6 +916,146 @@ def test_xarray_along_a_dimension():
             fastsig.softmax, each, input_core_dims=[["class"]], output_core_dims=[["class"]], dask="allowed"
         )
         np.testing.assert_array_equal(got, fastsig.softmax(x.values))
+
+
+# -------------------------------------------------------------------------------- halves of an axis
+
+
+HALVED = np.random.default_rng(0).normal(0, 3, (4, 6))
+(GLU,) = HALVES
+
+
+def halves_of(x, axis=-1):
+    """By definition."""
+    a, b = np.split(x, 2, axis)
+    return a / (1 + np.exp(-b))
+
+
+@on_backends
+@pytest.mark.parametrize("axis", [0, 1])
+def test_halves_of_pandas(fs, axis):
+    """With the labels of the first half, or of a gradient those of x."""
+    function, gradient = getattr(fs, GLU.name), getattr(fs.backward, GLU.name)
+    expected, grad = halves_of(HALVED, axis), np.split(HALVED[::-1], 2, axis)[0]
+    slope = gradient(grad, HALVED, axis)
+    for dtype in ("float64", "Float64", "double[pyarrow]"):
+        x = pd.DataFrame(HALVED, list("abcd"), list("uvwxyz")).astype(dtype)
+        got = function(x, axis)
+        assert list(got.index) == list("abcd")[: len(got)] and list(got.columns) == list("uvwxyz")[: got.shape[1]]
+        assert set(got.dtypes) == set(x.dtypes) and got.shape == expected.shape
+        np.testing.assert_allclose(got.to_numpy(float), expected, rtol=1e-14)
+        for given in (grad, pd.DataFrame(grad, got.index, got.columns).astype(dtype)):
+            back = gradient(given, x, axis)
+            assert back.axes[0].equals(x.index) and back.axes[1].equals(x.columns) and set(back.dtypes) == set(x.dtypes)
+            np.testing.assert_allclose(back.to_numpy(float), slope, rtol=1e-14)
+        series = x["u"]
+        got, back = function(series), gradient(1.0, series)
+        assert got.name == "u" and list(got.index) == ["a", "b"] and list(back.index) == list("abcd")
+        assert got.dtype == back.dtype == series.dtype
+        np.testing.assert_allclose(got.to_numpy(float), halves_of(HALVED[:, 0]), rtol=1e-14)
+    x.iloc[0, 1] = x.iloc[3, 4] = pd.NA
+    lost = np.logical_or(*np.split(x.isna().to_numpy(), 2, axis))
+    np.testing.assert_array_equal(function(x, axis).isna(), lost)
+    np.testing.assert_array_equal(gradient(1.0, x, axis).isna(), np.concatenate([lost, lost], axis))
+    out = np.full(lost.shape, 7.0)
+    assert function(x, axis, out=out) is out
+    np.testing.assert_allclose(out, np.where(lost, 7.0, expected), rtol=1e-14)
+
+
+@on_backends
+def test_halves_of_columns_and_frames(fs):
+    function, gradient = getattr(fs, GLU.name), getattr(fs.backward, GLU.name)
+    line, frame = HALVED[0], pl.DataFrame(HALVED, [*"uvwxyz"], orient="row")
+    for x in (pl.Series("s", line), pa.array(line), pa.chunked_array([line[:1], line[1:]]), pd.array(line)):
+        got, back = function(x), gradient([1.0, 2.0, 3.0], x)
+        assert type(got) is type(back) is type(x)
+        np.testing.assert_allclose(np.asarray(got), halves_of(line), rtol=1e-14)
+        np.testing.assert_allclose(np.asarray(back), gradient(np.array([1.0, 2, 3]), line), rtol=1e-14)
+    for axis, names in ((0, "uvwxyz"), (1, "uvw")):
+        got, back = function(frame, axis), gradient(1.0, frame, axis)
+        assert got.columns == list(names) and back.columns == frame.columns
+        np.testing.assert_allclose(got.to_numpy(), halves_of(HALVED, axis), rtol=1e-14)
+        np.testing.assert_allclose(back.to_numpy(), gradient(1.0, HALVED, axis), rtol=1e-14)
+    holes = pl.Series("s", [1.0, None, 3.0, 4.0, 5.0, None])
+    assert function(holes).is_null().to_list() == [False, True, True]
+    assert gradient(1.0, holes).is_null().to_list() == [False, True, True] * 2
+    with pytest.raises(TypeError, match="does not take expressions"):
+        function(pl.col("x"))
+
+
+@on_backends
+@pytest.mark.parametrize("lazy", [False, True])
+def test_halves_of_xarray(fs, lazy):
+    function, gradient = getattr(fs, GLU.name), getattr(fs.backward, GLU.name)
+    x = xr.DataArray(HALVED, {"time": [*"abcd"], "unit": np.arange(6)}, ("time", "unit"), "x", {"note": "kept"})
+    given = x.chunk({"time": 3, "unit": 4}) if lazy else x
+    for axis, dim in enumerate(x.dims):
+        got = function(given, axis)
+        assert got.identical(x.isel({dim: slice(x.sizes[dim] // 2)}).copy(data=function(HALVED, axis)))
+        assert (got.chunks is not None) == lazy
+        for grad in (got, got.T):
+            back = gradient(grad, given, axis)
+            assert back.identical(x.copy(data=gradient(function(HALVED, axis), HALVED, axis)))
+    other = function(x, 1).assign_coords(time=[*"abce"])
+    with pytest.raises(ValueError):  # other labels along the other dimension
+        gradient(other, x, 1)
+
+
+@on_backends
+def test_halves_of_awkward(fs):
+    function, gradient = getattr(fs, GLU.name), getattr(fs.backward, GLU.name)
+    ragged = ak.from_regular(ak.from_numpy(HALVED, regulararray=True), axis=None)
+    for x in (ak.from_numpy(HALVED, regulararray=True), ragged):
+        for axis in (0, 1):
+            got, back = function(x, axis), gradient(1.0, x, axis)
+            assert isinstance(got, ak.Array) and ("var" in str(ak.type(got))) == ("var" in str(ak.type(x)))
+            np.testing.assert_allclose(ak.to_numpy(got), halves_of(HALVED, axis), rtol=1e-14)
+            np.testing.assert_allclose(ak.to_numpy(back), gradient(1.0, HALVED, axis), rtol=1e-14)
+            np.testing.assert_allclose(
+                ak.to_numpy(gradient(got, x, axis)), gradient(halves_of(HALVED, axis), HALVED, axis), rtol=1e-13
+            )
+    assert function(ak.Array([1.0, None, 3.0, 4.0, 5.0, 6.0])).tolist()[1] is None
+    for call in (lambda x: function(x), lambda x: gradient(1.0, x)):
+        with pytest.raises(ValueError, match="rows of different lengths"):
+            call(ak.Array([[1.0, 2.0], [1.0, 2.0, 3.0, 4.0]]))
+
+
+@on_backends
+@pytest.mark.parametrize("chunks", [(4, 6), (3, 6), (4, 4), (1, 1), (3, 5)])
+def test_halves_of_dask(fs, chunks):
+    """Lazily, also where the axis is split, and not in the middle."""
+    function, gradient = getattr(fs, GLU.name), getattr(fs.backward, GLU.name)
+    masked = np.ma.array(HALVED, mask=HALVED > 3)
+    for plain, axis in itertools.product((HALVED, masked, HALVED.astype("f")), (0, 1, -1)):
+        x = da.from_array(plain, chunks)
+        got, expected = function(x, axis), function(plain, axis)
+        assert isinstance(got, da.Array) and (got.shape, got.dtype) == (expected.shape, expected.dtype)
+        np.testing.assert_array_equal(got.compute(scheduler="sync"), expected)
+        assert function(x, axis, dtype="f").dtype == function(x, axis, dtype="f").compute(scheduler="sync").dtype == "f"
+        for grad in (2.0, expected, da.from_array(expected, 2)):
+            back = gradient(grad, x, axis)
+            assert back.chunks == x.chunks
+            wanted = gradient(grad.compute() if isinstance(grad, da.Array) else grad, plain, axis)
+            assert back.dtype == wanted.dtype
+            np.testing.assert_array_equal(back.compute(scheduler="sync"), wanted)
+    with pytest.raises(ValueError, match="odd length"):
+        function(da.zeros((3, 5), chunks=2))
+    with pytest.raises(ValueError, match="grad_output has shape"):
+        gradient(da.zeros((4, 6)), x)
+    with pytest.raises(ValueError, match="compute_chunk_sizes"):
+        function(x[x[:, 0] < np.inf], 0)
+    with pytest.raises(TypeError, match="where="):
+        function(x, where=np.ones((4, 3), bool))
+
+
+def test_halves_of_tensors():
+    x = torch.from_numpy(HALVED)
+    got, back = getattr(fastsig, GLU.name)(x, 0), getattr(fastsig.backward, GLU.name)(1.0, x, 0)
+    assert type(got) is type(back) is torch.Tensor
+    np.testing.assert_allclose(got.numpy(), torch.nn.functional.glu(x, 0).numpy(), rtol=1e-14)
+    assert back.shape == x.shape
+    with pytest.raises(TypeError, match=r"toarray\(\)"):
+        getattr(fastsig, GLU.name)(scipy.sparse.csr_array(np.eye(4)))
 
 
 # -------------------------------------------------------------------------------- what is refused

@@ -10,7 +10,7 @@ import fastsig
 from fastsig._catalog import TABLE
 
 os.environ.setdefault("KERAS_BACKEND", "numpy")
-X = np.random.default_rng(0).normal(0, 2, (5, 7)).astype(np.float32)
+X = np.random.default_rng(0).normal(0, 2, (5, 8)).astype(np.float32)
 
 
 def jax():

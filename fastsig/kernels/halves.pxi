@@ -1,0 +1,163 @@
+"""Functions of the two halves of an axis. In a plain array each half is rows at equal distances: the driver's loop is
+given one after the other, or, of short ones, as many side by side as make a block.
+"""
+
+cdef enum:
+    STRANDS = 5             # the most operands and results of a call
+    SHORT_ROW = 64          # elements: shorter ones are put side by side
+    PIECE_BYTES = 2048      # of a strand that are there together: little of the stack
+    MAX_DIMS = 64           # NumPy's
+    HAND = 32               # bytes that are copied at once
+
+ctypedef void (*BothKernel)(const void **x, void *y, void *z, npy_intp n) noexcept nogil
+
+cdef struct Strand:         # an operand, or a result
+    char *start
+    npy_intp step           # bytes from one row to the next
+
+cdef struct Halves:
+    npy_intp n              # elements of a row of one half
+    npy_intp size           # bytes of one
+    int count, operands     # strands; the first of them are operands
+    Strand[STRANDS] strands
+    const Loop *loop
+    BothKernel both         # if there are two results, in the place of the loop's
+
+
+cdef inline void copy_elements(const char *x, char *y, npy_intp n, npy_intp size) noexcept nogil:
+    """Mostly few: a call of memcpy() would take longer than to copy them."""
+    cdef npy_intp i, most = n * size - HAND
+    if most >= 0:
+        for i from 0 <= i < most by HAND:
+            memcpy(y + i, x + i, HAND)
+        memcpy(y + most, x + most, HAND)        # the last ones, some of them again
+    elif size == 4:
+        for i in range(n):
+            (<uint32_t *>y)[i] = (<const uint32_t *>x)[i]
+    elif size == 8:
+        for i in range(n):
+            (<uint64_t *>y)[i] = (<const uint64_t *>x)[i]
+    else:
+        for i in range(n):
+            (<uint16_t *>y)[i] = (<const uint16_t *>x)[i]
+
+cdef void copy_rows(const Halves *at, const Strand *strand, char *block, npy_intp begin, npy_intp end,
+                    bint back) noexcept nogil:
+    """Elements [begin, end) of all rows of a strand to a block, or back."""
+    cdef npy_intp row = begin // at.n, column = begin - row * at.n, n
+    cdef char *p = strand.start + row * strand.step + column * at.size
+    while begin < end:
+        n = min(at.n - column, end - begin)
+        if back:
+            copy_elements(block, p, n, at.size)
+        else:
+            copy_elements(p, block, n, at.size)
+        block += n * at.size
+        begin += n
+        p += strand.step - column * at.size
+        column = 0
+
+cdef inline bint in_one_piece(const Halves *at, int k) noexcept nogil:
+    return at.strands[k].step == at.n * at.size
+
+cdef void run_both(const Halves *at, char **places, npy_intp n, word *_) noexcept nogil:
+    """As run(), for two results, and all of unit stride."""
+    cdef Block[2] blocks                    # STRIP bytes of each strand
+    cdef const void *x[STRANDS]
+    cdef void *y[2]
+    cdef word *block
+    cdef char *p
+    cdef npy_intp i = 0, j, m, padded, lanes = VECTOR // sizeof(word), strip = STRIP // sizeof(word)
+    cdef int k
+    while i < n:
+        m = min(strip, n - i)
+        if m > lanes:
+            m = m & ~(lanes - 1)
+        padded = (m + lanes - 1) & ~(lanes - 1)
+        for k in range(at.count):
+            p, block = places[k] + i * at.size, <word *>(<char *>blocks + k * STRIP)
+            if m == padded and at.loop.load == NULL:
+                block = <word *>p
+            elif k < at.operands:
+                gather(p, at.size, block, m, at.loop.load)
+                for j in range(m, padded):
+                    block[j] = 0
+            if k < at.operands:
+                x[k] = block
+            else:
+                y[k - at.operands] = block
+        at.both(x, y[0], y[1], padded)
+        for k in range(at.operands, at.count):
+            p, block = places[k] + i * at.size, <word *>(<char *>blocks + k * STRIP)
+            if y[k - at.operands] == block:
+                scatter(block, p, at.size, m, at.loop.store)
+        i += m
+
+cdef inline void run_stretch(const Halves *at, char **places, npy_intp n, npy_intp far, word *_) noexcept nogil:
+    cdef npy_intp[MAX_IN + 1] steps
+    cdef int k
+    if at.both != NULL:
+        run_both(at, places, n, _)
+        return
+    for k in range(MAX_IN + 1):
+        steps[k] = at.size
+    run(places, 0, n, steps, at.loop, far, _)
+
+cdef void run_halves(const Halves *at, npy_intp begin, npy_intp end, npy_intp far, word *_) noexcept nogil:
+    """Elements [begin, end) of the rows of a half."""
+    cdef Block[3] blocks                    # PIECE_BYTES of each strand
+    cdef char *places[STRANDS]
+    cdef npy_intp row, column, n
+    cdef int k
+    while begin < end:
+        row = begin // at.n
+        column = begin - row * at.n
+        n = min(at.n - column, end - begin)
+        if n < SHORT_ROW and n < end - begin:
+            n = min(PIECE_BYTES // at.size, end - begin)
+            for k in range(at.count):
+                if in_one_piece(at, k):
+                    places[k] = at.strands[k].start + begin * at.size
+                else:
+                    places[k] = <char *>blocks + k * PIECE_BYTES
+                    if k < at.operands:
+                        copy_rows(at, &at.strands[k], places[k], begin, begin + n, False)
+            run_stretch(at, places, n, 0, _)
+            for k in range(at.operands, at.count):
+                if not in_one_piece(at, k):
+                    copy_rows(at, &at.strands[k], places[k], begin, begin + n, True)
+        else:
+            for k in range(at.count):
+                places[k] = at.strands[k].start + row * at.strands[k].step + column * at.size
+            run_stretch(at, places, n, far if n > BLOCK else 0, _)
+        begin += n
+
+cdef void run_half_shares(const Halves *at, npy_intp chunk, Share *shares, int count, int thread, npy_intp far,
+                          word *_) noexcept nogil:
+    """What one thread of a team does."""
+    cdef Share piece
+    cdef Fenv before = default_fenv()
+    while take(shares, count, thread, chunk, &piece):
+        run_halves(at, piece.next, piece.end, far, _)
+    restore_fenv(before)
+
+cdef void drive_halves(const Halves *at, npy_intp rows, word *_) noexcept nogil:
+    """All of a call, on several threads when they pay."""
+    cdef Fenv before = default_fenv()
+    cdef Share[MAX_SHARES] shares
+    cdef npy_intp chunk, n = rows * at.n, far = n if n * at.size > CACHED else 0
+    cdef void *team = NULL
+    cdef int count, threads = 0
+    if n * at.loop.cost > PARALLEL_NS:
+        threads = acquire_threads(n * at.loop.cost, &team)
+    if threads > 1:
+        chunk = chunk_of(n, threads, at.loop.cost, 4 * BLOCK)
+        count = share_out(shares, threads, 0, n, BLOCK)
+        with parallel(num_threads=threads):
+            join_team(team)
+            run_half_shares(at, chunk, shares, count, threadid(), far, _)
+    else:
+        run_halves(at, 0, n, far, _)
+    release_threads(threads)
+    restore_fenv(before)
+    clear_fp_flags()
