@@ -49,17 +49,28 @@ def rows(dtype):
 
 
 def samples(row, dtype):
-    """(input, truth) of a function."""
+    """(inputs by name, truth) of a function: of targets many at the ends, of classes half the likeliest."""
+    rng = np.random.default_rng(1)
     if row.kind == "elementwise":
-        x = numbers(dtype)
-        yield x, oracle.reference(row, x, **oracle.defaults(row, dtype))
+        x, arrays = numbers(dtype), {}
+        for name in (parameter.name for parameter in row.parameters if parameter.is_array):
+            arrays[name] = np.clip(rng.uniform(-0.5, 1.5, x.shape), 0, 1).astype(dtype)
+        yield {"x": x, **arrays}, oracle.reference(row, x, **oracle.defaults(row, dtype) | arrays)
+    elif row.kind == "halves":
+        x = np.concatenate([rng.permutation(numbers(dtype)), numbers(dtype)])
+        yield {"x": x}, oracle.of_halves(row, x)
+    elif row.kind == "loss":
+        for x in rows(dtype):
+            target = np.where(rng.random(len(x)) < 0.5, x.argmax(-1), rng.integers(0, x.shape[-1], len(x)))
+            yield {"x": x, **dict.fromkeys(row.operands, target)}, oracle.losses(x, target)
     else:
         for x in rows(dtype):
-            yield x, oracle.along(row, x)
+            yield {"x": x}, oracle.along(row, x)
 
 
-def values(contender, row, x):
+def values(contender, row, arrays):
     """The results of each form that a contender has, and can do."""
+    x = arrays["x"]
     first = next(other for other in oracle.EXPANDED if other.name == row.name)
     if isinstance(contender, peers.SciPy) and row is not first:  # which has no choice
         return
@@ -68,7 +79,7 @@ def values(contender, row, x):
     if not contender.can(task):
         return
     try:
-        names = task["parameters"] | {"axis": axis, "mask": None} | contender.names(task, None, x=x)
+        names = task["parameters"] | {"axis": axis, "mask": None} | contender.names(task, None, **arrays)
     except LookupError:  # no kernel for this dtype
         return
     forms = contender.forms(task)
@@ -92,9 +103,9 @@ def values(contender, row, x):
 def errors(contenders, row, dtype):
     """Contender -> the largest error of its best form."""
     worst = {}
-    for x, truth in samples(row, dtype):
+    for arrays, truth in samples(row, dtype):
         for name, contender in contenders.items():
-            for form, value in values(contender, row, x):
+            for form, value in values(contender, row, arrays):
                 key = name, form
                 worst[key] = max(worst.get(key, 0.0), float(oracle.ulp_error(value, truth).max()))
     best = {}
@@ -106,7 +117,7 @@ def errors(contenders, row, dtype):
 def main():
     as_written = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=as_written)
-    names = [row.name for row in oracle.OF_ONE]
+    names = [row.name for row in oracle.TABLE]
     parser.add_argument("--function", nargs="+", metavar="NAME", choices=names, default=names, help="default: all")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the errors, and with what they were measured")
     arguments = parser.parse_args()

@@ -56,7 +56,7 @@ def cells():
                 function = functools.partial(getattr(fastsig, row.name), x, *given, *axis, **words)
                 y = function()
                 yield name, functools.partial(function, out=y), x.size
-                grad, operand = x if y.shape == x.shape else x[..., 0], y if row.gradient.operand == "y" else x
+                grad, operand = x if y.shape == x.shape else y.copy(), y if row.gradient.operand == "y" else x
                 gradient = functools.partial(getattr(fastsig.backward, row.name), grad, operand, *given, *axis, **words)
                 yield f"backward.{name}", functools.partial(gradient, out=gradient()), x.size
 

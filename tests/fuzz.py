@@ -16,6 +16,7 @@ import contextlib
 import faulthandler
 import functools
 import itertools
+import operator
 import sys
 import time
 import traceback
@@ -33,10 +34,14 @@ from numpy.lib.array_utils import normalize_axis_tuple
 from oracle import (
     DERIVATIVES,
     ELEMENTWISE,
+    HALVES,
     HAS_LONG_DOUBLE,
+    PAIR_DERIVATIVES,
+    PAIRS,
     REDUCTIONS,
     ROWS,
     along,
+    called,
     chosen,
     defaults,
     excess,
@@ -45,25 +50,32 @@ from oracle import (
     hard,
     hole,
     label,
+    losses,
     numbers,
+    of_halves,
     reference,
     ulp_error,
     unit,
 )
+
+from fastsig._catalog import TABLE
 
 try:
     from ml_dtypes import bfloat16
 except ModuleNotFoundError:
     bfloat16 = None
 
-ROW_GRADIENTS = [row._replace(name=f"backward.{row.name}", kind=f"{row.kind} gradient") for row in ROWS + REDUCTIONS]
-SUBJECTS = {label(row): row for row in ELEMENTWISE + DERIVATIVES + ROWS + REDUCTIONS + ROW_GRADIENTS}
+LOSSES = [row for row in TABLE if row.kind == "loss"]
+ALONG = [*ROWS, *REDUCTIONS, *HALVES, *LOSSES]
+ALONG += [row._replace(name=f"backward.{row.name}", kind=f"{row.kind} gradient") for row in ALONG]
+SUBJECTS = {label(row): row for row in (*ELEMENTWISE, *DERIVATIVES, *PAIRS, *PAIR_DERIVATIVES, *ALONG)}
 SETTINGS = settings(deadline=None, database=None, suppress_health_check=list(HealthCheck))
 
 BFLOAT16 = [np.dtype(bfloat16)] if bfloat16 else []
 FLOATS = [*map(np.dtype, "dfe")]
 INTEGERS = [*map(np.dtype, "bBhHiIlLqQ")]
 ONE_BY_ONE = {"elementwise", "derivative"}  # kinds
+OF_HALVES, OF_LOSSES = ({kind, f"{kind} gradient"} for kind in ("halves", "loss"))
 NUMBERS = {bool, int, float}
 DEFAULTS = (("where", True), ("keepdims", False), ("return_sign", False))
 POISON = 0xA5  # fills memory that nobody may touch
@@ -77,8 +89,10 @@ SHAPED = FORMS[:-2]
 SIDES = [2, 3, 1, 4, 5, 7, 9, 0]
 ENDS = [*range(10, 70), 100, 127, 128, 129, 511, 512, 513, 1000, 1500, 20_011]  # where loops go another way
 SHARES = [(0, 0, 1), (0, 1, 0), (1, 0, 0), (0.2, 0.2, 0.6), (0.01, 0, 0.99)]  # of a pool, patterns, ordinary numbers
+TAME = {False: (0.125, 8), True: (0, 1)}  # parameters, and targets, for which the truth needs no more than long double
 ORDINARY = {
-    "parameter": lambda rng, shape: rng.uniform(0.125, 8, shape),  # for which the truth needs no more than long double
+    "parameter": lambda rng, shape: rng.uniform(*TAME[False], shape),
+    "target": lambda rng, shape: np.clip(rng.uniform(-0.5, 1.5, shape), *TAME[True]),
     "softmax": lambda rng, shape: rng.random(shape) ** 3,
     "log_softmax": lambda rng, shape: -rng.exponential(3, shape),
 }
@@ -89,6 +103,8 @@ OPTIONS = {
     "dtype": [None, *FLOATS, "d", np.float32],
     "keepdims": [False, True],
     "return_sign": [False, True],
+    "label_smoothing": [0.0, 0.1, 1, 0],
+    "ignore_index": [None, 0, -1, 1],
 }
 
 
@@ -277,6 +293,24 @@ class Builder:
         several = st.lists(axes, unique_by=lambda axis: axis % (ndim or 1), max_size=ndim).map(tuple)
         return self.draw(st.one_of(st.just(-1), axes, several, st.none(), axes.map(np.int8)))
 
+    def one_axis(self, ndim):
+        """For a function that takes no others; seldom, one of these."""
+        one = st.integers(-ndim, ndim - 1) if ndim else st.sampled_from([-1, 0])
+        return self.axis(ndim) if self.seldom(10) else self.draw(st.one_of(one, one.map(np.int8)))
+
+    def classes(self, shape, n, dtype):
+        """Mostly of n that there are."""
+        values = np.asarray(self.random().integers(0, max(n, 1), shape))
+        if self.seldom(6) and values.size:
+            values.flat[self.random().integers(values.size)] = self.one_of([-1, n, 100])
+        if self.seldom(4):
+            return values.tolist()
+        with np.errstate(all="ignore"):
+            values = values.astype(dtype)
+        place = self.place(shape, dtype)
+        self.contents.append((place, values))
+        return place
+
 
 @functools.cache
 def awkward(dtype):
@@ -296,18 +330,36 @@ def calls(draw, row):
     def another():
         return dtype if dtype in BFLOAT16 or not build.seldom(4) else build.one_of([*FLOATS, *INTEGERS])
 
-    keywords = {} if row.kind in ONE_BY_ONE or build.seldom(4) else {"axis": build.axis(len(shape))}
+    if row.kind in OF_HALVES and shape and not build.seldom(8):
+        shape = (*shape[:-1], 2 * shape[-1])
+    axis = build.one_axis if row.kind in OF_HALVES | OF_LOSSES else build.axis
+    keywords = {} if row.kind in ONE_BY_ONE or build.seldom(4) else {"axis": axis(len(shape))}
     keywords |= build.options(*(["keepdims"] if "reduction" in row.kind else []))
     keywords |= build.options(*(["return_sign"] if row.kind == "reduction" else []))
     parameters, reduced, forms = {}, shape, SHAPED if shape else FORMS  # to a number no drawn axis would fit
     if "reduction" in row.kind:
         with contextlib.suppress(Exception):
             reduced = np.sum(np.ones(shape), keywords.get("axis"), keepdims=keywords.get("keepdims", False)).shape
-    if row.kind in ONE_BY_ONE:
+    if row.kind in OF_HALVES | OF_LOSSES:
+        with contextlib.suppress(Exception):
+            reduced = result_shape(row, shape, keywords.get("axis", -1))
+    if row.kind in OF_LOSSES:
+        keywords |= build.options("label_smoothing", "ignore_index")
+        n = shape[keywords.get("axis", -1)] if len(reduced) < len(shape) else 1
+        target = build.one_of([build.classes, None])
+        target = (
+            target(reduced, n, build.one_of(INTEGERS)) if target else build.operand(shape, another(), "softmax", SHAPED)
+        )
+        grad = [build.operand(build.part(reduced), another())] * (row.kind == "loss gradient")
+        operands = [*grad, build.operand(shape, dtype, forms=forms), target]
+    elif row.kind == "halves gradient":
+        operands = [build.operand(build.part(reduced), another()), build.operand(shape, dtype, forms=SHAPED)]
+    elif row.kind in ONE_BY_ONE:
         operands = [build.operand(build.part(shape), another()) for _ in range(1 + (row.kind == "derivative"))]
         for parameter in row.parameters:
-            if not build.seldom(3):
-                parameters[parameter.name] = build.operand(build.part(shape), another(), "parameter")
+            if parameter.is_array or not build.seldom(3):
+                kind = "target" if parameter.is_array else "parameter"
+                parameters[parameter.name] = build.operand(build.part(shape), another(), kind)
     elif row.kind == "reduction gradient":
         operands = [build.operand(build.part(reduced), another()), build.operand(shape, dtype, forms=forms)]
     elif row.kind == "rows gradient":
@@ -317,7 +369,7 @@ def calls(draw, row):
         operands = [build.operand(shape, dtype, forms=forms)]
         if row.kind == "reduction" and build.seldom(3):
             parameters["b"] = build.operand(build.part(shape), another())
-    keywords |= build.mask(shape) | build.options("order", "subok")
+    keywords |= build.mask(reduced if row.kind in OF_HALVES else shape) | build.options("order", "subok")
     flawed = build.seldom(10)  # with one thing wrong it is clear what must be raised
     if not flawed:
         keywords |= build.options("casting", "dtype")
@@ -332,7 +384,7 @@ def calls(draw, row):
     everything = (on(np.zeros(build.end, np.uint8), each) for each in (operands, parameters, keywords))
     computed = loop_dtype(row, *everything)
     others = [] if flawed else [*FLOATS[: 2 if computed in BFLOAT16 else 3], *map(np.dtype, "Dl")]
-    keywords |= build.out(reduced if row.kind == "reduction" else shape, computed, others)
+    keywords |= build.out(reduced if row.kind in {"reduction", "halves", "loss"} else shape, computed, others)
     if flawed:
         add_flaw(build, len(shape), operands, keywords)
     arena = np.full(build.end + MARGIN, POISON, np.uint8)
@@ -341,6 +393,14 @@ def calls(draw, row):
     is_ufunc = row.kind in ONE_BY_ONE and not row.parameters and not row.choice
     call = Call(row, arena, operands, parameters, keywords)
     return call._replace(positional_out=is_ufunc and type(keywords.get("out", ())) is not tuple and draw(st.booleans()))
+
+
+def result_shape(row, shape, axis):
+    """Of a function of halves, or of a loss."""
+    (axis,) = normalize_axis_tuple(operator.index(axis), len(shape) or 1)
+    if row.kind in OF_LOSSES:
+        return shape[:axis] + shape[axis + 1 :]
+    return (*shape[:axis], shape[axis] // 2, *shape[axis + 1 :])
 
 
 def add_flaw(build, ndim, operands, keywords):
@@ -380,10 +440,16 @@ def add_flaw(build, ndim, operands, keywords):
 def loop_dtype(row, operands, parameters, keywords):
     """The dtype that a call computes in, by DESIGN's rules; TypeError where there is none."""
     equals = "gradient" in row.kind or row.kind == "derivative" or (row.kind == "reduction" and parameters)
+    if row.kind in OF_LOSSES and is_of_classes(operands):
+        operands = operands[:-1]
+    elif row.kind in OF_LOSSES:
+        equals = True
     strong = []
     for i, x in enumerate([*operands, *parameters.values()]):
         if row.kind in ONE_BY_ONE:
             weak = type(x) is float or (type(x) is int and (i > 0 or equals))
+        elif row.kind in {"loss gradient", "halves gradient"}:
+            weak = i == 0 and type(x) in NUMBERS
         else:
             weak = "reduction" in row.kind and x is not operands[-1] and type(x) in {bool, int, float}
         if not weak:
@@ -405,6 +471,12 @@ def loop_dtype(row, operands, parameters, keywords):
     strong = [dtype for dtype in strong if dtype is not None]
     common = np.result_type(*strong) if strong else np.dtype(float)
     return common if is_real(common) or (kept and common.kind in "iu") else np.dtype(float)
+
+
+def is_of_classes(operands):
+    """Whether a loss's target is, which is its last operand; an empty list is of floats."""
+    target = np.asarray(operands[-1])
+    return target.dtype.kind in "iu" or (not target.size and target.ndim < np.ndim(operands[-2]))
 
 
 def is_real(dtype):
@@ -489,6 +561,8 @@ def numpy_along(call, arena, dtype):
     for i, x in enumerate(arrays):
         weak = "reduction" in row.kind and i != len(operands) - 1 and type(given[i]) in NUMBERS
         casting = "unsafe" if weak else keywords.get("casting", "same_kind")
+        if row.kind in {"rows", "reduction"} and not parameters and x.dtype.kind in "biu":  # to float64 is no cast
+            x = x.astype(float)
         ask(np.positive, x, dtype=keywords["dtype"], casting=casting)
     result = np.ones(reduced if row.kind == "reduction" else shape, stand_in(dtype))
     if call.out() and call.out().shape != result.shape:
@@ -499,18 +573,108 @@ def numpy_along(call, arena, dtype):
     return like
 
 
+def numpy_halves(call, arena, dtype):
+    """The same for a function of halves: NumPy's sum of them, or of a gradient something of its shape."""
+    operands, _, keywords = (on(arena, stand_in(part)) for part in call[2:5])
+    axis = keywords.pop("axis", -1)
+    *grad, x = operands
+    x = np.asanyarray(x)
+    if axis is None or type(axis) is tuple:
+        raise TypeError("one axis")
+    half = result_shape(call.row, x.shape or (1,), axis)
+    if not x.ndim:
+        raise ValueError("no halves")
+    a, b = np.split(x, 2, operator.index(axis))
+    if keywords.get("dtype") is None:
+        keywords["dtype"] = stand_in(dtype)
+    if not grad:
+        if keywords.get("casting") in {"no", "equiv"} and x.dtype.kind in "biu":  # to float64 is no cast
+            a, b = a.astype(float), b.astype(float)
+        return np.add(a, b, **keywords)
+    np.broadcast_to(grad[0], half)
+    where, out = keywords.pop("where", True), call.out()
+    np.add(np.ones(half), 0, where=where, out=np.ones(half))
+    if out and out.shape != x.shape:
+        raise ValueError("out has another shape")
+    for i, each in enumerate((grad[0], x)):
+        weak = i == 0 and type(each) in NUMBERS
+        casting = "unsafe" if weak else keywords.get("casting", "same_kind")
+        np.positive(np.asarray(each), dtype=keywords["dtype"], casting=casting)
+    return np.positive(np.ones(x.shape, stand_in(dtype)), **keywords)
+
+
+def numpy_loss(call, arena, dtype):
+    """The same for a loss, of which all that is wrong counts."""
+    row, wrong = call.row, []
+    operands, _, keywords = (on(arena, stand_in(part)) for part in call[2:5])
+    axis, where, ignored = (
+        keywords.pop(name, other) for name, other in (("axis", -1), ("where", True), ("ignore_index", None))
+    )
+    keywords.pop("label_smoothing", None)
+    *grad, x, target = operands
+    of_classes, shape, target = is_of_classes(operands), np.shape(x) or (1,), np.asarray(target)
+
+    def ask(function, *arguments, **named):
+        try:
+            return function(*arguments, **named)
+        except Exception as why:
+            wrong.append(why)
+
+    if axis is None or type(axis) is tuple:
+        raise TypeError("one axis")
+    kept = result_shape(row, shape, axis)
+    n = shape[operator.index(axis)]
+    ask(np.add, np.ones(shape), 0, where=where, out=np.ones(shape))
+    if target.shape != (kept if of_classes else shape) and not (of_classes and target.ndim == 0):
+        wrong.append(ValueError("the target's shape"))
+    if not of_classes and ignored is not None:
+        wrong.append(TypeError("ignore_index is for classes"))
+    seen = target if ignored is None else target[target != ignored]
+    if of_classes and np.size(seen) and not ((seen >= 0) & (seen < n)).all():
+        wrong.append(IndexError("no such class"))
+    if target.dtype.kind == "b":
+        wrong.append(TypeError("a target of bools"))
+    if keywords.get("dtype") is None:
+        keywords["dtype"] = stand_in(dtype)
+    for i, each in enumerate([*grad, x, *([] if of_classes else [target])]):
+        each, casting = np.asarray(each), keywords.get("casting", "same_kind")
+        if row.kind == "loss" and of_classes and not call.keywords.get("label_smoothing") and each.dtype.kind in "biu":
+            each = each.astype(float)
+        ask(
+            np.positive,
+            each,
+            dtype=keywords["dtype"],
+            casting="unsafe" if grad and i == 0 and type(grad[0]) in NUMBERS else casting,
+        )
+    if grad:
+        ask(np.broadcast_to, grad[0], kept)
+    result = np.ones(kept if row.kind == "loss" else np.shape(x), stand_in(dtype))
+    if call.out() and call.out().shape != result.shape:
+        wrong.append(ValueError("out has another shape"))
+    like = ask(np.positive, result, **keywords)
+    if wrong:
+        raise Wrong(*wrong)
+    return like
+
+
+MODELS = dict.fromkeys(ONE_BY_ONE, numpy_elementwise) | dict.fromkeys(OF_HALVES, numpy_halves)
+MODELS |= dict.fromkeys(OF_LOSSES, numpy_loss)
+
+
 # -------------------------------------------------------------------------------- whether it is so
 
 
 def function_of(fs, row):
     """A row's function, with the word that chooses it."""
     module = fs.backward if row.name.startswith("backward.") else fs
-    return functools.partial(getattr(module, row.name.removeprefix("backward.")), **chosen(row))
+    function = called(module, row._replace(name=row.name.removeprefix("backward.")))
+    return functools.partial(function, **chosen(row))
 
 
 def kind_of(error):
     """What a caller catches."""
-    return next(kind for kind in (np.exceptions.AxisError, TypeError, ValueError, Exception) if isinstance(error, kind))
+    kinds = (np.exceptions.AxisError, TypeError, ValueError, IndexError, Exception)
+    return next(kind for kind in kinds if isinstance(error, kind))
 
 
 def is_compiled(fs):
@@ -544,7 +708,7 @@ def check(fs, call):
     """Raise unless the call does what it should."""
     row, like, errors, dtype = call.row, None, [], None
     arena, twin = call.arena.copy(), call.arena.copy()
-    model = numpy_elementwise if row.kind in ONE_BY_ONE else numpy_along
+    model = MODELS.get(row.kind, numpy_along)
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -592,24 +756,35 @@ def check(fs, call):
         check_values(fs, call, dtype, got, sign)
     untouched = call.arena.copy()
     if out is not None:
-        mask = keywords.get("where", True) if row.kind in ONE_BY_ONE else True
+        mask = mask_of(call, keywords, out.shape)
         if not same and any(np.may_share_memory(out, x) for x in given if isinstance(x, np.ndarray)):
             mask = True  # NumPy writes back a copy of out, which it did not fill where the mask is false
         np.copyto(call.out()._replace(subclass=False).on(untouched), out, where=np.asarray(mask, bool))
     assert np.array_equal(arena, untouched), "memory beside the result has changed"
 
 
+def mask_of(call, keywords, shape):
+    """Which of the results a mask has computed; along an axis all."""
+    where = keywords.get("where", True)
+    if call.row.kind == "halves gradient" and where is not True:
+        axis = operator.index(keywords.get("axis", -1))
+        half = result_shape(call.row, shape, axis)
+        return np.concatenate([np.broadcast_to(np.asarray(where, bool), half)] * 2, axis)
+    return np.asarray(where, bool) if call.row.kind in {*ONE_BY_ONE, "halves"} else True
+
+
 def check_values(fs, call, dtype, got, sign):
     """The results against those of a plain call, and these against the truth."""
     row, (operands, parameters, keywords) = call.row, (on(call.arena, part) for part in call[2:5])
-    over = {name: keywords[name] for name in ("axis", "keepdims", "return_sign") if name in keywords}
-    where, mask = keywords.get("where", True), True
-    if row.kind in ONE_BY_ONE:
-        mask = np.asarray(where, bool)
-    elif where is not True:
+    kept = ("axis", "keepdims", "return_sign", "label_smoothing", "ignore_index")
+    over = {name: keywords[name] for name in kept if name in keywords}
+    where, mask = keywords.get("where", True), mask_of(call, keywords, np.shape(got))
+    if row.kind in OF_LOSSES and where is not True:
+        over["where"] = where = plain(where, bool)
+    elif row.kind not in ONE_BY_ONE | OF_HALVES and where is not True:
         shapes = [np.shape(x) for x in [*operands[row.kind == "reduction gradient" :], *parameters.values()]]
         over["where"] = where = np.broadcast_to(plain(where, bool), np.broadcast_shapes(*shapes)).copy()
-    if "reduction" in row.kind:  # weights and grad_output have a way of their own into the computed type
+    if row.kind in OF_LOSSES or "reduction" in row.kind:  # some operands have a way of their own into the computed type
         over |= {"dtype": dtype, "casting": "unsafe"}
         simple = [x if type(x) in NUMBERS else plain(x) for x in operands]
         named = {name: x if type(x) in NUMBERS else plain(x) for name, x in parameters.items()}
@@ -634,6 +809,10 @@ def check_values(fs, call, dtype, got, sign):
         return
     if row.kind in ONE_BY_ONE:
         check_elementwise(fs, row, dtype, simple, named, mask, final)
+    elif row.kind in OF_HALVES:
+        check_halves(row, dtype, simple, over, mask, final)
+    elif row.kind in OF_LOSSES:
+        check_loss(row, dtype, simple, over, final)
     elif not final.size:
         return
     else:
@@ -684,8 +863,10 @@ def check_elementwise(fs, row, dtype, operands, parameters, mask, got):
         check_product(fs, grad[0], slope, result, bound == 0)
     truth, least = reference(row, x, **named), unit(row, x, **named)
     tame = np.isfinite(x)  # what infinities give is in test_accuracy
-    for value in values.values():
-        tame &= (value >= 0.125) & (value <= 8)
+    for parameter in row.parameters:
+        low, high = TAME[parameter.is_array]
+        if parameter.name in values:
+            tame &= (values[parameter.name] >= low) & (values[parameter.name] <= high)
     slack = 2**-9 if bound else 0  # long double holds no exact product of two doubles
     limit = rounded(bound, got.dtype) + slack
     assert_within(np.where(tame, ulps(got, truth, least), 0), limit, x, *values.values(), got, truth)
@@ -703,6 +884,33 @@ def check_product(fs, grad, slope, got, exact):
         normal = there & (np.abs(slope) >= np.finfo(slope.dtype).tiny)
         errors = ulps(got[normal], expected[normal].astype(np.float64).astype(np.longdouble))
         assert_within(errors, 0 if exact else 2, grad[normal], slope[normal])
+
+
+def check_halves(row, dtype, operands, over, mask, got):
+    """Of a function, results of what is finite against the truth; the gradient is held to it by test_halves."""
+    if row.kind == "halves":
+        wide = np.result_type(dtype, np.float32)
+        x, axis = operands[0].astype(wide), operator.index(over.get("axis", -1))
+        tame = np.logical_and(*np.split(np.isfinite(x), 2, axis))[mask]
+        truth = of_halves(row, x, axis)[mask]
+        bound = rounded(row.max_ulp[dtype == np.float64], got.dtype)
+        assert_within(np.where(tame, ulps(got, truth), 0), bound, got, truth)
+
+
+def check_loss(row, dtype, operands, over, got):
+    """Losses of one class, of finite logits without a mask, against the truth."""
+    x, target = operands[-2:]
+    x = np.asarray(x).astype(dtype).astype(np.result_type(dtype, np.float32))
+    x = x if x.ndim else x.reshape(1)
+    if row.kind != "loss" or over.keys() & {"where"} or over.get("label_smoothing") or not is_of_classes(operands):
+        return
+    target, axis = np.asarray(target, int), operator.index(over.get("axis", -1))
+    target = np.broadcast_to(target, np.delete(x.shape, axis))
+    there = target != (over.get("ignore_index") if over.get("ignore_index") is not None else -1)
+    tame = there & np.isfinite(x).all(axis)
+    truth = np.where(there, losses(x, np.maximum(np.where(there, target, 0), 0), axis), 0)
+    bound = rounded(row.max_ulp[dtype == np.float64], got.dtype)
+    assert_within(np.where(tame, ulps(got.reshape(truth.shape), truth), 0), bound, truth)
 
 
 def check_along(row, dtype, operands, parameters, over, where, got):
