@@ -287,7 +287,7 @@ def _of_reduction(function, x, b, axis, **options):
     return function(x, axis, b, **options)
 
 
-def _without_axis(x, target, axis):
+def _target_without_axis(x, target, axis):
     """A target without the axis that is kept, with length 1, of classes; an empty one may be of floats."""
     shape, is_whole = np.shape(target), np.asarray(target).dtype.kind in "iu"
     kept = shape and len(shape) == np.ndim(x) and (is_whole or (0 in shape and shape[axis] == 1))
@@ -295,12 +295,12 @@ def _without_axis(x, target, axis):
 
 
 def _of_loss(function, x, target, axis, keepdims=False, **options):
-    result = function(x, _without_axis(x, target, axis) if keepdims else target, axis, **options)
+    result = function(x, _target_without_axis(x, target, axis) if keepdims else target, axis, **options)
     return np.expand_dims(result, axis) if keepdims and np.ndim(x) else result
 
 
 def _of_loss_gradient(function, grad_output, x, target, axis, keepdims=False, **options):
-    return function(grad_output, x, _without_axis(x, target, axis) if keepdims else target, axis, **options)
+    return function(grad_output, x, _target_without_axis(x, target, axis) if keepdims else target, axis, **options)
 
 
 def _named(function, row, doc, module="fastsig"):
