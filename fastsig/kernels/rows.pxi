@@ -12,7 +12,7 @@ A row is one vector along the axis; it may lie anywhere, with any stride. Five w
 
 Before these two, turned_rows puts short rows that lie in one piece side by side in a buffer.
 
-No x_i - max x is rounded before its exponential is taken: see exp_frame(). All five add a row's terms in the same order:
+No x_i - max x is rounded before its exponential is taken: see exp_frame(). All five add a row's terms in one order:
 element i goes to lane i mod LANES, FOUR terms of a lane at a time, lanes are folded in halves, and blocks of SEGMENT
 elements follow one after the other. A row's bits thus depend neither on where it lies nor on its neighbours. Beyond one
 term a lane, what rounding takes from a sum is added up, too, so that a million small terms beside a large one count,
@@ -373,9 +373,9 @@ cdef double few_total(const floating *e, floating top, bint rest) noexcept nogil
     add_halves(lanes, 4)
     return exact_sum(lanes[0], lanes[1], lanes[2], lanes[3])
 
-# log_softmax and logsumexp take log1p of the sum less the maximum's exponential, `top`, in units of that. Of up to LANES
-# terms, all but the maxima are added up, and then the maxima but one. Of more, it is what the sum exceeds `top` by; where
-# next to nothing is left then, they need the rest, added up for itself.
+# log_softmax and logsumexp take log1p of the sum less the maximum's exponential, `top`, in units of that. Of up to
+# LANES terms, all but the maxima are added up, and then the maxima but one. Of more, it is what the sum exceeds `top`
+# by; where next to nothing is left then, they need the rest, added up for itself.
 
 cdef inline floating tie(floating e, floating top) noexcept nogil:
     return <floating>1 if e == top else <floating>0

@@ -305,8 +305,8 @@ cdef inline npy_intp piece(const floating *_) noexcept nogil:
     return 16 // <npy_intp>sizeof(floating)
 
 cdef void turn(const char *x, npy_intp step, npy_intp n, npy_intp w, floating *z) noexcept nogil:
-    """w rows of n elements in one piece, `step` bytes apart, to lanes: element i of row r to z[i * WIDE + r]. Lanes that
-    are not rows become 0."""
+    """w rows of n elements in one piece, `step` bytes apart, to lanes: element i of row r to z[i * WIDE + r]. Lanes
+    that are not rows become 0."""
     cdef npy_intp rows = TURN // <npy_intp>sizeof(floating), r = 0, i, k, size = sizeof(floating)
     if TURN and n >= piece(z):
         while r + rows <= w:

@@ -286,8 +286,8 @@ cdef void gradient_lanes(const Layout *at, npy_intp begin, npy_intp end, const R
 
 
 # ---------------------------------------------------------------------------------------------- cross_entropy
-# (softmax(x) - one_hot(target)) grad: softmax times grad, by whichever way it takes, of as many rows as stay in the nearest
-# cache. At the target it is minus the sum of all others, if p - 1 would lose digits.
+# (softmax(x) - one_hot(target)) grad: softmax times grad, by whichever way it takes, of as many rows as stay in the
+# nearest cache. At the target it is minus the sum of all others, if p - 1 would lose digits.
 
 cdef inline const floating *softmax_of(const Layout *at, npy_intp row, npy_intp i, npy_intp n,
                                        floating *block) noexcept nogil:
