@@ -603,8 +603,8 @@ HALVES: dict[str, Callable[..., np.ndarray] | Formula] = {
 def _under_mask(function: Callable, fills: tuple, hole: float | None) -> Callable:
     """Return the function of its operands and a mask: outside of it, the first ones are `fills`, the result `hole`."""
 
-    def masked(*operands: np.ndarray) -> np.ndarray:
-        *operands, mask = operands
+    def masked(*given: np.ndarray) -> np.ndarray:
+        *operands, mask = given
         filled = [np.where(mask, x, fill) for x, fill in zip(operands, fills)]
         result = function(*filled, *operands[len(fills) :])
         return result if hole is None else np.where(mask, result, hole)
