@@ -1,9 +1,10 @@
 """The formulas: each written once, as one to three inline stages over a fused real type, composed into a block kernel.
 
 A stage is plain branch-free arithmetic that the compiler vectorises; no libm call stands in a loop. A block kernel runs
-the stages of one function one after another over at most BLOCK elements, through stack arrays that stay in L1: shorter
-loops schedule better than one long one, except where the one has work to do while the other's divisions take their time
-(tanh, gelu). For a single number the same stages are composed in a plain function, NAME.
+the stages of one function one after another over at most BLOCK elements, through stack arrays that stay in L1. A CPU
+works at as many vectors at once as it has registers for (Zen 3: for some 125 results), and the longer a loop is, the
+more of them each vector takes, and for the longer: so a loop has about 15 multiply-adds, some of them beside a
+division, which takes its time. For a single number the same stages are composed in a plain function, NAME.
 `elementwise(...)` under them hands both over.
 
 The idea common to all exponentials: z = n ln2 + t with n an integer and |t| <= ln2/2, found by adding a constant so
@@ -52,8 +53,15 @@ cdef extern from *:
     /* a * b + c, and a * b, where the compiler might fuse another product with the sum: as it would not do everywhere,
        bits would depend on where a number lies. test_sums.py finds such sums. */
     #if HAS_FMA
-    static inline float multiply_add_float(float a, float b, float c) { return fmaf(a, b, c); }
-    static inline double multiply_add_double(double a, double b, double c) { return fma(a, b, c); }
+    #if defined(__GNUC__)                           /* gcc and clang would else multiply, by a constant 1, too */
+    #define ALWAYS_ONE(b) (__builtin_constant_p(b) && (b) == 1)
+    #else
+    #define ALWAYS_ONE(b) 0
+    #endif
+    static inline float multiply_add_float(float a, float b, float c) { return ALWAYS_ONE(b) ? a + c : fmaf(a, b, c); }
+    static inline double multiply_add_double(double a, double b, double c) {
+        return ALWAYS_ONE(b) ? a + c : fma(a, b, c);
+    }
     static inline float rounded_product_float(float a, float b) { return fmaf(a, b, 0.0f); }
     static inline double rounded_product_double(double a, double b) { return fma(a, b, 0.0); }
     #else
@@ -464,12 +472,12 @@ cdef inline floating tanh_bound(const floating *_) noexcept nogil:
         return hidden_double(20.0)
 
 cdef inline floating tanh_reduce(floating x, floating bound, floating *scale) noexcept nogil:
-    """u = -|x| - n ln2/2, float32's ln2 in one part, tanh being flat there, and 2s; float64: for |x|, and s."""
+    """u = -2|x| - n ln2, ln2 in one part, tanh being flat where n counts, and s; float64: |x| - n ln2/2."""
     cdef floating n
     if floating is float:
         x = bits_float(float_bits(x) | <uint32_t>0x80000000)
         x = -bound if -bound > x else x
-        return fused_float(nearest(x, <float>2.88539008, 1, scale), <float>-0.34657359, x)
+        return fused_float(nearest(x, <float>2.88539008, 0, scale), <float>-0.69314718, x + x)
     else:
         x = bounded_magnitude(x, bound)
         n = nearest(x, <double>2.8853900817779268, 0, scale)
@@ -480,9 +488,9 @@ cdef inline floating tanh_parts(floating u, floating scale, floating *divisor) n
     """tanh(|x|) as a quotient."""
     cdef floating z = u * u, v, c, d
     if floating is float:
-        c = <float>0.99999996 + u * <float>0.66666171
-        d = <float>0.33333763 + u * <float>0.13386635 + z * <float>0.044423992
-        d = (<float>1.0 - <float>0.5 * scale) - scale * (u + z * (c + z * d))
+        c = <float>0.49999984 + u * <float>0.16666507
+        d = <float>0.0416702 + u * <float>0.00836967 + z * <float>0.00137269
+        d = (<float>1.0 - scale) - scale * (u + z * (c + z * d))
         divisor[0] = <float>2.0 - d
     else:
         v = z * z
@@ -509,12 +517,15 @@ cdef floating tanh(floating x) noexcept nogil:
     return tanh_finish(x, u, scale)
 
 cdef void tanh_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+    cdef floating[BLOCK] u
+    cdef floating[BLOCK] scale
     cdef const floating *a = x[0]
-    cdef floating bound = tanh_bound(a), u, scale = 0
+    cdef floating bound = tanh_bound(a)
     cdef npy_intp i
     for i in range(whole(n, y)):
-        u = tanh_reduce(a[i], bound, &scale)
-        y[i] = tanh_finish(a[i], u, scale)
+        u[i] = tanh_reduce(a[i], bound, &scale[i])
+    for i in range(whole(n, y)):
+        y[i] = tanh_finish(a[i], u[i], scale[i])
 
 elementwise("tanh", 1, 0.4, <void *>tanh_block[float], <void *>tanh_block[double],
             <void *>tanh[float], <void *>tanh[double])
@@ -835,13 +846,15 @@ cdef floating silu(floating x) noexcept nogil:
     return silu_finish(x, t, scale, highest)
 
 cdef void silu_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+    cdef floating[BLOCK] t
+    cdef floating[BLOCK] scale
     cdef const floating *a = x[0]
-    cdef floating lowest = silu_lowest(a), highest = silu_highest(a), z, t, scale = 0
+    cdef floating lowest = silu_lowest(a), highest = silu_highest(a)
     cdef npy_intp i
     for i in range(whole(n, y)):
-        z = lowest if lowest > a[i] else a[i]
-        t = silu_reduce(z, highest, &scale)
-        y[i] = silu_finish(z, t, scale, highest)
+        t[i] = silu_reduce(lowest if lowest > a[i] else a[i], highest, &scale[i])
+    for i in range(whole(n, y)):
+        y[i] = silu_finish(lowest if lowest > a[i] else a[i], t[i], scale[i], highest)
 
 elementwise("silu", 1, 0.4, <void *>silu_block[float], <void *>silu_block[double],
             <void *>silu[float], <void *>silu[double])
@@ -874,13 +887,15 @@ cdef floating mish(floating x) noexcept nogil:
     return mish_finish(x, t, scale, hidden(<floating>1.0), highest)
 
 cdef void mish_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+    cdef floating[BLOCK] t
+    cdef floating[BLOCK] scale
     cdef const floating *a = x[0]
-    cdef floating lowest = lowest_exponent(a), highest = mish_highest(a), one = hidden(<floating>1.0), z, t, scale = 0
+    cdef floating lowest = lowest_exponent(a), highest = mish_highest(a), one = hidden(<floating>1.0)
     cdef npy_intp i
     for i in range(whole(n, y)):
-        z = lowest if lowest > a[i] else a[i]
-        t = mish_reduce(z, highest, &scale)
-        y[i] = mish_finish(z, t, scale, one, highest)
+        t[i] = mish_reduce(lowest if lowest > a[i] else a[i], highest, &scale[i])
+    for i in range(whole(n, y)):
+        y[i] = mish_finish(lowest if lowest > a[i] else a[i], t[i], scale[i], one, highest)
 
 elementwise("mish", 1, 0.5, <void *>mish_block[float], <void *>mish_block[double],
             <void *>mish[float], <void *>mish[double])
@@ -1020,31 +1035,42 @@ cdef inline floating softplus_least(const floating *_) noexcept nogil:
 
 cdef inline floating softplus_reduce(floating z, floating rest, floating lowest, floating highest, bint wide,
                                      floating *scale) noexcept nogil:
-    """exp(t) - 1 for E = 2^n exp(t), and the scale. Where z counts for more, E need not be as small as it is; rest is
-    what |z| has lost."""
+    """t for E = 2^n exp(t), and the scale. Where z counts for more, E need not be as small as it is; rest is what |z|
+    has lost."""
     cdef floating a = -magnitude(clamp(z, lowest, highest))
     rest = select(-magnitude(z) < lowest, <floating>0.0, rest)
     if floating is float:
         rest = select(a >= -softplus_small(z), <float>0.0, rest)
         a = select(a >= -softplus_small(z), z, a)
     a = exp_reduce_wide(a, scale) if wide else exp_reduce_scaled(a, scale)
-    return expm1_poly(a - rest)
+    return a - rest
 
-cdef inline floating softplus_finish(floating x, floating z, floating p, floating scale, floating unit,
-                                     floating per_beta, floating least) noexcept nogil:
-    return softplus_sum(select(z <= softplus_small(z), <floating>0.0, x), z, p, scale, unit, per_beta, least)
-
-cdef inline floating softplus_sum(floating linear, floating z, floating p, floating scale, floating unit,
-                                  floating per_beta, floating least) noexcept nogil:
-    """linear + log1p(E) / beta. unit: what the scale is to be multiplied by."""
-    cdef floating e = (scale + scale * p) * unit, k, u, v, q, base, high, low
+cdef inline floating softplus_part(floating t, floating scale, floating unit, floating *e,
+                                   floating *base) noexcept nogil:
+    """u, for log1p(E) = C + log1p(u), and C; float64: s as in log1p_series(). Sets E / unit. unit: what the scale is to
+    be multiplied by."""
+    cdef floating p = expm1_poly(t), k, u
+    e[0] = scale + scale * p
+    base[0] = 0.0
     if floating is float:
         k = scale * (<float>0.5545492768287659 * unit)
         # All fused as it says: some compilers put a product before the branch that they make of a select, and its sum
         # behind.
         u = multiply_add(k, p, k - <float>0.44545072317123413)
-        u = select(e > <float>0.33, u, e)
-        base = select(e > <float>0.33, <float>0.589599609375, <float>0.0)
+        base[0] = select(e[0] * unit > <float>0.33, <float>0.589599609375, <float>0.0)
+        return select(e[0] * unit > <float>0.33, u, e[0] * unit)
+    else:
+        k = e[0] * unit
+        return (k + k) / (2.0 + k)
+
+cdef inline floating softplus_linear(floating x, floating z) noexcept nogil:
+    return select(z <= softplus_small(z), <floating>0.0, x)
+
+cdef inline floating softplus_sum(floating linear, floating z, floating u, floating base, floating per_beta,
+                                  floating least) noexcept nogil:
+    """linear + log1p(E) / beta"""
+    cdef floating q, high, low
+    if floating is float:
         q = multiply_add(u, <float>0.09566057, <float>-0.14130913)                      # no u^2: it may be subnormal
         q = multiply_add(u, q, <float>0.14659238)
         q = multiply_add(u, q, <float>-0.16586223)
@@ -1055,15 +1081,14 @@ cdef inline floating softplus_sum(floating linear, floating z, floating p, float
         u = multiply_add(u, u * q, u)
         high = multiply_add(base, per_beta, linear)
         low = linear - multiply_add(-base, per_beta, high)
-        low = select(e > <float>0.33, low, <float>0.0)          # linear may be infinite
+        low = select(base > 0, low, <float>0.0)                 # linear may be infinite
         high = high + multiply_add(u, per_beta, low)
         return select(per_beta - per_beta == 0, high, z + per_beta)       # for beta = 0, not inf - inf
     else:
-        u = (e + e) / (2.0 + e)
-        v = least if least > u else u
-        return linear + log1p_ratio(u, v * v) * per_beta
+        q = least if least > u else u
+        return linear + log1p_ratio(u, q * q) * per_beta
 
-cdef inline floating softplus_of_beta(floating x, floating z, floating p, floating scale, floating beta,
+cdef inline floating softplus_of_beta(floating x, floating z, floating u, floating base, floating e, floating beta,
                                       floating least) noexcept nogil:
     """For any beta: where log1p(E) is E, that may be a number only when divided by beta. A subnormal one, whose inverse
     is infinite, is multiplied by a power of two, and so is what comes of it."""
@@ -1075,60 +1100,73 @@ cdef inline floating softplus_of_beta(floating x, floating z, floating p, floati
     up = select(magnitude(beta) < normal, power, <floating>1.0)
     x = rounded_product(x, select(magnitude(beta) < normal, <floating>1.0 / power, <floating>1.0))
     per_beta = <floating>1.0 / (beta * up)
-    tail = times_wide(per_beta, scale + scale * p)
-    y = softplus_finish(x, z, p, scale, wide_unit_inverse(x), per_beta, least)
+    tail = times_wide(per_beta, e)
+    y = softplus_sum(softplus_linear(x, z), z, u, base, per_beta, least)
     return select(z < <floating>-40.0, tail, y) * up
 
 cdef floating softplus(floating x, floating beta) noexcept nogil:
-    cdef floating scale = 0, z = rounded_product(x, beta)
+    cdef floating scale = 0, z = rounded_product(x, beta), base = 0, e = 0
     cdef floating rest = rounded_off(magnitude(x), magnitude(beta), magnitude(z))
-    cdef floating p
+    cdef floating t, u
     if beta == 1:
-        p = softplus_reduce(x, <floating>0.0, lowest_exponent(&x), softplus_highest(&x), False, &scale)
-        return softplus_finish(x, x, p, scale, exp_unit_inverse(x), <floating>1.0, softplus_least(&x))
-    p = softplus_reduce(z, rest, lowest_wide_exponent(&x), softplus_highest(&x), True, &scale)
-    return softplus_of_beta(x, z, p, scale, beta, softplus_least(&x))
+        t = softplus_reduce(x, <floating>0.0, lowest_exponent(&x), softplus_highest(&x), False, &scale)
+        u = softplus_part(t, scale, exp_unit_inverse(x), &e, &base)
+        return softplus_sum(softplus_linear(x, x), x, u, base, <floating>1.0, softplus_least(&x))
+    t = softplus_reduce(z, rest, lowest_wide_exponent(&x), softplus_highest(&x), True, &scale)
+    u = softplus_part(t, scale, wide_unit_inverse(x), &e, &base)
+    return softplus_of_beta(x, z, u, base, e, beta, softplus_least(&x))
+
+cdef inline floating flipped(floating x, floating zero) noexcept nogil:
+    """x, or -x if zero is -0.0."""
+    if floating is float:
+        return bits_float(float_bits(x) ^ float_bits(zero))
+    else:
+        return bits_double(double_bits(x) ^ double_bits(zero))
+
+cdef void softplus_of_one_block(const floating *a, floating zero, floating *y, npy_intp n) noexcept nogil:
+    """softplus(a), or -softplus(-a) if zero is -0.0."""
+    cdef floating[BLOCK] u
+    cdef floating[BLOCK] scale
+    cdef floating[BLOCK] base
+    cdef floating lowest = lowest_exponent(a), highest = softplus_highest(a), least = softplus_least(a), x, e = 0
+    cdef npy_intp i
+    for i in range(whole(n, y)):
+        u[i] = softplus_reduce(flipped(a[i], zero), <floating>0.0, lowest, highest, False, &scale[i])
+    for i in range(whole(n, y)):
+        u[i] = softplus_part(u[i], scale[i], exp_unit_inverse(least), &e, &base[i])
+    for i in range(whole(n, y)):
+        x = flipped(a[i], zero)
+        y[i] = flipped(softplus_sum(softplus_linear(x, x), x, u[i], base[i], <floating>1.0, least), zero)
 
 cdef void softplus_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
-    cdef floating[BLOCK] p
+    cdef floating[BLOCK] u
     cdef floating[BLOCK] scale
+    cdef floating[BLOCK] base
     cdef const floating *a = x[0]
     cdef const floating *beta = x[1]
-    cdef floating lowest = lowest_exponent(a), highest = softplus_highest(a), least = softplus_least(a), z
+    cdef floating lowest = lowest_wide_exponent(a), highest = softplus_highest(a), least = softplus_least(a), z
     cdef npy_intp i
     if uniform(x, 1) and beta[0] == 1:
-        for i in range(whole(n, y)):
-            p[i] = softplus_reduce(a[i], <floating>0.0, lowest, highest, False, &scale[i])
-        for i in range(whole(n, y)):
-            y[i] = softplus_finish(a[i], a[i], p[i], scale[i], exp_unit_inverse(least), <floating>1.0, least)
-    else:
-        lowest = lowest_wide_exponent(a)
-        for i in range(whole(n, y)):
-            z = rounded_product(a[i], beta[i])
-            p[i] = rounded_off(magnitude(a[i]), magnitude(beta[i]), magnitude(z))
-            p[i] = softplus_reduce(z, p[i], lowest, highest, True, &scale[i])
-        for i in range(whole(n, y)):
-            z = rounded_product(a[i], beta[i])
-            y[i] = softplus_of_beta(a[i], z, p[i], scale[i], beta[i], least)
+        softplus_of_one_block(a, <floating>0.0, y, n)
+        return
+    for i in range(whole(n, y)):
+        z = rounded_product(a[i], beta[i])
+        u[i] = rounded_off(magnitude(a[i]), magnitude(beta[i]), magnitude(z))
+        u[i] = softplus_reduce(z, u[i], lowest, highest, True, &scale[i])
+    for i in range(whole(n, y)):
+        u[i] = softplus_part(u[i], scale[i], wide_unit_inverse(least), &scale[i], &base[i])
+    for i in range(whole(n, y)):
+        z = rounded_product(a[i], beta[i])
+        y[i] = softplus_of_beta(a[i], z, u[i], base[i], scale[i], beta[i], least)
 
 elementwise("softplus", 2, 0.8, <void *>softplus_block[float], <void *>softplus_block[double],
             <void *>softplus[float], <void *>softplus[double])
 
 cdef floating log_sigmoid(floating x) noexcept nogil:
-    cdef floating scale = 0, p
-    p = softplus_reduce(-x, <floating>0.0, lowest_exponent(&x), softplus_highest(&x), False, &scale)
-    return -softplus_finish(-x, -x, p, scale, exp_unit_inverse(x), <floating>1.0, softplus_least(&x))
+    return -softplus(-x, <floating>1.0)
 
 cdef void log_sigmoid_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
-    cdef floating[BLOCK] p
-    cdef floating[BLOCK] scale
-    cdef const floating *a = x[0]
-    cdef floating lowest = lowest_exponent(a), highest = softplus_highest(a), least = softplus_least(a)
-    cdef npy_intp i
-    for i in range(whole(n, y)):
-        p[i] = softplus_reduce(-a[i], <floating>0.0, lowest, highest, False, &scale[i])
-    for i in range(whole(n, y)):
-        y[i] = -softplus_finish(-a[i], -a[i], p[i], scale[i], exp_unit_inverse(least), <floating>1.0, least)
+    softplus_of_one_block(x[0], <floating>-0.0, y, n)
 
 elementwise("log_sigmoid", 1, 0.6, <void *>log_sigmoid_block[float], <void *>log_sigmoid_block[double],
             <void *>log_sigmoid[float], <void *>log_sigmoid[double])
@@ -1147,23 +1185,26 @@ cdef inline floating against_linear(floating x, floating y) noexcept nogil:
     return select(w == 0, <floating>0.0, linear)
 
 cdef floating binary_cross_entropy_with_logits(floating x, floating y) noexcept nogil:
-    cdef floating scale = 0, z = -magnitude(x), p
-    p = softplus_reduce(z, <floating>0.0, lowest_exponent(&x), softplus_highest(&x), False, &scale)
-    return softplus_sum(against_linear(x, y), z, p, scale, exp_unit_inverse(x), <floating>1.0, softplus_least(&x))
+    cdef floating scale = 0, z = -magnitude(x), base = 0, e = 0
+    cdef floating t = softplus_reduce(z, <floating>0.0, lowest_exponent(&x), softplus_highest(&x), False, &scale)
+    cdef floating u = softplus_part(t, scale, exp_unit_inverse(x), &e, &base)
+    return softplus_sum(against_linear(x, y), z, u, base, <floating>1.0, softplus_least(&x))
 
 cdef void binary_cross_entropy_with_logits_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
-    cdef floating[BLOCK] p
+    cdef floating[BLOCK] u
     cdef floating[BLOCK] scale
+    cdef floating[BLOCK] base
     cdef const floating *a = x[0]
     cdef const floating *b = x[1]
-    cdef floating lowest = lowest_exponent(a), highest = softplus_highest(a), least = softplus_least(a), z
+    cdef floating lowest = lowest_exponent(a), highest = softplus_highest(a), least = softplus_least(a), z, e = 0
     cdef npy_intp i
     for i in range(whole(n, y)):
-        p[i] = softplus_reduce(-magnitude(a[i]), <floating>0.0, lowest, highest, False, &scale[i])
+        u[i] = softplus_reduce(-magnitude(a[i]), <floating>0.0, lowest, highest, False, &scale[i])
+    for i in range(whole(n, y)):
+        u[i] = softplus_part(u[i], scale[i], exp_unit_inverse(least), &e, &base[i])
     for i in range(whole(n, y)):
         z = -magnitude(a[i])
-        y[i] = softplus_sum(against_linear(a[i], b[i]), z, p[i], scale[i], exp_unit_inverse(least), <floating>1.0,
-                            least)
+        y[i] = softplus_sum(against_linear(a[i], b[i]), z, u[i], base[i], <floating>1.0, least)
 
 elementwise("binary_cross_entropy_with_logits", 2, 0.7,
             <void *>binary_cross_entropy_with_logits_block[float],
@@ -1295,12 +1336,15 @@ cdef floating tanh_shrink(floating x) noexcept nogil:
     return tanh_shrink_finish(x, u, scale)
 
 cdef void tanh_shrink_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+    cdef floating[BLOCK] u
+    cdef floating[BLOCK] scale
     cdef const floating *a = x[0]
-    cdef floating bound = tanh_bound(a), u, scale = 0
+    cdef floating bound = tanh_bound(a)
     cdef npy_intp i
     for i in range(whole(n, y)):
-        u = tanh_reduce(a[i], bound, &scale)
-        y[i] = tanh_shrink_finish(a[i], u, scale)
+        u[i] = tanh_reduce(a[i], bound, &scale[i])
+    for i in range(whole(n, y)):
+        y[i] = tanh_shrink_finish(a[i], u[i], scale[i])
 
 elementwise("tanh_shrink", 1, 0.5, <void *>tanh_shrink_block[float], <void *>tanh_shrink_block[double],
             <void *>tanh_shrink[float], <void *>tanh_shrink[double])
@@ -1602,25 +1646,38 @@ cdef inline floating gelu_argument(floating x, floating bound) noexcept nogil:
     else:
         return bounded_magnitude(x, bound)
 
-cdef inline floating gelu_finish(floating x, floating low, floating a, floating t, floating scale) noexcept nogil:
+cdef inline floating gelu_reduce(floating x, floating bound, floating *scale, floating *p, floating *q) noexcept nogil:
+    """t, and the scale; p = a M and q = Q - 2."""
+    cdef floating a = gelu_argument(x, bound), m = 0
+    q[0] = normal_tail(a, &m)
+    p[0] = fused(a * a, m, a)
+    return density_reduce(a, False, scale)
+
+cdef inline floating gelu_finish(floating x, floating low, floating t, floating scale, floating p,
+                                 floating q) noexcept nogil:
     """`low` is a hidden -0.0: what is left of x where it is negative. The division can run beside the exponential."""
-    cdef floating linear = low if low > x else x, m = 0, q = normal_tail(a, &m), p = fused(a * a, m, a)
+    cdef floating linear = low if low > x else x
     cdef floating y = p / (<floating>2.0 + q), lost = multiply_add(<floating>-2.0, y, remainder(p, y, q)), z
     z = multiply_add(lost, rough_inverse(p), density_finish(t))
     return linear - fused(y, z, y) * scale * exp_unit_inverse(x)
 
 cdef floating gelu(floating x) noexcept nogil:
-    cdef floating scale = 0, a = gelu_argument(x, gelu_bound(&x)), t = density_reduce(a, False, &scale)
-    return gelu_finish(x, hidden(<floating>-0.0), a, t, scale)
+    cdef floating scale = 0, p = 0, q = 0, t = gelu_reduce(x, gelu_bound(&x), &scale, &p, &q)
+    return gelu_finish(x, hidden(<floating>-0.0), t, scale, p, q)
 
 cdef void gelu_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+    cdef Block[4] blocks                                    # as costly a kernel is given no more than a Block at a time
+    cdef floating *t = <floating *>&blocks[0]
+    cdef floating *scale = <floating *>&blocks[1]
+    cdef floating *p = <floating *>&blocks[2]
+    cdef floating *q = <floating *>&blocks[3]
     cdef const floating *a = x[0]
-    cdef floating bound = gelu_bound(a), low = hidden(<floating>-0.0), m, t, scale = 0
+    cdef floating bound = gelu_bound(a), low = hidden(<floating>-0.0)
     cdef npy_intp i
     for i in range(whole(n, y)):
-        m = gelu_argument(a[i], bound)
-        t = density_reduce(m, False, &scale)
-        y[i] = gelu_finish(a[i], low, m, t, scale)
+        t[i] = gelu_reduce(a[i], bound, &scale[i], &p[i], &q[i])
+    for i in range(whole(n, y)):
+        y[i] = gelu_finish(a[i], low, t[i], scale[i], p[i], q[i])
 
 elementwise("gelu", 1, 0.9, <void *>gelu_block[float], <void *>gelu_block[double],
             <void *>gelu[float], <void *>gelu[double])

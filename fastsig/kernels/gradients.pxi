@@ -211,9 +211,10 @@ elementwise("gelu_tanh_backward", 2, 1.0, <void *>gelu_tanh_backward_block[float
 # ---------------------------------------------------------------------------------------------- gelu
 # Phi(x) + x phi(x) is E R for x < 0 and 1 - E R above, with a = |x|, E = exp(-a^2/2) and R = M(a)/Q(a) - a/sqrt(2 pi).
 
-cdef inline floating gelu_slope(floating x, floating a, floating t, floating scale) noexcept nogil:
-    """`t` is exact. What the quotient, its operands and the constant have lost goes along."""
-    cdef floating m = 0, q = normal_tail(a, &m), divisor = <floating>2.0 + q, factor, low, y, r, z, below
+cdef inline floating gelu_slope(floating x, floating a, floating t, floating scale, floating m,
+                                floating q) noexcept nogil:
+    """`t` is exact, m and q are normal_tail()'s. What the quotient, its operands and the constant lost goes along."""
+    cdef floating divisor = <floating>2.0 + q, factor, low, y, r, z, below
     if floating is float:
         factor, low = <float>-0.3989422917, <float>1.1335170e-8
     else:
@@ -227,16 +228,20 @@ cdef inline floating gelu_slope(floating x, floating a, floating t, floating sca
     return select(x < 0, below, <floating>1.0 - below)
 
 cdef void gelu_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
-    cdef floating[BLOCK] t
-    cdef floating[BLOCK] scale
+    cdef Block[4] blocks                                    # see gelu
+    cdef floating *t = <floating *>&blocks[0]
+    cdef floating *scale = <floating *>&blocks[1]
+    cdef floating *m = <floating *>&blocks[2]
+    cdef floating *q = <floating *>&blocks[3]
     cdef const floating *g = x[0]
     cdef const floating *a = x[1]
     cdef floating bound = gelu_bound(g)
     cdef npy_intp i
     for i in range(whole(n, y)):
         t[i] = density_reduce(bounded_magnitude(a[i], bound), True, &scale[i])
+        q[i] = normal_tail(bounded_magnitude(a[i], bound), &m[i])
     for i in range(whole(n, y)):
-        y[i] = g[i] * gelu_slope(a[i], bounded_magnitude(a[i], bound), t[i], scale[i])
+        y[i] = g[i] * gelu_slope(a[i], bounded_magnitude(a[i], bound), t[i], scale[i], m[i], q[i])
 
 elementwise("gelu_backward", 2, 1.0, <void *>gelu_backward_block[float], <void *>gelu_backward_block[double],
             NULL, NULL)
@@ -463,14 +468,17 @@ elementwise("threshold_backward", 4, 0.3, <void *>threshold_backward_block[float
 # (x - tanh(x))' = tanh(x)^2
 
 cdef void tanh_shrink_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+    cdef floating[BLOCK] u
+    cdef floating[BLOCK] scale
     cdef const floating *g = x[0]
     cdef const floating *a = x[1]
-    cdef floating bound = tanh_bound(a), u, scale = 0
+    cdef floating bound = tanh_bound(a), t
     cdef npy_intp i
     for i in range(whole(n, y)):
-        u = tanh_reduce(a[i], bound, &scale)
-        u = tanh_finish(a[i], u, scale)
-        y[i] = g[i] * rounded_product(u, u)
+        u[i] = tanh_reduce(a[i], bound, &scale[i])
+    for i in range(whole(n, y)):
+        t = tanh_finish(a[i], u[i], scale[i])
+        y[i] = g[i] * rounded_product(t, t)
 
 elementwise("tanh_shrink_backward", 2, 0.5, <void *>tanh_shrink_backward_block[float],
             <void *>tanh_shrink_backward_block[double], NULL, NULL)
