@@ -910,11 +910,18 @@ cdef inline floating expm1_lowest(const floating *_) noexcept nogil:
     else:
         return hidden_double(-40.0)
 
+cdef inline floating expm1_reduce(floating z, floating *scale) noexcept nogil:
+    """exp_reduce() for z <= 0: where n is large, 1 is larger than what a less exact ln2 costs."""
+    if floating is float and HAS_FMA:
+        return multiply_add(nearest(z, <float>1.44269504, 0, scale), <float>-0.69314718, z)
+    else:
+        return exp_reduce(z, 0, scale)
+
 cdef inline floating expm1(floating z, floating lowest) noexcept nogil:
     """exp(z) - 1 for z <= 0. Near 0 the scale is 1, and nothing cancels."""
     cdef floating t, scale = 0
     z = lowest if lowest > z else z
-    t = exp_reduce(z, 0, &scale)
+    t = expm1_reduce(z, &scale)
     return scale * expm1_poly(t) + (scale - <floating>1.0)
 
 cdef inline floating elu_branch(floating x, floating alpha, floating lowest) noexcept nogil:
@@ -979,7 +986,9 @@ cdef inline floating celu_branch(floating x, floating alpha, floating lowest) no
         large, top, unit = <float>80.0, <float>175.0, <float>8.507059173023462e37           # 2^126
     else:
         large, top, unit = 600.0, 1416.0, 4.49423283715579e307                              # 2^1022
-    t = exp_reduce(clamp(z, lowest, top), 0, &scale) + select(z > <floating>0.01, rest, <floating>0.0)
+    y = clamp(z, lowest, top)
+    t = exp_reduce(y, 0, &scale)
+    t = select(z > 0, t, expm1_reduce(y, &scale)) + select(z > <floating>0.01, rest, <floating>0.0)
     if floating is float:
         smaller = bits_float(float_bits(scale) - <uint32_t>(126 << 23))
     else:
