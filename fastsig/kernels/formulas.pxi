@@ -460,9 +460,9 @@ elementwise("sigmoid", 1, 0.4, <void *>sigmoid_block[float], <void *>sigmoid_blo
 # Of |x|, and the sign of x: odd to the bit. float32: exp(-2|x|) = s (1 + p), and tanh(|x|) = N / (2 - N) with
 # N = (1 - s) - s p. s is a power of two, so N, the divisor and the quotient are each rounded once: nothing cancels, and
 # with FMA, tanh never falls.
-# float64, in which not every CPU can fuse: with x = n ln2/2 + u, s = 2^n and C = u / tanh(u), an even function,
-# exp(2x) = s (C + u) / (C - u), and tanh(x) = N / (N + 2 (C - u)) with N = (s - 1)(C - u) + 2 s u, where 2 s u is
-# exact: the numerator's rounding all but cancels.
+# float64, in which not every CPU can fuse: with x = n ln2/2 + u, s = 2^n, T = tanh(n ln2/2) = (s - 1) / (s + 1) and
+# C = u / tanh(u) = 1 + g, an even function, tanh(x) = T + (1 - T^2) (u - u h / (1 + h)) with h = g + T u. That is one
+# division more than (s C - C + s u + u) / (s C + C + s u - u) has, but no more time, and its roundings hardly count.
 
 cdef inline floating tanh_bound(const floating *_) noexcept nogil:
     """From where on tanh rounds to 1."""
@@ -472,20 +472,21 @@ cdef inline floating tanh_bound(const floating *_) noexcept nogil:
         return hidden_double(20.0)
 
 cdef inline floating tanh_reduce(floating x, floating bound, floating *scale) noexcept nogil:
-    """u = -2|x| - n ln2, ln2 in one part, tanh being flat where n counts, and s; float64: |x| - n ln2/2."""
-    cdef floating n
+    """float32: u = -2|x| - n ln2, ln2 in one part, tanh being flat where n counts, and s; float64: |x| - n ln2/2, and s.
+    There n is at most 52, lest s + 1 be rounded, and ln2/2 so much less as makes up for a T that is 1/3, rounded."""
+    cdef floating n, most
     if floating is float:
         x = bits_float(float_bits(x) | <uint32_t>0x80000000)
         x = -bound if -bound > x else x
         return fused_float(nearest(x, <float>2.88539008, 0, scale), <float>-0.69314718, x + x)
     else:
-        x = bounded_magnitude(x, bound)
-        n = nearest(x, <double>2.8853900817779268, 0, scale)
+        x, most = bounded_magnitude(x, bound), bound - 1.9
+        n = nearest(most if most < x else x, <double>2.8853900817779268, 0, scale)
         x = x - n * 3.46573590184561910595e-01
-        return x - n * 9.54107464635293850010e-11
+        return x - n * 9.5410734e-11
 
-cdef inline floating tanh_parts(floating u, floating scale, floating *divisor) noexcept nogil:
-    """tanh(|x|) as a quotient."""
+cdef inline floating tanh_parts(floating u, floating scale, floating *divisor, floating *bend) noexcept nogil:
+    """float32: N and the divisor; float64: T, 1 - T^2 in place of the divisor, and h."""
     cdef floating z = u * u, v, c, d
     if floating is float:
         c = <float>0.49999984 + u * <float>0.16666507
@@ -496,9 +497,10 @@ cdef inline floating tanh_parts(floating u, floating scale, floating *divisor) n
         v = z * z
         c = 0.33333333333333104 + z * -0.02222222222133947
         d = 0.0021164019982286442 + z * -0.0002116330410696762
-        c = 1.0 + (z * (c + v * (d + v * 2.1175497336984434e-05)) - u)
-        d = multiply_add(scale - 1.0, c, (scale + scale) * u)
-        divisor[0] = d + (c + c)
+        c = z * (c + v * (d + v * 2.1175497336984434e-05))
+        d = (scale - 1.0) / (scale + 1.0)
+        divisor[0] = 1.0 - rounded_product(d, d)
+        bend[0] = multiply_add(d, u, c)
     return d
 
 cdef inline floating signed_as(floating a, floating x) noexcept nogil:
@@ -509,8 +511,11 @@ cdef inline floating signed_as(floating a, floating x) noexcept nogil:
         return bits_double(double_bits(a) | (double_bits(x) & <uint64_t>0x8000000000000000))
 
 cdef inline floating tanh_finish(floating x, floating u, floating scale) noexcept nogil:
-    cdef floating divisor = 0, d = tanh_parts(u, scale, &divisor)
-    return signed_as(d / divisor, x)
+    cdef floating divisor = 0, h = 0, d = tanh_parts(u, scale, &divisor, &h)
+    if floating is float:
+        return signed_as(d / divisor, x)
+    else:
+        return signed_as(multiply_add(divisor, u - u * h / (1.0 + h), d), x)
 
 cdef floating tanh(floating x) noexcept nogil:
     cdef floating scale = 0, u = tanh_reduce(x, tanh_bound(&x), &scale)
@@ -862,40 +867,48 @@ elementwise("silu", 1, 0.4, <void *>silu_block[float], <void *>silu_block[double
 
 # ---------------------------------------------------------------------------------------------- mish
 # With E = exp(x): tanh(log1p(E)) = N / (N + 2), N = E (E + 2), all of them positive. N = E^2 + 2 E is never rounded: it
-# is 2 scale, a power of two, and a rest, and times x or plus 2 they are one multiply-add.
+# is 2 scale, a power of two, and a rest P, and times x or plus 2 they are one multiply-add. In float64 what quotient,
+# product and sum have lost together comes from these, in an order in which nothing large is rounded.
 
 cdef inline floating mish_highest(const floating *_) noexcept nogil:
     """From where on mish(x) rounds to x."""
     return hidden(<floating>20.0)
 
-cdef inline floating mish_reduce(floating x, floating highest, floating *scale) noexcept nogil:
-    return exp_reduce_scaled(highest if highest < x else x, scale)
+cdef inline floating mish_reduce(floating x, floating one, floating highest, floating *scale) noexcept nogil:
+    """P, and 2 scale. `one` is hidden; beside 2, an E of one unit does not count."""
+    cdef floating p = expm1_poly(exp_reduce_scaled(highest if highest < x else x, scale)), e
+    p = scale[0] * p
+    e = scale[0] + p
+    scale[0] = scale[0] + scale[0]
+    return multiply_add(e, (one if one > e else e) * exp_unit_inverse(x), p + p)
 
-cdef inline floating mish_finish(floating x, floating t, floating scale, floating one,
-                                 floating highest) noexcept nogil:
-    """`one` is hidden; beside 2, an E of one unit does not count."""
-    cdef floating unit = exp_unit(x), p = scale * expm1_poly(t), e = scale + p, y
-    p = multiply_add(e, (one if one > e else e) * (<floating>1.0 / unit), p + p)
-    scale = scale + scale
-    y = multiply_add(x, p, x * scale) / (p + (scale + (unit + unit)))
+cdef inline floating mish_finish(floating x, floating p, floating scale, floating highest) noexcept nogil:
+    cdef floating two = exp_unit(x) + exp_unit(x), y = multiply_add(x, p, x * scale), inverse, rest
+    if floating is float:
+        y = y / (p + (scale + two))
+    else:
+        inverse = 1.0 / (p + (scale + two))
+        y = rounded_product(y, inverse)
+        rest = multiply_add(-y, scale, multiply_add(-two, y, x * scale))
+        y = multiply_add(multiply_add(x - y, p, rest), inverse, y)
     return select(x > highest, x, y)
 
 cdef floating mish(floating x) noexcept nogil:
-    cdef floating scale = 0, lowest = lowest_exponent(&x), highest = mish_highest(&x), t
+    cdef floating scale = 0, lowest = lowest_exponent(&x), highest = mish_highest(&x), p
     x = lowest if lowest > x else x
-    t = mish_reduce(x, highest, &scale)
-    return mish_finish(x, t, scale, hidden(<floating>1.0), highest)
+    p = mish_reduce(x, hidden(<floating>1.0), highest, &scale)
+    return mish_finish(x, p, scale, highest)
 
 cdef void mish_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
-    cdef floating[BLOCK] t
+    cdef floating[BLOCK] p
     cdef floating[BLOCK] scale
     cdef const floating *a = x[0]
     cdef floating lowest = lowest_exponent(a), highest = mish_highest(a), one = hidden(<floating>1.0)
     cdef npy_intp i
     for i in range(whole(n, y)):
-        t[i] = mish_reduce(lowest if lowest > a[i] else a[i], highest, &scale[i])
+        p[i] = mish_reduce(lowest if lowest > a[i] else a[i], one, highest, &scale[i])
     for i in range(whole(n, y)):
-        y[i] = mish_finish(lowest if lowest > a[i] else a[i], t[i], scale[i], one, highest)
+        y[i] = mish_finish(lowest if lowest > a[i] else a[i], p[i], scale[i], highest)
 
 elementwise("mish", 1, 0.5, <void *>mish_block[float], <void *>mish_block[double],
             <void *>mish[float], <void *>mish[double])
@@ -1056,11 +1069,10 @@ cdef inline floating softplus_reduce(floating z, floating rest, floating lowest,
 
 cdef inline floating softplus_part(floating t, floating scale, floating unit, floating *e,
                                    floating *base) noexcept nogil:
-    """u, for log1p(E) = C + log1p(u), and C; float64: s as in log1p_series(). Sets E / unit. unit: what the scale is to
-    be multiplied by."""
+    """u, for log1p(E) = C + log1p(u), and C; float64: s as in log1p_series(), and what E has lost, times 1 / (1 + E), or
+    about that. Sets E / unit. unit: what the scale is to be multiplied by."""
     cdef floating p = expm1_poly(t), k, u
     e[0] = scale + scale * p
-    base[0] = 0.0
     if floating is float:
         k = scale * (<float>0.5545492768287659 * unit)
         # All fused as it says: some compilers put a product before the branch that they make of a select, and its sum
@@ -1069,16 +1081,17 @@ cdef inline floating softplus_part(floating t, floating scale, floating unit, fl
         base[0] = select(e[0] * unit > <float>0.33, <float>0.589599609375, <float>0.0)
         return select(e[0] * unit > <float>0.33, u, e[0] * unit)
     else:
+        base[0] = multiply_add(scale, p, scale - e[0]) * (0.62 * unit)
         k = e[0] * unit
-        return (k + k) / (2.0 + k)
+        return k / (1.0 + 0.5 * k)
 
 cdef inline floating softplus_linear(floating x, floating z) noexcept nogil:
     return select(z <= softplus_small(z), <floating>0.0, x)
 
-cdef inline floating softplus_sum(floating linear, floating z, floating u, floating base, floating per_beta,
-                                  floating least) noexcept nogil:
-    """linear + log1p(E) / beta"""
-    cdef floating q, high, low
+cdef inline floating softplus_sum(floating linear, floating z, floating u, floating base, floating e,
+                                  floating per_beta, floating least) noexcept nogil:
+    """linear + log1p(E) / beta; float64: log1p(E) = E - s (E/2 - s^2 w)"""
+    cdef floating q, v, high, low
     if floating is float:
         q = multiply_add(u, <float>0.09566057, <float>-0.14130913)                      # no u^2: it may be subnormal
         q = multiply_add(u, q, <float>0.14659238)
@@ -1094,8 +1107,12 @@ cdef inline floating softplus_sum(floating linear, floating z, floating u, float
         high = high + multiply_add(u, per_beta, low)
         return select(per_beta - per_beta == 0, high, z + per_beta)       # for beta = 0, not inf - inf
     else:
-        q = least if least > u else u
-        return linear + log1p_ratio(u, q * q) * per_beta
+        q = 0.5 * e
+        q = least if least > q else q
+        v = least if least > u else u
+        v = v * v
+        low = multiply_add(u, multiply_add(-v, log1p_series(v), q), -base)
+        return select(per_beta - per_beta == 0, e * per_beta + (linear - low * per_beta), z + per_beta)
 
 cdef inline floating softplus_of_beta(floating x, floating z, floating u, floating base, floating e, floating beta,
                                       floating least) noexcept nogil:
@@ -1110,7 +1127,7 @@ cdef inline floating softplus_of_beta(floating x, floating z, floating u, floati
     x = rounded_product(x, select(magnitude(beta) < normal, <floating>1.0 / power, <floating>1.0))
     per_beta = <floating>1.0 / (beta * up)
     tail = times_wide(per_beta, e)
-    y = softplus_sum(softplus_linear(x, z), z, u, base, per_beta, least)
+    y = softplus_sum(softplus_linear(x, z), z, u, base, e * wide_unit_inverse(x), per_beta, least)
     return select(z < <floating>-40.0, tail, y) * up
 
 cdef floating softplus(floating x, floating beta) noexcept nogil:
@@ -1120,7 +1137,8 @@ cdef floating softplus(floating x, floating beta) noexcept nogil:
     if beta == 1:
         t = softplus_reduce(x, <floating>0.0, lowest_exponent(&x), softplus_highest(&x), False, &scale)
         u = softplus_part(t, scale, exp_unit_inverse(x), &e, &base)
-        return softplus_sum(softplus_linear(x, x), x, u, base, <floating>1.0, softplus_least(&x))
+        e = e * exp_unit_inverse(x)
+        return softplus_sum(softplus_linear(x, x), x, u, base, e, <floating>1.0, softplus_least(&x))
     t = softplus_reduce(z, rest, lowest_wide_exponent(&x), softplus_highest(&x), True, &scale)
     u = softplus_part(t, scale, wide_unit_inverse(x), &e, &base)
     return softplus_of_beta(x, z, u, base, e, beta, softplus_least(&x))
@@ -1137,15 +1155,15 @@ cdef void softplus_of_one_block(const floating *a, floating zero, floating *y, n
     cdef floating[BLOCK] u
     cdef floating[BLOCK] scale
     cdef floating[BLOCK] base
-    cdef floating lowest = lowest_exponent(a), highest = softplus_highest(a), least = softplus_least(a), x, e = 0
+    cdef floating lowest = lowest_exponent(a), highest = softplus_highest(a), least = softplus_least(a), x, e
     cdef npy_intp i
     for i in range(whole(n, y)):
         u[i] = softplus_reduce(flipped(a[i], zero), <floating>0.0, lowest, highest, False, &scale[i])
     for i in range(whole(n, y)):
-        u[i] = softplus_part(u[i], scale[i], exp_unit_inverse(least), &e, &base[i])
+        u[i] = softplus_part(u[i], scale[i], exp_unit_inverse(least), &scale[i], &base[i])
     for i in range(whole(n, y)):
-        x = flipped(a[i], zero)
-        y[i] = flipped(softplus_sum(softplus_linear(x, x), x, u[i], base[i], <floating>1.0, least), zero)
+        x, e = flipped(a[i], zero), scale[i] * exp_unit_inverse(least)
+        y[i] = flipped(softplus_sum(softplus_linear(x, x), x, u[i], base[i], e, <floating>1.0, least), zero)
 
 cdef void softplus_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef floating[BLOCK] u
@@ -1197,7 +1215,8 @@ cdef floating binary_cross_entropy_with_logits(floating x, floating y) noexcept 
     cdef floating scale = 0, z = -magnitude(x), base = 0, e = 0
     cdef floating t = softplus_reduce(z, <floating>0.0, lowest_exponent(&x), softplus_highest(&x), False, &scale)
     cdef floating u = softplus_part(t, scale, exp_unit_inverse(x), &e, &base)
-    return softplus_sum(against_linear(x, y), z, u, base, <floating>1.0, softplus_least(&x))
+    e = e * exp_unit_inverse(x)
+    return softplus_sum(against_linear(x, y), z, u, base, e, <floating>1.0, softplus_least(&x))
 
 cdef void binary_cross_entropy_with_logits_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef floating[BLOCK] u
@@ -1205,15 +1224,15 @@ cdef void binary_cross_entropy_with_logits_block(const floating **x, floating *y
     cdef floating[BLOCK] base
     cdef const floating *a = x[0]
     cdef const floating *b = x[1]
-    cdef floating lowest = lowest_exponent(a), highest = softplus_highest(a), least = softplus_least(a), z, e = 0
+    cdef floating lowest = lowest_exponent(a), highest = softplus_highest(a), least = softplus_least(a), z, e
     cdef npy_intp i
     for i in range(whole(n, y)):
         u[i] = softplus_reduce(-magnitude(a[i]), <floating>0.0, lowest, highest, False, &scale[i])
     for i in range(whole(n, y)):
-        u[i] = softplus_part(u[i], scale[i], exp_unit_inverse(least), &e, &base[i])
+        u[i] = softplus_part(u[i], scale[i], exp_unit_inverse(least), &scale[i], &base[i])
     for i in range(whole(n, y)):
-        z = -magnitude(a[i])
-        y[i] = softplus_sum(against_linear(a[i], b[i]), z, u[i], base[i], <floating>1.0, least)
+        z, e = -magnitude(a[i]), scale[i] * exp_unit_inverse(least)
+        y[i] = softplus_sum(against_linear(a[i], b[i]), z, u[i], base[i], e, <floating>1.0, least)
 
 elementwise("binary_cross_entropy_with_logits", 2, 0.7,
             <void *>binary_cross_entropy_with_logits_block[float],
@@ -1335,10 +1354,14 @@ cdef inline floating shrink_parts(floating a, floating *divisor) noexcept nogil:
     return rounded_product(w, p) * z
 
 cdef inline floating tanh_shrink_finish(floating x, floating u, floating scale) noexcept nogil:
-    cdef floating a = magnitude(x), far = 0, near = 0, d = tanh_parts(u, scale, &far), p = shrink_parts(a, &near)
-    cdef floating base = select(a < shrink_near(x), <floating>0.0, a)
-    d = select(a < shrink_near(x), -p, d)
-    return signed_as(base - d / select(a < shrink_near(x), near, far), x)
+    cdef floating a = magnitude(x), far = 0, near = 0, h = 0, d = tanh_parts(u, scale, &far, &h)
+    cdef floating p = shrink_parts(a, &near), base = select(a < shrink_near(x), <floating>0.0, a)
+    if floating is float:
+        d = select(a < shrink_near(x), -p, d)
+        return signed_as(base - d / select(a < shrink_near(x), near, far), x)
+    else:
+        p = select(a < shrink_near(x), p, u * h) / select(a < shrink_near(x), near, 1.0 + h)
+        return signed_as(select(a < shrink_near(x), p, base - multiply_add(far, u - p, d)), x)
 
 cdef floating tanh_shrink(floating x) noexcept nogil:
     cdef floating scale = 0, u = tanh_reduce(x, tanh_bound(&x), &scale)
