@@ -492,7 +492,7 @@ TABLE = (
                     "0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))",
                     Gradient(
                         "sigmoid(z) * (1 + x * z' * sigmoid(-z)), z = sqrt(8 / pi) * (x + 0.044715 * x**3)",
-                        (6.5, 6.5),
+                        (2.75, 4),
                         "As without the approximation.",
                         "((1 + exp(-(sqrt(8 / pi) * abs(x) * (1 + 0.044715 * x * x))) + (sqrt(8 / pi) * abs(x) * (1 + 0.044715 * x * x * 3)) * exp(-(sqrt(8 / pi) * abs(x) * (1 + 0.044715 * x * x)))) if x > 0 else exp(-(sqrt(8 / pi) * abs(x) * (1 + 0.044715 * x * x))) * (1 - (sqrt(8 / pi) * abs(x) * (1 + 0.044715 * x * x * 3)) + exp(-(sqrt(8 / pi) * abs(x) * (1 + 0.044715 * x * x))))) / (1 + exp(-(sqrt(8 / pi) * abs(x) * (1 + 0.044715 * x * x))))**2",
                         crosses_zero=True,

@@ -156,7 +156,7 @@ elementwise("softsign_backward", 2, 0.25, <void *>softsign_backward_block[float]
             <void *>softsign_backward_block[double], NULL, NULL)
 
 
-# ---------------------------------------------------------------------------------------------- silu, gelu_tanh
+# ---------------------------------------------------------------------------------------------- silu
 # (x sigmoid(z))' with q = |x| z' and e = exp(-|z|): (1 + e + q e) / (1 + e)^2 above 0, e (1 - q + e) / (1 + e)^2 below.
 # Near the zero, where q = 1 + e, 1 - q is exact.
 
@@ -179,6 +179,9 @@ cdef void silu_backward_block(const floating **x, floating *y, npy_intp n) noexc
 elementwise("silu_backward", 2, 0.6, <void *>silu_backward_block[float], <void *>silu_backward_block[double],
             NULL, NULL)
 
+# ---------------------------------------------------------------------------------------------- gelu_tanh
+# The same, but 1 less the slope at -x above 0, and what q and 1 - q have lost goes along.
+
 cdef inline floating gelu_tanh_backward_lowest(const floating *_) noexcept nogil:
     """The scale is 0 there."""
     if floating is float:
@@ -186,9 +189,26 @@ cdef inline floating gelu_tanh_backward_lowest(const floating *_) noexcept nogil
     else:
         return hidden_double(-24.31)
 
-cdef inline floating gelu_tanh_factor(floating a) noexcept nogil:
-    """a z'"""
-    return rounded_product(a, <floating>1.5957691216057308 + a * a * <floating>0.21406444881780074)
+cdef inline floating gelu_tanh_factor(floating a, floating *lost) noexcept nogil:
+    """q = a z', and what it has lost but for what a^2 has."""
+    cdef floating one, one_rest, three = <floating>0.21406444881780074, square = a * a, slope, rest, q
+    if floating is float:
+        one, one_rest = <float>1.5957692, <float>-4.534068e-8
+    else:
+        one, one_rest = 1.5957691216057308, -9.96930880911092e-17
+    slope = fused(three, square, one)
+    rest = fused(three, square, one - slope) + one_rest
+    q = rounded_product(a, slope)
+    lost[0] = rounded_off(a, slope, q) + a * rest
+    return q
+
+cdef inline floating gelu_tanh_slope(floating x, floating q, floating lost, floating t,
+                                     floating scale) noexcept nogil:
+    cdef floating unit = exp_unit_inverse(x), p = expm1_poly(t), e = (scale + scale * p) * unit, n = <floating>1.0 - q
+    cdef floating low = e + (((<floating>1.0 - n) - q) - lost), sum = n + low
+    low = low + (n - sum)
+    n = (sum + multiply_add(sum, p, low)) / square_of_one_plus(e) * scale * unit
+    return select(x < 0, n, <floating>1.0 - n)
 
 cdef void gelu_tanh_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef floating[BLOCK] t
@@ -201,8 +221,8 @@ cdef void gelu_tanh_backward_block(const floating **x, floating *y, npy_intp n) 
         z = gelu_tanh_argument(bounded_magnitude(a[i], -lowest), &rest)
         t[i] = exp_reduce_scaled(-z, &scale[i]) - rest
     for i in range(whole(n, y)):
-        z = gelu_tanh_factor(bounded_magnitude(a[i], -lowest))
-        y[i] = g[i] * gated_slope(a[i], z, exp_finish(t[i], scale[i]))
+        z = gelu_tanh_factor(bounded_magnitude(a[i], -lowest), &rest)
+        y[i] = g[i] * gelu_tanh_slope(a[i], z, rest, t[i], scale[i])
 
 elementwise("gelu_tanh_backward", 2, 1.0, <void *>gelu_tanh_backward_block[float],
             <void *>gelu_tanh_backward_block[double], NULL, NULL)
