@@ -947,7 +947,7 @@ TABLE = (
         parameters=(TEMPERATURE,),
         gradient=Gradient(
             "y_i * (grad_i - sum_j grad_j y_j) / temperature",
-            (6, 6),
+            (4, 6),
             "A row in which grad_output or y holds NaN gives NaN, as do inf * 0 and inf - inf. Masked-out entries are 0.",
             "[v * (g - fsum(h * w for h, w in zip(grad, y))) / temperature for g, v in zip(grad, y)]",
             operand="y",

@@ -116,25 +116,56 @@ cdef inline void add_block_terms(const floating *grad, const floating *y, npy_in
         else:
             add_last_terms(grads, last_grad, ys, last_y, (n - i + LANES - 1) // LANES, logarithm, few, sums, lost)
 
+cdef inline void fold_halves(double *sums, double *lost, npy_intp half, bint first) noexcept nogil:
+    """add_halves(); what rounding takes goes to `lost` (Knuth's), which holds nothing at first."""
+    cdef double more, added, taken
+    cdef npy_intp j
+    for j in range(half):
+        more = sums[j] + sums[half + j]
+        added = more - sums[j]
+        taken = (sums[j] - (more - added)) + (sums[half + j] - added)
+        lost[j] = taken if first else (lost[j] + lost[half + j]) + taken
+        sums[j] = more
+
+cdef inline double fold_all(floating *sums, bint few, double *lost) noexcept nogil:
+    """fold(): float32 in double; float64, unless they are few, with what the first two steps lose."""
+    cdef double[8] lanes
+    cdef npy_intp j
+    if floating is float:
+        for j in range(8):
+            lanes[j] = <double>sums[j] + <double>sums[8 + j]
+        return fold_half(lanes)
+    elif few:
+        return fold(sums)
+    else:
+        fold_halves(sums, lanes, 8, True)
+        fold_halves(sums, lanes, 4, False)
+        add_halves(sums, 2)
+        lost[0] += (lanes[0] + lanes[2]) + (lanes[1] + lanes[3])
+        return sums[0] + sums[1]
+
 cdef void add_gradient_total(const floating *grad, const floating *y, npy_intp n, bint few, bint logarithm,
                              Sum *sum) noexcept nogil:
     """What up to a block of a row adds to its sum. Not inline, see maximum()."""
     cdef floating[LANES] sums
     cdef floating[LANES] lost
+    cdef double high, low
     pad(sums, 0, LANES)
     if few:
         if logarithm:
             add_block_terms(grad, y, n, True, True, sums, lost)
         else:
             add_block_terms(grad, y, n, False, True, sums, lost)
-        sum.high = fold(sums)
+        sum.high = fold_all(sums, True, &low)
         return
     pad(lost, 0, LANES)
     if logarithm:
         add_block_terms(grad, y, n, True, False, sums, lost)
     else:
         add_block_terms(grad, y, n, False, False, sums, lost)
-    add_to(sum, fold(sums), fold(lost))
+    low = fold(lost)
+    high = fold_all(sums, False, &low)
+    add_to(sum, high, low)
 
 cdef inline double sum_of(double high, double low) noexcept nogil:
     """What infinity has lost says nothing."""
@@ -205,6 +236,38 @@ cdef inline void fold_some(floating *lanes, npy_intp n) noexcept nogil:
             lanes[k] += lanes[half * WIDE + k]
         half //= 2
 
+cdef inline void add_sums_across(floating *sums, floating *lost, npy_intp n, bint few, double *wide, double *high,
+                                 double *low) noexcept nogil:
+    """fold_all() of WIDE rows, and add_to(). `wide` is for 8 of each."""
+    cdef npy_intp k
+    cdef Sum sum
+    if not few:
+        fold_some(lost, n)
+    if floating is float:
+        for k in range(min(<npy_intp>8, n) * WIDE):
+            wide[k] = sums[k]
+        for k in range((n - 8) * WIDE):
+            wide[k] += sums[8 * WIDE + k]
+        fold_some(wide, min(<npy_intp>8, n))
+        for k in range(WIDE):
+            wide[WIDE + k] = <floating>0 if few else lost[k]
+    elif few:
+        fold_some(sums, n)
+        for k in range(WIDE):
+            wide[k] = sums[k]
+            wide[WIDE + k] = 0
+    else:
+        fold_halves(sums, wide, 8 * WIDE, True)
+        fold_halves(sums, wide, 4 * WIDE, False)
+        for k in range(WIDE):
+            wide[k] = (wide[k] + wide[2 * WIDE + k]) + (wide[WIDE + k] + wide[3 * WIDE + k])
+            wide[WIDE + k] = lost[k] + wide[k]
+            wide[k] = (sums[k] + sums[2 * WIDE + k]) + (sums[WIDE + k] + sums[3 * WIDE + k])
+    for k in range(WIDE):
+        sum.high, sum.low = high[k], low[k]
+        add_to(&sum, wide[k], wide[WIDE + k])
+        high[k], low[k] = sum.high, sum.low
+
 cdef void gradient_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop,
                          floating *_) noexcept nogil:
     """Vector lanes across rows: many that are short, or that lie side by side."""
@@ -213,9 +276,9 @@ cdef void gradient_lanes(const Layout *at, npy_intp begin, npy_intp end, const R
     cdef floating[LANES * WIDE] more_block
     cdef floating[WIDE] e
     cdef floating[WIDE] rounded
+    cdef double[8 * WIDE] wide
     cdef double[WIDE] high
     cdef double[WIDE] low
-    cdef Sum sum
     cdef const floating *grads[FOUR]
     cdef const floating *ys[FOUR]
     cdef const floating *grad
@@ -253,13 +316,7 @@ cdef void gradient_lanes(const Layout *at, npy_intp begin, npy_intp end, const R
                 else:
                     add_terms(grads, ys, count, w, False, False, sums + j * WIDE, lost + j * WIDE)
             if (i + FOUR * LANES) % SEGMENT == 0 or i + FOUR * LANES >= at.n:
-                fold_some(sums, lanes)
-                if fours:
-                    fold_some(lost, lanes)
-                for k in range(WIDE):
-                    sum.high, sum.low = high[k], low[k]
-                    add_to(&sum, sums[k], lost[k] if fours else <floating>0)
-                    high[k], low[k] = sum.high, sum.low
+                add_sums_across(sums, lost, lanes, not fours, wide, high, low)
                 pad(sums, 0, lanes * WIDE)
                 if fours:
                     pad(lost, 0, LANES * WIDE)
