@@ -472,8 +472,8 @@ cdef inline floating tanh_bound(const floating *_) noexcept nogil:
         return hidden_double(20.0)
 
 cdef inline floating tanh_reduce(floating x, floating bound, floating *scale) noexcept nogil:
-    """float32: u = -2|x| - n ln2, ln2 in one part, tanh being flat where n counts, and s; float64: |x| - n ln2/2, and s.
-    There n is at most 52, lest s + 1 be rounded, and ln2/2 so much less as makes up for a T that is 1/3, rounded."""
+    """float32: u = -2|x| - n ln2, ln2 in one part, tanh being flat where n counts, and s; float64: |x| - n ln2/2;
+    n is at most 52, lest s + 1 be rounded, and ln2/2 so much less as makes up for a T that is 1/3, rounded."""
     cdef floating n, most
     if floating is float:
         x = bits_float(float_bits(x) | <uint32_t>0x80000000)
@@ -1069,7 +1069,7 @@ cdef inline floating softplus_reduce(floating z, floating rest, floating lowest,
 
 cdef inline floating softplus_part(floating t, floating scale, floating unit, floating *e,
                                    floating *base) noexcept nogil:
-    """u, for log1p(E) = C + log1p(u), and C; float64: s as in log1p_series(), and what E has lost, times 1 / (1 + E), or
+    """u, for log1p(E) = C + log1p(u), and C; float64: s as in log1p_series(), and what E has lost times 1 / (1 + E), or
     about that. Sets E / unit. unit: what the scale is to be multiplied by."""
     cdef floating p = expm1_poly(t), k, u
     e[0] = scale + scale * p
