@@ -890,7 +890,7 @@ cdef inline floating mish_finish(floating x, floating p, floating scale, floatin
         inverse = 1.0 / (p + (scale + two))
         y = rounded_product(y, inverse)
         rest = multiply_add(-y, scale, multiply_add(-two, y, x * scale))
-        y = multiply_add(multiply_add(x - y, p, rest), inverse, y)
+        y = signed_as(multiply_add(multiply_add(x - y, p, rest), inverse, y), x)        # -0.0 has become 0
     return select(x > highest, x, y)
 
 cdef floating mish(floating x) noexcept nogil:
