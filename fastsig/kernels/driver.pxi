@@ -42,7 +42,7 @@ cdef extern from *:
 
 cdef enum:
     BYTES = 256             # values of a byte
-    STRIP = 2048            # bytes of an operand that a kernel is given if it takes its time: at most a Block, far half
+    STRIP = 1024            # bytes of an operand that a kernel is given if it takes its time; from a cache, twice that
     CACHED = 500_000        # bytes of an operand that may well be in the cache
     UNCACHED = 16_000_000   # bytes of an operand that are in none
     PACE = 256              # bytes of it that a kernel is given if it waits for memory
@@ -322,7 +322,7 @@ cdef void run(char **args, npy_intp begin, npy_intp end, const npy_intp *steps, 
     # the next block's first stage. A kernel that does little waits for memory anyway, and the longer (Zen 4) the more
     # of it is asked for at once; bytes, what is gathered, and 16-bit floats from a cache take longer in small pieces.
     if loop.cost > 0.07 * sizeof(word) and (far or not loop.load_all):
-        strip, ahead = min(<npy_intp>BLOCK, (STRIP // 2 if far else STRIP) // <npy_intp>sizeof(word)), far
+        strip, ahead = min(<npy_intp>BLOCK, (STRIP if far else 2 * STRIP) // <npy_intp>sizeof(word)), far
     elif sizeof(word) >= 4 and steps[0] == sizeof(word) and far * <npy_intp>sizeof(word) > UNCACHED:
         strip = PACE // sizeof(word)
     # What is gathered or scattered, to or from a Block.
