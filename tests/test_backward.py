@@ -533,8 +533,8 @@ def test_rows_reference_is_exact_enough(fs, row, dtype):
             truth, magnitude = gradient_along(row, grad, operand)
             with mpmath.workprec(BITS):
                 rows = {"grad": grad, row.gradient.operand: operand}
-                names = {name: [finite(mpmath.mpf(float(v))) for v in values] for name, values in rows.items()}
-                exact_values = eval(row.gradient.truth, vars(mpmath) | names)
+                names = {name: [finite(mpmath.mpf(float(v))) for v in numbers] for name, numbers in rows.items()}
+                exact_values = eval(row.gradient.truth, vars(mpmath) | values(row) | names)
                 errors = [
                     abs(to_mpf(v) - t) / to_mpf(m) for v, t, m in zip(truth, exact_values, magnitude, strict=True)
                 ]
@@ -799,7 +799,8 @@ def test_rows_public_object(fs, default, row):
     gradient = getattr(fs.backward, row.name)
     assert (gradient.__name__, gradient.__module__) == (row.name, "fastsig.backward")
     parameters = inspect.signature(gradient).parameters
-    own, options = ["keepdims"] if row.kind == "reduction" else [], ["dtype", "casting", "order", "subok"]
+    own, options = list(values(row)), ["dtype", "casting", "order", "subok"]
+    own += ["keepdims"] if row.kind == "reduction" else []
     assert list(parameters) == ["grad_output", row.gradient.operand, "axis", *own, "out", "where", *options]
     assert parameters["axis"].default == inspect.signature(getattr(fs, row.name)).parameters["axis"].default
     of_default = getattr(default.backward, row.name)
@@ -1007,7 +1008,7 @@ def test_docstring(fs, row):
     assert getattr(fs.backward, row.name).__doc__.endswith(text)
     docstring = numpydoc(text)
     documented = {name for parameter in docstring["Parameters"] for name in parameter.name.split(", ")}
-    own = {"elementwise": set(values(row)), "rows": {"axis"}, "reduction": {"axis", "keepdims"}}
+    own = {"elementwise": set(values(row)), "rows": {"axis", *values(row)}, "reduction": {"axis", "keepdims"}}
     own |= {"loss": {"target", "axis", "label_smoothing", "ignore_index"}, "halves": {"axis"}}
     first, own = "logits" if row.kind == "loss" else row.gradient.operand, own[row.kind]
     assert documented == {"grad_output", first, "out", "where", "dtype", "casting", "order", "subok"} | own
