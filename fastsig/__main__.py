@@ -32,7 +32,10 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 
 # -------------------------------------------------------------------------------- what the table offers
 
-APPLICABLE = [row for row in TABLE if not any(parameter.is_array for parameter in row.parameters)]
+
+def arrays_of(row):
+    """What it takes beside x that is no option: an array."""
+    return [parameter.name for parameter in row.parameters if parameter.is_array]
 
 
 def find_row(name):
@@ -43,8 +46,7 @@ def find_row(name):
         meant = known_as(name) or (known_as(close[0]) if close else [])
         hint = f"did you mean {' or '.join(meant)}?" if meant else f"there are {', '.join(rows)}"
         raise Failure(f"unknown function {name!r}; {hint}")
-    if rows[name] not in APPLICABLE:
-        arrays = [parameter.name for parameter in rows[name].parameters if parameter.is_array]
+    if arrays := arrays_of(rows[name]):
         raise Failure(f"{name} takes a {' and a '.join(arrays)} beside x; call it from Python")
     return rows[name]
 
@@ -398,9 +400,10 @@ def parse(argv):
     command = commands.add_parser("apply", help="a function of a .npy file, of any size", description=apply.__doc__)
     add_common(command, apply, "the .npy file to make, .fastsig-*.tmp until it is complete; - is standard output")
     add = command.add_argument
-    add("function", metavar="FUNCTION", help=", ".join(row.name for row in APPLICABLE))
+    applicable = [row for row in TABLE if not arrays_of(row)]
+    add("function", metavar="FUNCTION", help=", ".join(row.name for row in applicable))
     add("input", metavar="INPUT", help="a .npy file; it is only read; - is standard input")
-    users = ", ".join(row.name for row in APPLICABLE if "axis" in options_of(row))
+    users = ", ".join(row.name for row in applicable if "axis" in options_of(row))
     add("--axis", type=axis, default=argparse.SUPPRESS, help=f"{users}: an integer, or none for all axes")
     add("--dtype", type=dtype, help="to compute in, and of the result")
     add("--threads", type=threads, metavar="N", default=contextlib.nullcontext(), help="how many may be used")

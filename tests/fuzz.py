@@ -561,7 +561,8 @@ def numpy_along(call, arena, dtype):
     for i, x in enumerate(arrays):
         weak = "reduction" in row.kind and i != len(operands) - 1 and type(given[i]) in NUMBERS
         casting = "unsafe" if weak else keywords.get("casting", "same_kind")
-        if row.kind in {"rows", "reduction"} and not parameters and x.dtype.kind in "biu":  # to float64 is no cast
+        integers = x.dtype.kind in "biu" and not parameters
+        if row.kind in {"rows", "reduction"} and integers and dtype == np.float64:  # to which it is no cast
             x = x.astype(float)
         ask(np.positive, x, dtype=keywords["dtype"], casting=casting)
     result = np.ones(reduced if row.kind == "reduction" else shape, stand_in(dtype))
@@ -638,7 +639,8 @@ def numpy_loss(call, arena, dtype):
         keywords["dtype"] = stand_in(dtype)
     for i, each in enumerate([*grad, x, *([] if of_classes else [target])]):
         each, casting = np.asarray(each), keywords.get("casting", "same_kind")
-        if row.kind == "loss" and of_classes and not call.keywords.get("label_smoothing") and each.dtype.kind in "biu":
+        integers = each.dtype.kind in "biu" and of_classes and not call.keywords.get("label_smoothing")
+        if row.kind == "loss" and integers and dtype == np.float64:  # to which it is no cast
             each = each.astype(float)
         ask(
             np.positive,

@@ -515,9 +515,9 @@ def test_rows_truth_is_the_central_difference(row):
 
             def f(j=0, step=0, x=x):
                 shifted = [v + step * (i == j) for i, v in enumerate(x)]
-                return eval(row.truth, vars(mpmath) | {"x": shifted})
+                return eval(row.truth, vars(mpmath) | values(row) | {"x": shifted})
 
-            names = {"grad": grad, "x": x, "y": f()}
+            names = values(row) | {"grad": grad, "x": x, "y": f()}
             for j, derivative in enumerate(eval(row.gradient.truth, vars(mpmath) | names)):
                 high, low = f(j, h), f(j, -h)
                 difference = mpmath.fsum(g * (a - b) / (2 * h) for g, a, b in zip(grad, high, low))

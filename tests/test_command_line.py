@@ -5,6 +5,7 @@ import errno
 import functools
 import importlib.util
 import io
+import itertools
 import os
 import re
 import shutil
@@ -168,8 +169,13 @@ def test_negative_numbers(text):
     x = np.linspace(-3, 3, 50)
     for row in ELEMENTWISE:
         for parameter in row.parameters:
-            y = apply(row, x, f"--{parameter.name.replace('_', '-')}", text)
-            assert_same_bits(y, functions[row.name](x, **{parameter.name: float(text)}))
+            if parameter.is_array:
+                continue
+            given = row.operands | {parameter.name: float(text)}
+            options = [(f"--{name.replace('_', '-')}", str(value)) for name, value in row.operands.items()]
+            y = apply(row, x, *itertools.chain(*options), f"--{parameter.name.replace('_', '-')}", text)
+            required = [given.pop(name) for name in row.operands]
+            assert_same_bits(y, functions[row.name](x, *required, **given))
 
 
 CHOICE = TABLE[0]._replace(

@@ -91,19 +91,19 @@ def test_pure_python_has_one(fs):
 
 
 def cases():
-    """(function's name, input): large enough for threads."""
+    """(row, input): large enough for threads."""
     rng = np.random.default_rng(0)
     for row in ELEMENTWISE:
-        yield row.name, rng.normal(0, 20, 300_000).astype("float32")
+        yield row, rng.normal(0, 20, 300_000).astype("float32")
     for row in ROWS + REDUCTIONS:
-        yield row.name, rng.normal(0, 20, (3000, 50)).astype("float32")
-        yield row.name, rng.normal(0, 20, (7, 20_000))
+        yield row, rng.normal(0, 20, (3000, 50)).astype("float32")
+        yield row, rng.normal(0, 20, (7, 20_000))
 
 
 def test_many_callers_at_once(threaded):
     """Eight Python threads share two threads' worth of teams; every one gets the right results."""
     threaded.set_num_threads(1)
-    work = [(getattr(threaded, name), x, getattr(threaded, name)(x)) for name, x in cases()]
+    work = [(function := called(threaded, row), x, function(x)) for row, x in cases()]
     threaded.set_num_threads(2)
 
     def call(i):

@@ -1081,8 +1081,9 @@ cdef inline floating softplus_part(floating t, floating scale, floating unit, fl
         base[0] = select(e[0] * unit > <float>0.33, <float>0.589599609375, <float>0.0)
         return select(e[0] * unit > <float>0.33, u, e[0] * unit)
     else:
-        base[0] = multiply_add(scale, p, scale - e[0]) * (0.62 * unit)
         k = e[0] * unit
+        u = select(k > 1e-250, multiply_add(scale, p, scale - e[0]), <double>0.0)       # lest it be subnormal
+        base[0] = u * (0.62 * unit)
         return k / (1.0 + 0.5 * k)
 
 cdef inline floating softplus_linear(floating x, floating z) noexcept nogil:

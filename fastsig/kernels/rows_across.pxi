@@ -259,8 +259,8 @@ cdef extern from *:
     #define ENDS(a, b) (Doubles)__builtin_shufflevector(a, b, 2, 6, 3, 7)
     #define EVEN(a, b) __builtin_shufflevector(a, b, 0, 2)
     #define ODD(a, b) __builtin_shufflevector(a, b, 1, 3)
-    static inline Doubles two(const char *p, ptrdiff_t apart) { Doubles v; memcpy(&v, p, 16); return v; }
-    static inline void put_two(Doubles v, char *p, ptrdiff_t apart) { memcpy(p, &v, 16); }
+    static inline Doubles two(const char *p, ptrdiff_t apart) { Doubles v; memcpy(&v, p, 16); (void)apart; return v; }
+    static inline void put_two(Doubles v, char *p, ptrdiff_t apart) { memcpy(p, &v, 16); (void)apart; }
     #endif
     static inline void put_vector(Doubles v, char *p) { memcpy(p, &v, TURN); }
     static inline Doubles whole_vector(const char *p) { Doubles v; memcpy(&v, p, TURN); return v; }
