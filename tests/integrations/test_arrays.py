@@ -983,6 +983,13 @@ def test_halves_of_columns_and_frames(fs):
         function(pl.col("x"))
 
 
+def alike(fs, got, expected):
+    """To the bit; NumPy, which the fallback is made of, does not promise that."""
+    if fs._backend.threads is not None:
+        return got.identical(expected)
+    return got.copy(data=expected.data).identical(expected) and np.allclose(got, expected, rtol=1e-14, atol=0)
+
+
 @on_backends
 @pytest.mark.parametrize("lazy", [False, True])
 def test_halves_of_xarray(fs, lazy):
@@ -991,11 +998,11 @@ def test_halves_of_xarray(fs, lazy):
     given = x.chunk({"time": 3, "unit": 4}) if lazy else x
     for axis, dim in enumerate(x.dims):
         got = function(given, axis)
-        assert got.identical(x.isel({dim: slice(x.sizes[dim] // 2)}).copy(data=function(HALVED, axis)))
+        assert alike(fs, got, x.isel({dim: slice(x.sizes[dim] // 2)}).copy(data=function(HALVED, axis)))
         assert (got.chunks is not None) == lazy
         for grad in (got, got.T):
             back = gradient(grad, given, axis)
-            assert back.identical(x.copy(data=gradient(function(HALVED, axis), HALVED, axis)))
+            assert alike(fs, back, x.copy(data=gradient(function(HALVED, axis), HALVED, axis)))
     other = function(x, 1).assign_coords(time=[*"abce"])
     with pytest.raises(ValueError):  # other labels along the other dimension
         gradient(other, x, 1)
@@ -1030,14 +1037,17 @@ def test_halves_of_dask(fs, chunks):
         x = da.from_array(plain, chunks)
         got, expected = function(x, axis), function(plain, axis)
         assert isinstance(got, da.Array) and (got.shape, got.dtype) == (expected.shape, expected.dtype)
-        np.testing.assert_array_equal(got.compute(scheduler="sync"), expected)
+        rtol = (
+            0 if fs._backend.threads is not None else 16 * np.finfo(plain.dtype).eps
+        )  # of NumPy, by where a number lies
+        np.testing.assert_allclose(got.compute(scheduler="sync"), expected, rtol)
         assert function(x, axis, dtype="f").dtype == function(x, axis, dtype="f").compute(scheduler="sync").dtype == "f"
         for grad in (2.0, expected, da.from_array(expected, 2)):
             back = gradient(grad, x, axis)
             assert back.chunks == x.chunks
             wanted = gradient(grad.compute() if isinstance(grad, da.Array) else grad, plain, axis)
             assert back.dtype == wanted.dtype
-            np.testing.assert_array_equal(back.compute(scheduler="sync"), wanted)
+            np.testing.assert_allclose(back.compute(scheduler="sync"), wanted, rtol)
     with pytest.raises(ValueError, match="odd length"):
         function(da.zeros((3, 5), chunks=2))
     with pytest.raises(ValueError, match="grad_output has shape"):
