@@ -387,7 +387,7 @@ def test_first_bfloat16_calls_of_two_threads(passes):
     pytest.importorskip("ml_dtypes")
     code = """
 import ml_dtypes
-x, mask = np.ones(4, ml_dtypes.bfloat16), np.ones(4, bool)
+operands = {"e": np.ones(4, ml_dtypes.bfloat16), "?": np.ones(4, bool), "d": np.float64(1)}
 at, failures = [0, 0], []
 def run(me):
     for i, (name, ufunc) in enumerate(fastsig._backend.ufuncs.items()):
@@ -396,7 +396,7 @@ def run(me):
         while at[1 - me] < i:  # no barrier: that wakes one after the other
             pass
         try:
-            kinds and ufunc(*[x if kind == "e" else mask if kind == "?" else 0 for kind in kinds])
+            kinds and ufunc(*[operands.get(kind, 0) for kind in kinds])
         except Exception as error:
             failures.append((name, error))
     at[me] += 1

@@ -1111,6 +1111,7 @@ cdef inline floating softplus_sum(floating linear, floating z, floating u, float
         q = 0.5 * e
         q = least if least > q else q
         v = least if least > u else u
+        u = select(u > 1e-100, u, <double>0.0)                  # lest its product with q be subnormal
         v = v * v
         low = multiply_add(u, multiply_add(-v, log1p_series(v), q), -base)
         return select(per_beta - per_beta == 0, e * per_beta + (linear - low * per_beta), z + per_beta)
@@ -1153,9 +1154,10 @@ cdef inline floating flipped(floating x, floating zero) noexcept nogil:
 
 cdef void softplus_of_one_block(const floating *a, floating zero, floating *y, npy_intp n) noexcept nogil:
     """softplus(a), or -softplus(-a) if zero is -0.0."""
-    cdef floating[BLOCK] u
-    cdef floating[BLOCK] scale
-    cdef floating[BLOCK] base
+    cdef Block[3] blocks                                    # as costly a kernel is given no more than a Block at a time
+    cdef floating *u = <floating *>&blocks[0]
+    cdef floating *scale = <floating *>&blocks[1]
+    cdef floating *base = <floating *>&blocks[2]
     cdef floating lowest = lowest_exponent(a), highest = softplus_highest(a), least = softplus_least(a), x, e
     cdef npy_intp i
     for i in range(whole(n, y)):
@@ -1167,9 +1169,10 @@ cdef void softplus_of_one_block(const floating *a, floating zero, floating *y, n
         y[i] = flipped(softplus_sum(softplus_linear(x, x), x, u[i], base[i], e, <floating>1.0, least), zero)
 
 cdef void softplus_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
-    cdef floating[BLOCK] u
-    cdef floating[BLOCK] scale
-    cdef floating[BLOCK] base
+    cdef Block[3] blocks
+    cdef floating *u = <floating *>&blocks[0]
+    cdef floating *scale = <floating *>&blocks[1]
+    cdef floating *base = <floating *>&blocks[2]
     cdef const floating *a = x[0]
     cdef const floating *beta = x[1]
     cdef floating lowest = lowest_wide_exponent(a), highest = softplus_highest(a), least = softplus_least(a), z

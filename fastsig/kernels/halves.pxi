@@ -132,8 +132,8 @@ cdef void run_halves(const Halves *at, npy_intp begin, npy_intp end, npy_intp fa
             run_stretch(at, places, n, far if n > BLOCK else 0, _)
         begin += n
 
-cdef void run_half_shares(const Halves *at, npy_intp chunk, Share *shares, int count, int thread, npy_intp far,
-                          word *_) noexcept nogil:
+cdef inline void run_half_shares(const Halves *at, npy_intp chunk, Share *shares, int count, int thread,
+                                 npy_intp far, word *_) noexcept nogil:
     """What one thread of a team does."""
     cdef Share piece
     cdef Fenv before = default_fenv()

@@ -361,8 +361,8 @@ cdef inline void four_sums(const floating **e, npy_intp count, floating *sums) n
             sums[k] = (e[0][k] + e[1][k]) + (e[2][k] + e[3][k])
 
 cdef void long_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
-    cdef floating[SEGMENT] z
-    cdef floating[SEGMENT] e
+    cdef floating[FOUR * WIDE] z
+    cdef floating[FOUR * WIDE] e
     cdef floating[LANES * WIDE] sums
     cdef floating[LANES * WIDE] lost
     cdef floating[FRAME * WIDE] frame
@@ -372,7 +372,6 @@ cdef void long_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowLo
     cdef floating[WIDE] norm
     cdef double[WIDE] high
     cdef double[WIDE] low
-    cdef floating *value = &z[0] if loop.logarithm else &e[0]
     cdef const floating *less = &m[0] if loop.logarithm else &top[0]    # or what factors lost
     cdef const floating *x
     cdef floating *y
@@ -461,12 +460,12 @@ cdef void long_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowLo
                     for k in range(w):
                         y[k] = times(y[k], norm[k], top[k])
             continue
-        for i from 0 <= i < at.n by STEPS:
-            steps = min(<npy_intp>STEPS, at.n - i)
+        for i from 0 <= i < at.n by FOUR:
+            steps = min(<npy_intp>FOUR, at.n - i)
             gathered_lanes(at, row, i, steps, w, z, loop.load)
             for j in range(steps):
                 if moved and not loop.logarithm:
                     move_lanes(z + j * WIDE, 1, m, base, WIDE)
                 if not loop.logarithm:
-                    lanes_exp(at, z + j * WIDE, frame, WIDE, e + j * WIDE)
-                write_lanes(at, row, i + j, w, value + j * WIDE, less, norm, frame, value + j * WIDE, loop)
+                    lanes_exp(at, z + j * WIDE, frame, WIDE, z + j * WIDE)
+                write_lanes(at, row, i + j, w, z + j * WIDE, less, norm, frame, z + j * WIDE, loop)

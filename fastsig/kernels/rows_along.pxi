@@ -124,12 +124,15 @@ cdef void short_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLo
     cdef floating *z = <floating *>&z_block
     cdef floating *spare = <floating *>&spare_block
     cdef floating *e = spare if loop.logarithm else z
-    cdef floating[SHORTS] top
-    cdef floating[SHORTS] base                          # top, less exp_origin()
-    cdef floating[FRAME * SHORTS] frame
-    cdef floating[SHORTS] exp_top
-    cdef floating[SHORTS] norm
-    cdef floating[SHORTS] fine
+    cdef Block[2] frame_block                           # of float64, there are half of SHORTS rows
+    cdef Block[1] numbers
+    cdef int shorts = SHORTS * 4 // <int>sizeof(floating)
+    cdef floating *frame = <floating *>&frame_block
+    cdef floating *top = <floating *>&numbers
+    cdef floating *base = top + shorts                  # top, less exp_origin()
+    cdef floating *exp_top = top + 2 * shorts
+    cdef floating *norm = top + 3 * shorts
+    cdef floating *fine = top + 4 * shorts
     cdef Sum[SHORTS] sums
     cdef npy_intp[SHORTS] dominated_rows
     cdef npy_intp n = at.n, row = begin, rows, lanes = 0, r, i, count, next_row, next_i, width = whole_lanes(n)

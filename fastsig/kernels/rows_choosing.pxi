@@ -53,18 +53,21 @@ cdef inline void narrow_rows(const void *block, char *p, npy_intp step, npy_intp
         store(<const float *>block + row * n, p + row * step, sizeof(uint16_t), n)
 
 cdef void widened_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
-    """Rows of 16-bit numbers as some of float32 after the other: each number is converted once."""
-    cdef Block[TURNED] x
-    cdef Block[TURNED] grad
-    cdef Block[TURNED] y
+    """Rows of 16-bit numbers as some of float32 after the other: each number is converted once. As many as turns() is
+    glad of."""
+    cdef Block[2 * TURNED - 2] blocks
+    cdef int held = TURNED if loop.reduces else TURNED - 1
+    cdef Block *x = &blocks[0]
+    cdef Block *grad = &blocks[1]           # of gradients, for which a Block each is enough
+    cdef Block *y = &blocks[held]
     cdef Layout some
     cdef RowLoop plain = loop[0]
     cdef Known known
     cdef npy_intp row, rows, n = at.n, most = <npy_intp>(sizeof(Block) // sizeof(floating)) // n
-    if most > WIDE or n * WIDE * <npy_intp>sizeof(floating) <= <npy_intp>sizeof(x):
+    if most > WIDE or (not loop.gradient and n * WIDE * sizeof(floating) <= held * sizeof(Block)):
         most = max(most // WIDE * WIDE, <npy_intp>WIDE)
     plain.load, plain.store = NULL, NULL
-    some.x, some.grad, some.mask, some.y = <const char *>&x, <const char *>&grad, NULL, <char *>&y
+    some.x, some.grad, some.mask, some.y = <const char *>x, <const char *>grad, NULL, <char *>y
     some.n, some.far, some.soon[0], some.soon[1] = n, False, NULL, NULL
     some.x_step[0], some.x_step[1] = n * sizeof(floating), sizeof(floating)
     some.grad_step = some.x_step
@@ -72,17 +75,17 @@ cdef void widened_rows(const Layout *at, npy_intp begin, npy_intp end, const Row
     some.y_step[0], some.y_step[1] = sizeof(floating) if loop.reduces else some.x_step[0], sizeof(floating)
     for row from begin <= row < end by most:
         rows = min(most, end - row)
-        widen_rows(at.x + row * at.x_step[0], at.x_step[0], rows, n, &x, loop.load)
+        widen_rows(at.x + row * at.x_step[0], at.x_step[0], rows, n, x, loop.load)
         if loop.gradient:
-            widen_rows(at.grad + row * at.grad_step[0], at.grad_step[0], rows, n, &grad, loop.load)
+            widen_rows(at.grad + row * at.grad_step[0], at.grad_step[0], rows, n, grad, loop.load)
         some.rows, known.row = rows, -1
         some.target = at.target + row * at.target_step if loop.loss else NULL
         some.heat = at.heat + row * at.heat_step if at.heat != NULL else NULL
         run_rows(&some, 0, rows, &plain, &known, _)
         if loop.reduces:
-            loop.store(&y, at.y + row * at.y_step[0], at.y_step[0], rows)
+            loop.store(y, at.y + row * at.y_step[0], at.y_step[0], rows)
         else:
-            narrow_rows(&y, at.y + row * at.y_step[0], at.y_step[0], rows, n, loop.store)
+            narrow_rows(y, at.y + row * at.y_step[0], at.y_step[0], rows, n, loop.store)
 
 cdef void turned_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, Known *known,
                       floating *_) noexcept nogil:
