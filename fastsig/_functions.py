@@ -369,13 +369,7 @@ def _divided(call, name, operands, axis, out, where, kwargs, parameter, values):
         divided = np.divide(grad, some, dtype=float)
         if dtype.char == "d" and np.array_equal(some, numbers):
             return call((divided, y), axis, out, where, kwargs)
-        (given,) = out if isinstance(out, tuple) else (out,)
-        given = given if isinstance(given, np.ndarray) else None
-        if given is not None and given.shape != shape:
-            raise ValueError(f"{name}: out has shape {given.shape}, the result has {shape}")
-        casting = kwargs.get("casting", "same_kind")
-        if given is not None and not np.can_cast(dtype, given.dtype, casting):
-            raise TypeError(f"{name}: cannot cast the result from {dtype!r} to {given.dtype!r} with {casting=}")
+        given = _checked_out(name, out, shape, **kwargs | {"dtype": dtype})
         options = {option: value for option, value in kwargs.items() if option in {"order", "subok"}}
         result = np.asanyarray(call((divided, y.astype(float, copy=False)), axis, None, where, options))
         result = (result / (numbers / some)).astype(dtype, copy=False)

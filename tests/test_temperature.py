@@ -316,6 +316,8 @@ def test_refused(fs, row):
                 function(x, temperature=wrong, out=out)
         with pytest.raises(TypeError):
             function(x.astype(np.longdouble), temperature=2.0)
+        with pytest.raises(TypeError, match="return arrays must be of ArrayType"):
+            function(x, temperature=2.0, out=[0.0])
     assert (out == GUARD).all()
     with pytest.raises(ValueError, match=r"not -3\.0 at 1, 2$"):
         getattr(fs, row.name)(np.zeros((2, 3, 4)), temperature=[[1, 1, 1], [1, 2, -3.0]])
