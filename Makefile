@@ -13,7 +13,7 @@ demo: .venv/.installed
 	.venv/bin/python examples/logistic_regression.py
 
 test: .venv/.installed
-	.venv/bin/pytest -q
+	.venv/bin/pytest -q -n 2 --dist worksteal
 
 # With the packages that fastsig is used with: pandas, dask, scikit-learn, Keras and others, over a gigabyte of them.
 test-integrations: .venv/.installed .venv-integrations/.installed
@@ -35,7 +35,7 @@ exhaustive: .venv/.installed
 # valgrind, and a million calls of every kind for what they leave behind. Needs gcc, clang, llvm, libomp and valgrind.
 # ThreadSanitizer sees a race in every parallel region of libgomp, which is not built for it; of LLVM's libomp it is told
 # by archer, in llvm-config's folder, so that no report has to be suppressed. Under a limit no sanitizer has memory.
-KERNEL_TESTS = $(addprefix tests/test_,ufunc.py rows.py logsumexp.py scalar.py backward.py bfloat16.py)
+KERNEL_TESTS = $(patsubst %,tests/test_%.py,ufunc rows temperature logsumexp losses halves scalar backward bfloat16 float16)
 LOAD_TESTS = tests/test_threads.py tests/test_faults.py -k "not memory and not cannot and not leaks"
 sanitize: .venv/.installed .venv-address/.installed .venv-thread/.installed
 	LD_PRELOAD=$$(gcc -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 \

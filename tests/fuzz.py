@@ -524,35 +524,47 @@ class Wrong(Exception):
     """All that is wrong with a call; which of it comes first is nobody's promise."""
 
 
+class Faults(list):
+    """What NumPy finds wrong with a call: any of it may be what is raised."""
+
+    def ask(self, function, *arguments, **named):
+        try:
+            return function(*arguments, **named)
+        except Exception as why:
+            self.append(why)
+
+    def result(self, call, shape, keywords, dtype):
+        """An array as the call's result, or Wrong."""
+        if call.out() and call.out().shape != shape:
+            self.append(ValueError("out has another shape"))
+        like = self.ask(np.positive, np.ones(shape, stand_in(dtype)), **keywords)
+        if self:
+            raise Wrong(*self)
+        return like
+
+
 def numpy_along(call, arena, dtype):
     """The same for a function along axes, from those that NumPy has; out= must have the result's shape."""
-    row, wrong = call.row, []
+    row, wrong = call.row, Faults()
     operands, parameters, keywords = (on(arena, stand_in(part)) for part in call[2:5])
     axis = keywords.pop("axis", None if "reduction" in row.kind else -1)
     where, keepdims, sign = (keywords.pop(name, default) for name, default in DEFAULTS)
     given = [*operands, *parameters.values()]
     arrays = [np.asarray(x) for x in given]
-
-    def ask(function, *arguments, **named):
-        try:
-            return function(*arguments, **named)
-        except Exception as why:
-            wrong.append(why)
-
     shapes = [x.shape for x in arrays]
-    shape = shapes[-1] if row.kind == "reduction gradient" else ask(np.broadcast_shapes, *shapes)
+    shape = shapes[-1] if row.kind == "reduction gradient" else wrong.ask(np.broadcast_shapes, *shapes)
     if shape is None:
         raise Wrong(*wrong)
     # As in torch and SciPy, a number has an axis.
-    axes = ask(normalize_axis_tuple, range(len(shape) or 1) if axis is None else axis, len(shape) or 1)
+    axes = wrong.ask(normalize_axis_tuple, range(len(shape) or 1) if axis is None else axis, len(shape) or 1)
     if not shape and row.kind == "reduction" and (parameters or keepdims or sign or keywords.get("out") is not None):
         shape = (1,)
-    ask(np.add, np.ones(shape), 0, where=where, out=np.ones(shape))
+    wrong.ask(np.add, np.ones(shape), 0, where=where, out=np.ones(shape))
     if axes is None:
         raise Wrong(*wrong)
     reduced = np.sum(np.ones(shape), axes, keepdims=keepdims).shape if shape else ()
     if row.kind == "reduction gradient":
-        ask(np.broadcast_to, arrays[0], reduced)
+        wrong.ask(np.broadcast_to, arrays[0], reduced)
     own = [(1,) * (len(shape) - x.ndim) + x.shape for x in arrays]
     if row.kind == "rows gradient" and shape and any(each[i] != shape[i] for each in own for i in axes):
         wrong.append(ValueError("stretched along an axis"))
@@ -564,14 +576,8 @@ def numpy_along(call, arena, dtype):
         integers = x.dtype.kind in "biu" and not parameters
         if row.kind in {"rows", "reduction"} and integers and dtype == np.float64:  # to which it is no cast
             x = x.astype(float)
-        ask(np.positive, x, dtype=keywords["dtype"], casting=casting)
-    result = np.ones(reduced if row.kind == "reduction" else shape, stand_in(dtype))
-    if call.out() and call.out().shape != result.shape:
-        wrong.append(ValueError("out has another shape"))
-    like = ask(np.positive, result, **keywords)
-    if wrong:
-        raise Wrong(*wrong)
-    return like
+        wrong.ask(np.positive, x, dtype=keywords["dtype"], casting=casting)
+    return wrong.result(call, reduced if row.kind == "reduction" else shape, keywords, dtype)
 
 
 def numpy_halves(call, arena, dtype):
@@ -606,7 +612,7 @@ def numpy_halves(call, arena, dtype):
 
 def numpy_loss(call, arena, dtype):
     """The same for a loss, of which all that is wrong counts."""
-    row, wrong = call.row, []
+    row, wrong = call.row, Faults()
     operands, _, keywords = (on(arena, stand_in(part)) for part in call[2:5])
     axis, where, ignored = (
         keywords.pop(name, other) for name, other in (("axis", -1), ("where", True), ("ignore_index", None))
@@ -614,18 +620,11 @@ def numpy_loss(call, arena, dtype):
     keywords.pop("label_smoothing", None)
     *grad, x, target = operands
     of_classes, shape, target = is_of_classes(operands), np.shape(x) or (1,), np.asarray(target)
-
-    def ask(function, *arguments, **named):
-        try:
-            return function(*arguments, **named)
-        except Exception as why:
-            wrong.append(why)
-
     if axis is None or type(axis) is tuple:
         raise TypeError("one axis")
     kept = result_shape(row, shape, axis)
     n = shape[operator.index(axis)]
-    ask(np.add, np.ones(shape), 0, where=where, out=np.ones(shape))
+    wrong.ask(np.add, np.ones(shape), 0, where=where, out=np.ones(shape))
     if target.shape != (kept if of_classes else shape) and not (of_classes and target.ndim == 0):
         wrong.append(ValueError("the target's shape"))
     if not of_classes and ignored is not None:
@@ -638,25 +637,15 @@ def numpy_loss(call, arena, dtype):
     if keywords.get("dtype") is None:
         keywords["dtype"] = stand_in(dtype)
     for i, each in enumerate([*grad, x, *([] if of_classes else [target])]):
-        each, casting = np.asarray(each), keywords.get("casting", "same_kind")
+        each = np.asarray(each)
         integers = each.dtype.kind in "biu" and of_classes and not call.keywords.get("label_smoothing")
         if row.kind == "loss" and integers and dtype == np.float64:  # to which it is no cast
             each = each.astype(float)
-        ask(
-            np.positive,
-            each,
-            dtype=keywords["dtype"],
-            casting="unsafe" if grad and i == 0 and type(grad[0]) in NUMBERS else casting,
-        )
+        casting = "unsafe" if grad and i == 0 and type(grad[0]) in NUMBERS else keywords.get("casting", "same_kind")
+        wrong.ask(np.positive, each, dtype=keywords["dtype"], casting=casting)
     if grad:
-        ask(np.broadcast_to, grad[0], kept)
-    result = np.ones(kept if row.kind == "loss" else np.shape(x), stand_in(dtype))
-    if call.out() and call.out().shape != result.shape:
-        wrong.append(ValueError("out has another shape"))
-    like = ask(np.positive, result, **keywords)
-    if wrong:
-        raise Wrong(*wrong)
-    return like
+        wrong.ask(np.broadcast_to, grad[0], kept)
+    return wrong.result(call, kept if row.kind == "loss" else np.shape(x), keywords, dtype)
 
 
 MODELS = dict.fromkeys(ONE_BY_ONE, numpy_elementwise) | dict.fromkeys(OF_HALVES, numpy_halves)
