@@ -24,22 +24,26 @@ cdef struct Halves:
     BothKernel both         # if there are two results, in the place of the loop's
 
 
-cdef inline void copy_elements(const char *x, char *y, npy_intp n, npy_intp size) noexcept nogil:
+cdef inline void copy_ends(const char *x, char *y, npy_intp size, npy_intp some) noexcept nogil:
+    """`some` <= size bytes from either end, which may overlap: all of up to two times as many."""
+    memcpy(y, x, some)
+    memcpy(y + size - some, x + size - some, some)
+
+cdef inline void copy_bytes(const char *x, char *y, npy_intp size) noexcept nogil:
     """Mostly few: a call of memcpy() would take longer than to copy them."""
-    cdef npy_intp i, most = n * size - HAND
-    if most >= 0:
-        for i from 0 <= i < most by HAND:
+    cdef npy_intp i
+    if size >= HAND:
+        for i from 0 <= i < size - HAND by HAND:
             memcpy(y + i, x + i, HAND)
-        memcpy(y + most, x + most, HAND)        # the last ones, some of them again
-    elif size == 4:
-        for i in range(n):
-            (<uint32_t *>y)[i] = (<const uint32_t *>x)[i]
-    elif size == 8:
-        for i in range(n):
-            (<uint64_t *>y)[i] = (<const uint64_t *>x)[i]
+        memcpy(y + size - HAND, x + size - HAND, HAND)      # the last ones, some of them again
+    elif size >= 16:
+        copy_ends(x, y, size, 16)
+    elif size >= 8:
+        copy_ends(x, y, size, 8)
+    elif size >= 4:
+        copy_ends(x, y, size, 4)
     else:
-        for i in range(n):
-            (<uint16_t *>y)[i] = (<const uint16_t *>x)[i]
+        memcpy(y, x, 2)
 
 cdef void copy_rows(const Halves *at, const Strand *strand, char *block, npy_intp begin, npy_intp end,
                     bint back) noexcept nogil:
@@ -49,9 +53,9 @@ cdef void copy_rows(const Halves *at, const Strand *strand, char *block, npy_int
     while begin < end:
         n = min(at.n - column, end - begin)
         if back:
-            copy_elements(block, p, n, at.size)
+            copy_bytes(block, p, n * at.size)
         else:
-            copy_elements(p, block, n, at.size)
+            copy_bytes(p, block, n * at.size)
         block += n * at.size
         begin += n
         p += strand.step - column * at.size
