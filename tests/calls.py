@@ -87,6 +87,15 @@ def calls(package, shape, dtype="float32", seed=0):
                 add_into(f"{name} into", function, x, axis)
                 add(f"{name} backward", gradient, grad, x, axis)
                 add(f"{name} backward where", gradient, grad, x, axis, where=mask)
+                (parameter,) = row.parameters
+                numbers = {"number": 0.7}
+                if isinstance(axis, int):
+                    numbers["numbers"] = rng.uniform(0.5, 2, np.delete(shape, axis))
+                for word, number in numbers.items():
+                    given = {parameter.name: number}
+                    add(f"{name} {word}", function, x, axis, **given)
+                    add(f"{name} {word} where", function, x, axis, where=mask, **given)
+                    add(f"{name} {word} backward", gradient, grad, x, axis, **given)
             else:
                 add(f"{name} weights", function, x, axis, weights, return_sign=True, keepdims=True)
                 add(f"{name} backward", gradient, 2.0, x, axis)
