@@ -89,7 +89,7 @@ def extension(name):
 
 
 def extensions():
-    shared = [f"fastsig.{name}" for name in ("_cpu", "_threads", "_ufuncs", "cython_api")]
+    shared = [f"fastsig.{name}" for name in ("_ufuncs", "cython_api")]
     return [extension(name) for name in [*shared, *(KERNELS + isa for isa in ["baseline", *MARCH["unix"]])]]
 
 

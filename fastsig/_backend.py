@@ -28,17 +28,18 @@ def _fallback():
 
 def _refuse_cut_short(name):
     """Linux's loader does not look whether all of a library is there: what a full disk has cut off is a crash."""
-    for suffix in EXTENSION_SUFFIXES:
+    for suffix in EXTENSION_SUFFIXES:  # of which the first that is there is imported
         with contextlib.suppress(FileNotFoundError), open(f"{os.path.dirname(__file__)}/{name}{suffix}", "rb") as file:
             head, size = file.read(64), file.seek(0, os.SEEK_END)
             if head[:6] != b"\x7fELF\x02\x01" or len(head) < 64:  # 64 bits, little-endian
-                continue
+                return
             table, each, count = struct.unpack_from("<32xQ14xHH", head)
             file.seek(table)
             segments = file.read(each * count).ljust(each * count, b"\xff")
             ends = [sum(struct.unpack_from("<8xQ16xQ", segments, i * each)) for i in range(count)]  # place + length
             if max(ends, default=0) > size:
                 raise ImportError(f"{file.name} is cut short")
+            return
 
 
 def _left_out():
@@ -79,7 +80,7 @@ def _short_spin():
 
 def _imports():
     """Never called. Programs that collect what a script needs (PyInstaller, cx_Freeze, Nuitka) look for such lines."""
-    from . import _cpu, _fallback, _left_out, _threads, _ufuncs, cython_api  # noqa: F401, I001
+    from . import _fallback, _left_out, _ufuncs, cython_api  # noqa: F401, I001
     from . import _kernels_baseline, _kernels_x86_64_v3, _kernels_x86_64_v4  # noqa: F401
 
 
@@ -92,19 +93,17 @@ def _choose():
     if _switch("FASTSIG_PURE_PYTHON"):
         return "pure Python", _fallback(), None, ["FASTSIG_PURE_PYTHON is set"], False
     with _short_spin():
-        threads, why = _import("_threads")
+        threads, why = _import("_ufuncs")
     late = False
     if threads:
         late = threads.libgomp_was_here() and not SPIN_SETTINGS & os.environ.keys()
         placed = {"OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY"} & os.environ.keys()
         threads.set_keep_apart(not placed)
-    ufuncs, why = _import("_ufuncs") if threads else (None, why)
-    cpu, why = _import("_cpu") if ufuncs else (None, why)
     skipped = [why] if why else []
-    supported = cpu.supported() if cpu else []
-    if pinned and cpu and pinned not in supported:
+    supported = threads.kernel_sets() if threads else []
+    if pinned and threads and pinned not in supported:
         raise ValueError(f"FASTSIG_ISA={pinned!r}: this CPU can run {', '.join(supported)}")
-    for name in [pinned] if pinned and cpu else supported:
+    for name in [pinned] if pinned and threads else supported:
         kernels, why = _import(f"_kernels_{name}")
         if kernels:
             return name, kernels, threads, skipped, late
@@ -112,8 +111,8 @@ def _choose():
     if pinned:
         raise ImportError(f"FASTSIG_ISA={pinned!r}: this kernel set cannot be imported ({'; '.join(skipped)})")
     reasons, asked = _left_out()
-    if not threads and "_threads" in reasons:  # the first of all
-        skipped = [f"built without kernels, as {reasons['_threads']}"]
+    if not threads and "_ufuncs" in reasons:  # which all kernel sets need
+        skipped = [f"built without kernels, as {reasons['_ufuncs']}"]
     if not asked:
         text = f"runs in pure Python, right but slower ({'; '.join(skipped)}); FASTSIG_PURE_PYTHON=1 silences this"
         warnings.warn_explicit(text, RuntimeWarning, "fastsig", 0)  # in one line: without one of our source
@@ -163,5 +162,5 @@ def _made(recipe):
     return ufunc
 
 
-ufuncs = Made(_made, dict(recipe for row in TABLE for recipe in _recipes(row)))
+ufuncs = Made(_made, lambda: dict(recipe for row in TABLE for recipe in _recipes(row)))
 offer(ufuncs, globals())

@@ -8,7 +8,6 @@ import math
 import numpy as np
 
 from ._catalog import TABLE
-from ._config import show_config
 from ._functions import functions
 
 ROWS = [(1, 10), (1000, 10), (1000, 1000)]
@@ -93,12 +92,3 @@ def print_speeds(largest=math.inf, **effort):
                     theirs = min(least_time(call, **effort) for call in others_calls(row, x))
                     cells.append(theirs / least_time(ours, **effort))
             print(f"{row.name:<26}" + "".join(f"{cell:>18.1f}x" for cell in cells))
-
-
-def bench():
-    """Print how many times faster each function is here than the faster of NumPy's expression and SciPy's function.
-
-    `make bench` in the source tree runs the full race against PyTorch, ONNX Runtime and others.
-    """
-    show_config()
-    print_speeds()

@@ -13,12 +13,12 @@ class Record:
 
     def __init_subclass__(cls):
         cls._fields = tuple(cls.__annotations__)
-        cls._required = {name for name in cls._fields if not hasattr(cls, name)}
+        cls._known, cls._required = set(cls._fields), {name for name in cls._fields if not hasattr(cls, name)}
 
     def __init__(self, *values, **named):
-        self.__dict__ = dict(zip(self._fields, values)) | named
-        if not self._required <= vars(self).keys() <= set(self._fields):
-            wrong = (self._required - vars(self).keys()) | (vars(self).keys() - set(self._fields))
+        self.__dict__ = given = dict(zip(self._fields, values)) | named
+        if not self._required <= given.keys() <= self._known:
+            wrong = (self._required - given.keys()) | (given.keys() - self._known)
             raise TypeError(f"{type(self).__name__}: missing or unknown: {', '.join(sorted(wrong))}")
 
     def __iter__(self):

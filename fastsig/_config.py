@@ -1,7 +1,6 @@
 """What fastsig runs on, and with how many threads."""
 
 import contextlib
-import importlib
 import math
 import operator
 import os
@@ -57,7 +56,7 @@ def _cgroup_quota():
     for line in lines:
         _, controllers, path = line.split(":", 2)
         if "cpu" in controllers.split(",") or not controllers:
-            parts = path.strip("/").split("/")
+            parts = [part for part in path.split("/") if part]
             root = "/sys/fs/cgroup/cpu" if controllers else "/sys/fs/cgroup"
             folders.update("/".join([root, *parts[:n]]) for n in range(1, len(parts) + 1))
     return min(map(_quota, folders))
@@ -158,7 +157,7 @@ def get_config():
         "fastsig": VERSION,
         "numpy": np.__version__,
         "kernels": _backend.name,
-        "vectors": importlib.import_module("._cpu", __package__).vectors() if _backend.name == "baseline" else None,
+        "vectors": _backend.threads.vectors() if _backend.name == "baseline" else None,
         "skipped": list(_backend.skipped),
         "openmp": bool(_backend.threads and _backend.threads.has_openmp()),
         "threads": get_num_threads(),

@@ -947,4 +947,4 @@ def _gradient(row):
 
 
 _rows_by_name = {row.name: row for row in TABLE}
-functions, gradients = Made(_function, _rows_by_name), Made(_gradient, _rows_by_name)
+functions, gradients = (Made(make, lambda: _rows_by_name) for make in (_function, _gradient))

@@ -1,5 +1,6 @@
 """What is made when it is first asked for: all functions, with their documentation, would be most of an import."""
 
+import functools
 import sys
 from collections.abc import Mapping
 
@@ -7,10 +8,14 @@ from ._catalog import known_as
 
 
 class Made(Mapping):
-    """Name -> what `make` makes of the recipe of that name, once."""
+    """Name -> what `make` makes of the recipe of that name, once; list_recipes() has them by name."""
 
-    def __init__(self, make, recipes):
-        self._make, self._recipes, self._made = make, recipes, {}
+    def __init__(self, make, list_recipes):
+        self._make, self._list_recipes, self._made = make, list_recipes, {}
+
+    @functools.cached_property
+    def _recipes(self):
+        return self._list_recipes()
 
     def __getitem__(self, name):
         if name not in self._made:

@@ -1,5 +1,6 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, freethreading_compatible=True
-"""How loops become ufuncs, for all kernel sets: loop tables, dtypes that no loop has, and the short way of calls."""
+"""What all kernel sets share. How loops become ufuncs: loop tables, dtypes that no loop has, and the short way of
+calls; threads; which sets this CPU can run. Built for the baseline."""
 from cpython.mem cimport PyMem_Malloc
 from cpython.pycapsule cimport PyCapsule_New
 from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XINCREF, PyObject
@@ -9,8 +10,6 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy
 cimport numpy as cnp
 from numpy cimport npy_intp, PyUFuncGenericFunction
-
-from fastsig._threads cimport KEEPS_GIL
 
 import sys
 from _thread import allocate_lock     # threading would take a while to import
@@ -39,6 +38,8 @@ cdef extern from "numpy/ufuncobject.h":
         const char *types
     int PyUFunc_RegisterLoopForType(PyUFuncObject *, int, PyUFuncGenericFunction, const int *, void *) except -1
 
+include "kernels/cpu.pxi"       # modules of their own would take longer to import
+include "kernels/threads.pxi"
 include "kernels/calls.pxi"
 
 cdef dict loops_of = {}     # ufunc -> its Loops

@@ -24,7 +24,7 @@ def _scalar(row):
     return function
 
 
-_functions = Made(_scalar, {row.name: row for row in TABLE if row.kind == "elementwise"})
+_functions = Made(_scalar, lambda: {row.name: row for row in TABLE if row.kind == "elementwise"})
 offer(_functions, globals())
 
 __all__ = list(_functions)

@@ -28,9 +28,9 @@ def why_not(backend):
     """Why a backend cannot run here, or None; and whether that is the machine's doing rather than the build's."""
     if backend == "pure":
         return None, True
-    if importlib.util.find_spec("fastsig._cpu") is None:
+    if importlib.util.find_spec("fastsig._ufuncs") is None:
         return "no kernel set was built", False
-    if backend not in importlib.import_module("fastsig._cpu").supported():
+    if backend not in importlib.import_module("fastsig._ufuncs").kernel_sets():
         return f"this CPU cannot run {backend}", True
     if importlib.util.find_spec(f"fastsig._kernels_{backend}") is None:
         return f"{backend} was not built", False
@@ -52,7 +52,9 @@ def imported_on(backend):
         try:
             for name in before:
                 del sys.modules[name]
-            return importlib.import_module("fastsig")
+            package = importlib.import_module("fastsig")
+            importlib.import_module("fastsig._bench")  # which bench() would import from the other one
+            return package
         finally:
             for name in python_modules():
                 del sys.modules[name]

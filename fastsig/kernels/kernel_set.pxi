@@ -12,11 +12,10 @@ cimport numpy as cnp
 from numpy cimport npy_intp, PyUFuncGenericFunction
 
 from fastsig._fenv cimport Fenv, clear_fp_flags, default_fenv, restore_fenv
-from fastsig._threads cimport (
-    KEEPS_GIL, MAX_SHARES, PARALLEL_NS, Share, acquire_threads, join_team, release_gil, release_threads, share_out,
-    take, take_gil,
+from fastsig._ufuncs cimport (
+    KEEPS_GIL, Loops, MAX_IN, MAX_SHARES, PARALLEL_NS, Share, acquire_threads, allocated, bfloat16_number, join_team,
+    overlap, release_gil, release_threads, share_out, take, take_gil, warns_when_written,
 )
-from fastsig._ufuncs cimport Loops, MAX_IN, allocated, bfloat16_number, overlap, warns_when_written
 
 cdef extern from *:
     """

@@ -1,4 +1,3 @@
-# cython: language_level=3, freethreading_compatible=True
 """How many threads a call may use. The state lives here, shared by all kernel sets; what users see is in _config.py."""
 
 cdef extern from *:

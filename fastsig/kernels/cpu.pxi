@@ -1,5 +1,4 @@
-# cython: language_level=3, freethreading_compatible=True
-"""What this CPU can do. Built for the baseline, so that asking is safe everywhere."""
+"""What this CPU can do. In a module that is built for the baseline, so that asking is safe everywhere."""
 
 cdef extern from *:
     """
@@ -66,6 +65,6 @@ def vectors():
     return VECTORS.decode()
 
 
-def supported():
+def kernel_sets():
     """The kernel sets this CPU can run, best first."""
     return ["x86_64_v4"] * bool(has_v4()) + ["x86_64_v3"] * bool(has_v3()) + ["baseline"]
