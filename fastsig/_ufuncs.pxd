@@ -25,8 +25,7 @@ cdef bint take(Share *shares, int count, int thread, long long chunk, Share *pie
 cdef enum:
     MAX_IN = 4      # the most inputs of a ufunc
 
-cdef int bfloat16_number    # ml_dtypes' type number; -1 before the first call with one
-
+cdef bint is_bfloat16(int type_number) noexcept nogil
 cdef void *allocated(size_t size) except NULL
 
 cdef inline bint overlap(const char *a, npy_intp a_bytes, const char *b, npy_intp b_bytes) noexcept nogil:

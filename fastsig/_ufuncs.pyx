@@ -88,15 +88,18 @@ cdef class Loops:
 
 
 cdef object registering = allocate_lock()
-cdef int bfloat16_number = -1
+cdef int bfloat16_number = -1       # before the first call with one
+
+
+cdef bint is_bfloat16(int type_number) noexcept nogil:
+    return type_number == load(&bfloat16_number)
 
 
 cdef register_bfloat16(object ufunc, Loops loops, DType *bfloat16):
     """One thread at a time: NumPy looks whether it has the loop, then adds it, and holds no lock over both."""
-    global bfloat16_number
     cdef int[MAX_IN + 1] types
     cdef int i
-    bfloat16_number = bfloat16.type_num
+    store(&bfloat16_number, bfloat16.type_num)
     for i in range(ufunc.nargs):
         types[i] = bfloat16.type_num if loops.bfloat16_types[i] == "E" else np.dtype(loops.bfloat16_types[i]).num
     with registering:

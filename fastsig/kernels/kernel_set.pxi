@@ -13,7 +13,7 @@ from numpy cimport npy_intp, PyUFuncGenericFunction
 
 from fastsig._fenv cimport Fenv, clear_fp_flags, default_fenv, restore_fenv
 from fastsig._ufuncs cimport (
-    KEEPS_GIL, Loops, MAX_IN, MAX_SHARES, PARALLEL_NS, Share, acquire_threads, allocated, bfloat16_number, join_team,
+    KEEPS_GIL, Loops, MAX_IN, MAX_SHARES, PARALLEL_NS, Share, acquire_threads, allocated, is_bfloat16, join_team,
     overlap, release_gil, release_threads, share_out, take, take_gil, warns_when_written,
 )
 
@@ -366,7 +366,7 @@ def build_direct(str name):
             loop, itemsize = &f64, 8
         elif kind == cnp.NPY_FLOAT16:
             loop, itemsize = &f16, 2
-        elif kind == bfloat16_number:
+        elif is_bfloat16(kind):
             loop, itemsize = &bf16, 2
         else:
             return None
@@ -484,7 +484,7 @@ def build_direct_halves(str name):
             at = f64
         elif kind == cnp.NPY_FLOAT16:
             at = f16
-        elif kind == bfloat16_number:
+        elif is_bfloat16(kind):
             at = bf16
         else:
             return None
