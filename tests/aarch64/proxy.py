@@ -30,6 +30,8 @@ class Proxy:
         self._path = path
 
     def __getattr__(self, name):
+        if name == "__name__":
+            return ".".join(["fastsig", *map(str, self._path)])
         if name.startswith("__"):
             raise AttributeError(name)
         path = (*self._path, name)
