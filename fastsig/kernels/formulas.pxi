@@ -457,9 +457,9 @@ elementwise("sigmoid", 1, 0.4, <void *>sigmoid_block[float], <void *>sigmoid_blo
 
 
 # ---------------------------------------------------------------------------------------------- tanh
-# Of |x|, and the sign of x: odd to the bit. float32: exp(-2|x|) = s (1 + p), and tanh(|x|) = N / (2 - N) with
-# N = (1 - s) - s p. s is a power of two, so N, the divisor and the quotient are each rounded once: nothing cancels, and
-# with FMA, tanh never falls.
+# Of |x|, and the sign of x: odd to the bit. float32: exp(-2|x|) = (1 + p) / s, and tanh(|x|) = N / D with
+# N = (s - 1) - p and D = (s + 1) + p. s is a power of two, so N, D and the quotient are each rounded once: nothing
+# cancels, and tanh never falls.
 # float64, in which not every CPU can fuse: with x = n ln2/2 + u, s = 2^n, T = tanh(n ln2/2) = (s - 1) / (s + 1) and
 # C = u / tanh(u) = 1 + g, an even function, tanh(x) = T + (1 - T^2) (u - u h / (1 + h)) with h = g + T u. That is one
 # division more than (s C - C + s u + u) / (s C + C + s u - u) has, but no more time, and its roundings hardly count.
@@ -472,27 +472,27 @@ cdef inline floating tanh_bound(const floating *_) noexcept nogil:
         return hidden_double(20.0)
 
 cdef inline floating tanh_reduce(floating x, floating bound, floating *scale) noexcept nogil:
-    """float32: u = -2|x| - n ln2, ln2 in one part, tanh being flat where n counts, and s; float64: |x| - n ln2/2;
-    n is at most 52, lest s + 1 be rounded, and ln2/2 so much less as makes up for a T that is 1/3, rounded."""
+    """float32: u = n ln2 - 2|x|, ln2 in one part, tanh being flat where n counts; float64: |x| - n ln2/2; n is at most
+    52, lest s + 1 be rounded, and ln2/2 so much less as makes up for a T that is 1/3, rounded. Sets s = 2^n."""
     cdef floating n, most
+    x = bounded_magnitude(x, bound)
     if floating is float:
-        x = bits_float(float_bits(x) | <uint32_t>0x80000000)
-        x = -bound if -bound > x else x
-        return fused_float(nearest(x, <float>2.88539008, 0, scale), <float>-0.69314718, x + x)
+        return fused_float(nearest(x, <float>2.88539008, 0, scale), <float>0.69314718, -(x + x))
     else:
-        x, most = bounded_magnitude(x, bound), bound - 1.9
+        most = bound - 1.9
         n = nearest(most if most < x else x, <double>2.8853900817779268, 0, scale)
         x = x - n * 3.46573590184561910595e-01
         return x - n * 9.5410734e-11
 
 cdef inline floating tanh_parts(floating u, floating scale, floating *divisor, floating *bend) noexcept nogil:
-    """float32: N and the divisor; float64: T, 1 - T^2 in place of the divisor, and h."""
+    """float32: N and D; float64: T, 1 - T^2 in place of D, and h."""
     cdef floating z = u * u, v, c, d
     if floating is float:
-        c = <float>0.49999984 + u * <float>0.16666507
-        d = <float>0.0416702 + u * <float>0.00836967 + z * <float>0.00137269
-        d = (<float>1.0 - scale) - scale * (u + z * (c + z * d))
-        divisor[0] = <float>2.0 - d
+        c = <float>0.49999985 + u * <float>0.16666508
+        d = <float>0.04166996 + u * <float>0.008369417 + z * <float>0.0013726904
+        c = u + z * (c + z * d)
+        divisor[0] = (scale + <float>1.0) + c
+        d = (scale - <float>1.0) - c
     else:
         v = z * z
         c = 0.33333333333333104 + z * -0.02222222222133947
