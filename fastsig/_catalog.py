@@ -454,7 +454,7 @@ TABLE = (
         "elementwise",
         "Gaussian error linear unit.",
         "x * Phi(x)",
-        (2.5, 3),
+        (2.5, 2.5),
         "Phi is the distribution function of the standard normal distribution. gelu(-inf) = -0.0, its limit (torch gives NaN), and "
         "gelu(inf) = inf. The tail is accurate down to the subnormal numbers.",
         truth="x * ncdf(x)",
@@ -487,12 +487,12 @@ TABLE = (
                 Variant(
                     "tanh",
                     "0.5 * x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3)))",
-                    (2.5, 3.5),
+                    (2.5, 2.5),
                     "x / (1 + exp(-2 * sqrt(2 / pi) * (x + 0.044715 * x * x * x)))",
                     "0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))",
                     Gradient(
                         "sigmoid(z) * (1 + x * z' * sigmoid(-z)), z = sqrt(8 / pi) * (x + 0.044715 * x**3)",
-                        (2.75, 4),
+                        (2.5, 2.5),
                         "As without the approximation.",
                         "((1 + exp(-(sqrt(8 / pi) * abs(x) * (1 + 0.044715 * x * x))) + (sqrt(8 / pi) * abs(x) * (1 + 0.044715 * x * x * 3)) * exp(-(sqrt(8 / pi) * abs(x) * (1 + 0.044715 * x * x)))) if x > 0 else exp(-(sqrt(8 / pi) * abs(x) * (1 + 0.044715 * x * x))) * (1 - (sqrt(8 / pi) * abs(x) * (1 + 0.044715 * x * x * 3)) + exp(-(sqrt(8 / pi) * abs(x) * (1 + 0.044715 * x * x))))) / (1 + exp(-(sqrt(8 / pi) * abs(x) * (1 + 0.044715 * x * x))))**2",
                         crosses_zero=True,
@@ -502,7 +502,7 @@ TABLE = (
         ),
         gradient=Gradient(
             "Phi(x) + x * phi(x)",
-            (3.25, 5),
+            (2.5, 2.5),
             "phi is the density of the standard normal distribution. -0.0 at -inf and 1 at inf, its limits (torch gives NaN). Underflows gradually.",
             "ncdf(x) + x * exp(-x * x / 2) / sqrt(2 * pi)",
             crosses_zero=True,

@@ -282,7 +282,7 @@ def _logit(x: np.ndarray) -> np.ndarray:
     return np.where(tiny, np.log(x), result) if np.count_nonzero(tiny) else result
 
 
-# Phi(-a) = exp(-a^2/2) / (N(a) / M(a) + sqrt(2 pi) a): N and M without their constant terms, 2 and 1.
+# Phi(-a) = exp(-a^2/2) / (sqrt(2 pi) a + 1 + (1 + a N(a)) / (1 + a M(a))).
 _TAIL_M = (
     1.69342912691734902,
     1.4184049932611233,
@@ -296,15 +296,16 @@ _TAIL_M = (
     5.72757687017792992e-7,
 )
 _TAIL_N = (
-    2.47599910080942915,
-    1.56757411100510364,
-    0.644273840448582306,
-    0.186692458714708419,
-    0.0392602532008751493,
-    0.00597547777256955351,
-    0.000635491793767199366,
-    0.000043085423560578672,
-    1.43569061267055667e-6,
+    0.7825699738920802,
+    0.14916911774398023,
+    -0.11646471640092382,
+    -0.10016437492855845,
+    -0.03988383609813368,
+    -0.010190711108151264,
+    -0.0017827560898871116,
+    -0.00021158463796479805,
+    -1.5752906505623046e-05,
+    -5.72757687017793e-07,
 )
 
 
@@ -316,29 +317,33 @@ def _polynomial(coefficients: Any, a: np.ndarray) -> np.ndarray:
     return _polynomial([low + a * high for low, high in zip(padded[::2], padded[1::2])], a * a)
 
 
-def _density(a: np.ndarray, factor: np.ndarray, lost: Any = 0.0) -> np.ndarray:
-    """factor * exp(-a^2/2) * (1 + lost)"""
+def _density(a: np.ndarray, factor: np.ndarray, lost: np.ndarray) -> np.ndarray:
+    """(factor + lost) * exp(-a^2/2)"""
     high = np.round(a * 2**12) / 2**12  # its square is exact
     far = a > 37  # exp underflows before the product does
     square = np.where(far, high * high / 4, high * high / 2)
-    density = factor * np.exp(-square)
-    density = density + density * (np.expm1((high - a) * (high + a) / 2) + lost)
-    return np.where(far, density * np.exp(-square), density)
+    e = np.exp(-square)
+    density = factor * e
+    density = density + (density * np.expm1((high - a) * (high + a) / 2) + lost * e)
+    return np.where(far, density * e, density)
 
 
 def _tail(a: np.ndarray, factor: Any) -> tuple[np.ndarray, np.ndarray]:
-    """factor * exp(a^2/2) * Phi(-a), for the factor 1 or a, and by how much that is more than its rounded value, of
-    itself."""
+    """factor * exp(a^2/2) * Phi(-a), for the factor 1 or a, and what that has lost to rounding."""
     c = a.dtype.type(2.5066282746310007)  # sqrt(2 pi), and less_c less
     less_c, product = float(c) - 2.5066282746310007 + 1.83285799804591675e-16, c * a
-    quotient = (2 + a * _polynomial(_TAIL_N, a)) / (1 + a * _polynomial(_TAIL_M, a))
-    inverse = quotient + product
-    part = inverse - product
-    rest = (product - (inverse - part)) + (quotient - part) + _lost_of(_split(c), _split(a), product)
+    quotient = (1 + a * _polynomial(_TAIL_N, a)) / (1 + a * _polynomial(_TAIL_M, a))
+    high = product + quotient
+    part = high - product
+    rest = (product - (high - part)) + (quotient - part)
+    inverse = 1 + high
+    part = inverse - 1
+    rest = rest + (1 - (inverse - part)) + (high - part)
+    rest = rest + _lost_of(_split(c), _split(a), product)
     tail = factor / inverse
     product = tail * inverse
     lost = (factor - product) - _lost_of(_split(tail), _split(inverse), product)
-    return tail, (lost - tail * (rest - less_c * a)) / np.maximum(factor, np.finfo(a.dtype).tiny)
+    return tail, (lost - tail * (rest - less_c * a)) / inverse
 
 
 def _gelu(x: np.ndarray) -> np.ndarray:
@@ -346,11 +351,13 @@ def _gelu(x: np.ndarray) -> np.ndarray:
     return np.where(x < 0, -0.0, x) - _density(a, *_tail(a, a))
 
 
-def _gelu_tanh_argument(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """z = sqrt(8/pi) (x + 0.044715 x^3), and what it has lost to rounding, for abs(x) <= 23."""
-    one, one_rest, three, three_rest = np.array(
-        [1.5957691216057308, -9.96930880911092e-17, 0.07135481627260025, -4.1218577217431825e-18], x.dtype
-    )
+# sqrt(8/pi) 0.044715, and three times that, in two parts.
+_CUBIC, _CUBIC_SLOPE = (0.07135481627260025, -4.1218577217431825e-18), (0.21406444881780073, 1.5122146425849084e-18)
+
+
+def _gelu_tanh_argument(x: np.ndarray, third: tuple[float, float] = _CUBIC) -> tuple[np.ndarray, np.ndarray]:
+    """z = sqrt(8/pi) (x + 0.044715 x^3), or x z', and what it has lost to rounding, for abs(x) <= 23."""
+    one, one_rest, three, three_rest = np.array([1.5957691216057308, -9.96930880911092e-17, *third], x.dtype)
     square = x * x
     cubic = three * square
     slope = one + cubic
@@ -366,7 +373,9 @@ def _gelu_tanh(x: np.ndarray) -> np.ndarray:
     """x sigmoid(z)."""
     x = np.maximum(x, -23)
     z, rest = _gelu_tanh_argument(np.minimum(x, 23))
-    return _where_low(x * (1 + rest), z, x / (1 + np.exp(-z) * (1 - rest)))
+    e = np.exp(-z)
+    lost = np.minimum(e, np.finfo(e.dtype).max) * rest  # narrower types: e is infinite sooner
+    return _where_low(x * (1 + rest), z, x / (e + (1 - lost)))
 
 
 def _gelu_tanh_single(x: np.ndarray) -> np.ndarray:
@@ -496,9 +505,16 @@ def _gated_slope(x: np.ndarray, q: np.ndarray, z: np.ndarray, lost: Any = 0) -> 
 
 
 def _gelu_tanh_slope(x: np.ndarray) -> np.ndarray:
+    """As the kernels have it: 1 / (1 + e)^2 is a power of two and a rest, so that few roundings count."""
     a = np.minimum(np.abs(x), 23)
-    z, lost = _gelu_tanh_argument(a)
-    return _gated_slope(x, a * (1.5957691216057308 + 0.21406444881780074 * a * a), z, lost)
+    (z, lost), (q, lost_of_q) = _gelu_tanh_argument(a), _gelu_tanh_argument(a, _CUBIC_SLOPE)
+    e, n = np.exp(-z), 1 - q
+    square, power, low = e * (2 + e), np.where(e > 0.41, 0.25, 1).astype(x.dtype), e + (((1 - n) - q) - lost_of_q)
+    total = n + low
+    low = low + (n - total) - lost * (total + e)
+    slope = power * total + ((total + low) * ((1 - power - power * square) / (1 + square)) + power * low)
+    below = _where_low(slope, -z, slope * e)
+    return np.where(x < 0, below, 1 - below)
 
 
 def _gelu_slope(x: np.ndarray) -> np.ndarray:
@@ -506,8 +522,10 @@ def _gelu_slope(x: np.ndarray) -> np.ndarray:
     tail, lost = _tail(a, a.dtype.type(1))
     c = a.dtype.type(0.3989422804014327)
     product = a * c
-    rest = 2.49232720227773e-17 * a - _lost_of(_split(a), _split(c), product)
-    below = _density(a, (tail - product) + (tail * lost + rest))
+    ratio = tail - product
+    part = ratio - tail
+    rest = (tail - (ratio - part)) - (product + part) - _lost_of(_split(a), _split(c), product)
+    below = _density(a, ratio, lost + (rest + 2.49232720227773e-17 * a))
     return np.where(x < 0, below, 1 - below)
 
 

@@ -27,6 +27,7 @@ from oracle import (
     hard,
     hole,
     label,
+    neighbours,
     numbers,
     reference,
     to_mpf,
@@ -475,6 +476,15 @@ WORST = {
     "gelu-tanh": [-4.9945025],
     "backward.silu": [-3.7327344],
     "backward.mish": [0.44687074],
+    "backward.gelu-none": [-1.2795931, -1.1508602, -1.1987],
+    "backward.gelu-tanh": [-0.16730386, -3.1455402, -4.9107542, -9.0619488],
+}
+# Of float64, where they are or once were.
+WORST64 = {
+    "gelu-none": [-0.33917, -1.3749608058063851, -1.8348600016255863, -1.8352663212289819],
+    "gelu-tanh": [-7.0896509746982597],
+    "backward.gelu-none": [-0.6903, -1.1666681108232986, -1.1701757530532753, -1.2653624098118357],
+    "backward.gelu-tanh": [-3.1457352449365032, -3.1406412796004091, -5.9799836902013865],
 }
 
 
@@ -485,6 +495,13 @@ def test_exhaustive_check(fs, row):
     for value in (0, -0.0, 1, -1, 2, -60, 88, -95, np.inf, -np.inf, np.nan, *WORST.get(label(row), [])):
         total = total.merged(exhaustive.check(row, chunk_of(value), function(fs, row)))
     assert exhaustive.acceptable(row, total), total
+
+
+@pytest.mark.parametrize("name", WORST64)
+def test_largest_errors_of_float64(fs, name):
+    row, x = next(row for row in EVERY if label(row) == name), neighbours(WORST64[name], np.float64, 20)
+    errors = ulp_error_exact(function(fs, row)(x, **defaults(row, np.float64)), exact(row, x), unit(row, x))
+    assert errors.max() <= row.max_ulp[1], worst(errors, x, x)
 
 
 @each_elementwise

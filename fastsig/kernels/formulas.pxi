@@ -37,9 +37,11 @@ cdef extern from *:
     #define HAS_FMA 0
     #endif
 
-    /* a * b + c, rounded once, where a formula counts on it. Without FMA: the product of floats is exact in double. */
+    /* a * b + c, rounded once, where a formula counts on it. Without FMA: the product of floats is exact in double; to
+       doubles comes what their product and the sum (Knuth's) have lost. */
     #if HAS_FMA
     static inline float fused_float(float a, float b, float c) { return fmaf(a, b, c); }
+    static inline double fused_double(double a, double b, double c) { return fma(a, b, c); }
     static inline double rounded_off_double(double a, double b, double ab) { return fma(a, b, -ab); }
     #else
     static inline float fused_float(float a, float b, float c) { return (float)((double)a * b + c); }
@@ -47,6 +49,10 @@ cdef extern from *:
         uint64_t mask = 0xfffffffff8000000u;
         double p = bits_double(double_bits(a) & mask), q = bits_double(double_bits(b) & mask);
         return ((p * q - ab) + (p * (b - q) + (a - p) * q)) + (a - p) * (b - q);
+    }
+    static inline double fused_double(double a, double b, double c) {
+        double ab = a * b, sum = ab + c, part = sum - ab;
+        return sum + (((ab - (sum - part)) + (c - part)) + rounded_off_double(a, b, ab));
     }
     #endif
 
@@ -118,6 +124,7 @@ cdef extern from *:
         pass
     const bint HAS_FMA
     float fused_float(float a, float b, float c) noexcept nogil
+    double fused_double(double a, double b, double c) noexcept nogil
     float multiply_add_float(float a, float b, float c) noexcept nogil
     double multiply_add_double(double a, double b, double c) noexcept nogil
     float rounded_product_float(float a, float b) noexcept nogil
@@ -220,11 +227,11 @@ cdef inline floating multiply_add(floating a, floating b, floating c) noexcept n
         return multiply_add_double(a, b, c)
 
 cdef inline floating fused(floating a, floating b, floating c) noexcept nogil:
-    """a * b + c; in float32 rounded once, also without FMA."""
+    """a * b + c, rounded once, also without FMA. Finite."""
     if floating is float:
         return fused_float(a, b, c)
     else:
-        return multiply_add(a, b, c)
+        return fused_double(a, b, c)
 
 cdef inline floating rounded_product(floating a, floating b) noexcept nogil:
     """a * b, and nothing that a sum could fuse."""
@@ -1645,33 +1652,30 @@ cdef inline floating density_finish(floating t) noexcept nogil:
         b = b + t4 * d
         return multiply_add(t2, b, -0.5 * t)
 
-cdef inline floating normal_tail(floating a, floating *slope) noexcept nogil:
-    """Q - 2; sets (M - 1) / a."""
-    cdef floating a2 = a * a, a4, a8, m, n, high, p
+cdef inline floating normal_tail(floating a, floating *slope, floating *p) noexcept nogil:
+    """Q - 2; sets (M - 1) / a and a M."""
+    cdef floating a2 = a * a, a4, m, n, high
     if floating is float:
         m = <float>0.431607306 + a * <float>0.1100859195 + a2 * (<float>0.01508237701 + a * <float>0.0007769899094)
         n = <float>0.274606608 + a * <float>0.0376457667 + a2 * <float>0.00195228744
         m = <float>0.9461869597 + a * m
         n = a * (<float>0.9815151 + a * n)
-        slope[0] = m
-        return fused(<float>2.50662827, fused(a2, m, a), n)
+        slope[0], p[0] = m, fused(a2, m, a)
+        return fused(<float>2.50662827, p[0], n)
     else:
         a4 = a2 * a2
-        a8 = a4 * a4
-        high = 0.0791529305004573457 + a * 0.0161684766194169139
-        high = high + a2 * (0.00241867536457795664 + a * 0.00025472606538413489)
-        m = 1.69346487713298517 + a * 1.41846381495569994
-        m = m + a2 * (0.76078626300724439 + a * 0.286881449798912129) + a4 * high
-        m = m + a8 * (0.0000171933271950807537 + a * 5.72959507118228503e-7)
-        high = 0.0392657120153378251 + a * 0.00597652559494370473
-        high = high + a2 * (0.00063563116285699188 + a * 0.0000430972801045908808)
-        n = 2.47607060124070166 + a * 1.56765919098312204
-        n = n + a2 * (0.64432544285780793 + a * 0.18671259570058544) + a4 * high
-        n = n + a8 * 1.43619650064293869e-6
-        slope[0] = m
-        p = multiply_add(a2, m, a)
-        n = multiply_add(p, -1.83285799804591675e-16, a * n)        # sqrt(2 pi) in two parts
-        return multiply_add(p, 2.5066282746310007, n)
+        high = 0.00241867536457795664 + a * 0.00025472606538413489
+        high = high + a2 * (0.0000171933271950807537 + a * 5.72959507118228503e-7)
+        m = 0.76078626300724439 + a * 0.286881449798912129
+        m = m + a2 * (0.0791529305004573457 + a * 0.0161684766194169139) + a4 * high
+        m = 1.69346487713298517 + a * (1.41846381495569994 + a * m)         # their roundings count
+        high = 0.00063563116285699188 + a * 0.0000430972801045908808 + a2 * 1.43619650064293869e-6
+        n = 0.64432544285780793 + a * 0.18671259570058544
+        n = n + a2 * (0.0392657120153378251 + a * 0.00597652559494370473) + a4 * high
+        n = 2.47607060124070166 + a * (1.56765919098312204 + a * n)
+        slope[0], p[0] = m, fused(a2, m, a)
+        n = fused(a, n, p[0] * -1.83285799804591675e-16)            # sqrt(2 pi) in two parts
+        return fused(p[0], <double>2.5066282746310007, n)
 
 cdef inline floating gelu_argument(floating x, floating bound) noexcept nogil:
     """|x|, but not over the bound. A float32 NaN is lost here, by one instruction for both."""
@@ -1682,13 +1686,6 @@ cdef inline floating gelu_argument(floating x, floating bound) noexcept nogil:
     else:
         return bounded_magnitude(x, bound)
 
-cdef inline floating gelu_reduce(floating x, floating bound, floating *scale, floating *p, floating *q) noexcept nogil:
-    """t, and the scale; p = a M and q = Q - 2."""
-    cdef floating a = gelu_argument(x, bound), m = 0
-    q[0] = normal_tail(a, &m)
-    p[0] = fused(a * a, m, a)
-    return density_reduce(a, False, scale)
-
 cdef inline floating gelu_finish(floating x, floating low, floating t, floating scale, floating p,
                                  floating q) noexcept nogil:
     """`low` is a hidden -0.0: what is left of x where it is negative. The division can run beside the exponential."""
@@ -1698,7 +1695,8 @@ cdef inline floating gelu_finish(floating x, floating low, floating t, floating 
     return linear - fused(y, z, y) * scale * exp_unit_inverse(x)
 
 cdef floating gelu(floating x) noexcept nogil:
-    cdef floating scale = 0, p = 0, q = 0, t = gelu_reduce(x, gelu_bound(&x), &scale, &p, &q)
+    cdef floating scale = 0, p = 0, m = 0, a = gelu_argument(x, gelu_bound(&x)), q = normal_tail(a, &m, &p)
+    cdef floating t = density_reduce(a, False, &scale)
     return gelu_finish(x, hidden(<floating>-0.0), t, scale, p, q)
 
 cdef void gelu_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
@@ -1708,10 +1706,11 @@ cdef void gelu_block(const floating **x, floating *y, npy_intp n) noexcept nogil
     cdef floating *p = <floating *>&blocks[2]
     cdef floating *q = <floating *>&blocks[3]
     cdef const floating *a = x[0]
-    cdef floating bound = gelu_bound(a), low = hidden(<floating>-0.0)
+    cdef floating bound = gelu_bound(a), low = hidden(<floating>-0.0), m = 0
     cdef npy_intp i
     for i in range(whole(n, y)):
-        t[i] = gelu_reduce(a[i], bound, &scale[i], &p[i], &q[i])
+        q[i] = normal_tail(gelu_argument(a[i], bound), &m, &p[i])
+        t[i] = density_reduce(gelu_argument(a[i], bound), False, &scale[i])
     for i in range(whole(n, y)):
         y[i] = gelu_finish(a[i], low, t[i], scale[i], p[i], q[i])
 

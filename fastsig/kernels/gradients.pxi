@@ -180,7 +180,8 @@ elementwise("silu_backward", 2, 0.6, <void *>silu_backward_block[float], <void *
             NULL, NULL)
 
 # ---------------------------------------------------------------------------------------------- gelu_tanh
-# The same, but 1 less the slope at -x above 0, and what q and 1 - q have lost goes along.
+# e (1 - q + e) / (1 + e)^2 below 0, and 1 less the slope at -x above. What q and 1 - q have lost goes along, and
+# 1 / (1 + e)^2 is a power of two and a rest, so that what a quotient loses is of the rest.
 
 cdef inline floating gelu_tanh_backward_lowest(const floating *_) noexcept nogil:
     """The scale is 0 there."""
@@ -190,29 +191,42 @@ cdef inline floating gelu_tanh_backward_lowest(const floating *_) noexcept nogil
         return hidden_double(-24.31)
 
 cdef inline floating gelu_tanh_factor(floating a, floating *lost) noexcept nogil:
-    """q = a z', and what it has lost but for what a^2 has."""
+    """q = a z', and what it has lost."""
     cdef floating one, one_rest, three = <floating>0.21406444881780074, square = a * a, slope, rest, q
     if floating is float:
         one, one_rest = <float>1.5957692, <float>-4.534068e-8
     else:
         one, one_rest = 1.5957691216057308, -9.96930880911092e-17
     slope = fused(three, square, one)
-    rest = fused(three, square, one - slope) + one_rest
+    rest = fused(three, square, one - slope) + multiply_add(three, rounded_off(a, a, square), one_rest)
     q = rounded_product(a, slope)
     lost[0] = rounded_off(a, slope, q) + a * rest
     return q
 
-cdef inline floating gelu_tanh_slope(floating x, floating q, floating lost, floating t,
+cdef inline floating gelu_tanh_terms(floating q, floating lost, floating t, floating scale, floating *low,
+                                     floating *e) noexcept nogil:
+    """(1 - q + e) exp(t) = sum + low, and e = scale exp(t)."""
+    cdef floating p = expm1_poly(t), n = <floating>1.0 - q, sum
+    e[0] = (scale + scale * p) * exp_unit_inverse(q)
+    low[0] = e[0] + (((<floating>1.0 - n) - q) - lost)
+    sum = n + low[0]
+    low[0] = multiply_add(sum, p, low[0] + (n - sum))
+    return sum
+
+cdef inline floating gelu_tanh_slope(floating x, floating sum, floating low, floating e,
                                      floating scale) noexcept nogil:
-    cdef floating unit = exp_unit_inverse(x), p = expm1_poly(t), e = (scale + scale * p) * unit, n = <floating>1.0 - q
-    cdef floating low = e + (((<floating>1.0 - n) - q) - lost), sum = n + low
-    low = low + (n - sum)
-    n = (sum + multiply_add(sum, p, low)) / square_of_one_plus(e) * scale * unit
-    return select(x < 0, n, <floating>1.0 - n)
+    cdef floating square = rounded_product(e, <floating>2.0 + e), below
+    cdef floating power = select(e > <floating>0.41, <floating>0.25, <floating>1.0)
+    cdef floating rest = multiply_add(-power, square, <floating>1.0 - power) / (<floating>1.0 + square)
+    below = multiply_add(power, sum, multiply_add(sum + low, rest, power * low)) * scale * exp_unit_inverse(x)
+    return select(x < 0, below, <floating>1.0 - below)
 
 cdef void gelu_tanh_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
-    cdef floating[BLOCK] t
-    cdef floating[BLOCK] scale
+    cdef Block[4] blocks                                    # as costly a kernel is given no more than a Block at a time
+    cdef floating *t = <floating *>&blocks[0]
+    cdef floating *scale = <floating *>&blocks[1]
+    cdef floating *sum = <floating *>&blocks[2]
+    cdef floating *low = <floating *>&blocks[3]
     cdef const floating *g = x[0]
     cdef const floating *a = x[1]
     cdef floating lowest = gelu_tanh_backward_lowest(g), z, rest = 0
@@ -222,7 +236,9 @@ cdef void gelu_tanh_backward_block(const floating **x, floating *y, npy_intp n) 
         t[i] = exp_reduce_scaled(-z, &scale[i]) - rest
     for i in range(whole(n, y)):
         z = gelu_tanh_factor(bounded_magnitude(a[i], -lowest), &rest)
-        y[i] = g[i] * gelu_tanh_slope(a[i], z, rest, t[i], scale[i])
+        sum[i] = gelu_tanh_terms(z, rest, t[i], scale[i], &low[i], &t[i])
+    for i in range(whole(n, y)):
+        y[i] = g[i] * gelu_tanh_slope(a[i], sum[i], low[i], t[i], scale[i])
 
 elementwise("gelu_tanh_backward", 2, 1.0, <void *>gelu_tanh_backward_block[float],
             <void *>gelu_tanh_backward_block[double], NULL, NULL)
@@ -231,20 +247,26 @@ elementwise("gelu_tanh_backward", 2, 1.0, <void *>gelu_tanh_backward_block[float
 # ---------------------------------------------------------------------------------------------- gelu
 # Phi(x) + x phi(x) is E R for x < 0 and 1 - E R above, with a = |x|, E = exp(-a^2/2) and R = M(a)/Q(a) - a/sqrt(2 pi).
 
-cdef inline floating gelu_slope(floating x, floating a, floating t, floating scale, floating m,
-                                floating q) noexcept nogil:
-    """`t` is exact, m and q are normal_tail()'s. What the quotient, its operands and the constant lost goes along."""
-    cdef floating divisor = <floating>2.0 + q, factor, low, y, r, z, below
+cdef inline floating gelu_ratio(floating a, floating m, floating q, floating *low) noexcept nogil:
+    """R, of normal_tail()'s m and q. What the quotient, the product and their difference have lost goes along, and what
+    the constant has."""
+    cdef floating divisor = <floating>2.0 + q, p = rounded_product(a, m), factor, y, r, lost
     if floating is float:
-        factor, low = <float>-0.3989422917, <float>1.1335170e-8
+        factor, low[0] = <float>-0.3989422917, <float>1.1335170e-8
     else:
-        factor, low = -0.39894228040143268, 2.49232720227773e-17
-    y = fused(a, m, <floating>1.0) / divisor
-    r = fused(a, factor, y)
-    z = remainder(multiply_add(<floating>-2.0, y, <floating>1.0), y, q)
-    low = multiply_add(a, low, rounded_product(fused(a, m, z), rough_inverse(divisor)))
-    z = density_finish(t)
-    below = (r + fused(r, z, multiply_add(low, z, low))) * scale * exp_unit_inverse(x)
+        factor, low[0] = -0.39894228040143268, 2.49232720227773e-17
+    y = (<floating>1.0 + p) / divisor
+    lost = rounded_off(a, m, p) + (remainder(p, y, q) + multiply_add(<floating>-2.0, y, <floating>1.0))
+    low[0] = multiply_add(a, low[0], rounded_product(lost, rough_inverse(divisor)))
+    p = rounded_product(a, factor)
+    r = p + y
+    low[0] = low[0] + (rounded_off(a, factor, p) + (y - (r - p)))
+    return r
+
+cdef inline floating gelu_slope(floating x, floating t, floating scale, floating r, floating low) noexcept nogil:
+    """`t` is exact."""
+    cdef floating z = density_finish(t)
+    cdef floating below = (r + multiply_add(r, z, multiply_add(low, z, low))) * scale * exp_unit_inverse(x)
     return select(x < 0, below, <floating>1.0 - below)
 
 cdef void gelu_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
@@ -255,13 +277,15 @@ cdef void gelu_backward_block(const floating **x, floating *y, npy_intp n) noexc
     cdef floating *q = <floating *>&blocks[3]
     cdef const floating *g = x[0]
     cdef const floating *a = x[1]
-    cdef floating bound = gelu_bound(g)
+    cdef floating bound = gelu_bound(g), p = 0
     cdef npy_intp i
     for i in range(whole(n, y)):
         t[i] = density_reduce(bounded_magnitude(a[i], bound), True, &scale[i])
-        q[i] = normal_tail(bounded_magnitude(a[i], bound), &m[i])
+        q[i] = normal_tail(bounded_magnitude(a[i], bound), &m[i], &p)
     for i in range(whole(n, y)):
-        y[i] = g[i] * gelu_slope(a[i], bounded_magnitude(a[i], bound), t[i], scale[i], m[i], q[i])
+        m[i] = gelu_ratio(bounded_magnitude(a[i], bound), m[i], q[i], &q[i])
+    for i in range(whole(n, y)):
+        y[i] = g[i] * gelu_slope(a[i], t[i], scale[i], m[i], q[i])
 
 elementwise("gelu_backward", 2, 1.0, <void *>gelu_backward_block[float], <void *>gelu_backward_block[double],
             NULL, NULL)
