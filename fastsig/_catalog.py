@@ -766,7 +766,7 @@ TABLE = (
         (0.5, 0.5),
         "soft_shrink(-inf) = -inf and soft_shrink(inf) = inf, unless lambd is infinite, too; a 0 has the sign of x. A negative lambd, "
         "which torch refuses, moves x away from 0. A lambd that is NaN gives NaN.",
-        truth="x - lambd if x > lambd else (x + lambd if x < -lambd else 0 * x)",
+        truth="(x + lambd if x < 0 else x - lambd) if abs(x) > lambd else 0 * x",
         numpy="x - np.clip(x, -lambd, lambd)",
         torch="torch.nn.functional.softshrink(x, lambd)",
         elsewhere=(

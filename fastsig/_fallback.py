@@ -192,9 +192,13 @@ def _lost(a: np.ndarray, b: np.ndarray, product: np.ndarray) -> np.ndarray:
     return np.nan_to_num(lost, nan=0.0, posinf=0.0, neginf=0.0)
 
 
+_TINY = 6.918274648626584e-284  # exp(-652), which happens to be nearly a float64
+
+
 def _times_exp(x: Any, z: np.ndarray) -> np.ndarray:
-    """x * exp(z) for z below -700, in two steps of which the first does not underflow."""
-    return x * np.exp(z + 652) * 6.918274648626584e-284  # exp(-652), which happens to be nearly a float64
+    """x * exp(z) for z below -700, in steps of which only the last underflows."""
+    low = z < -1350  # where only a large x leaves something
+    return np.where(low, x * _TINY, x) * np.exp(z + np.where(low, 1304, 652)) * _TINY
 
 
 def _where_low(x: Any, z: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -247,7 +251,7 @@ def _softplus(x: np.ndarray, beta: np.ndarray) -> np.ndarray:
     kept = 1 - _lost(np.abs(x), np.abs(beta), z)
     # 1 / beta may be infinite, but then z is large for an infinite x only.
     divisor = np.where(np.abs(beta) < np.finfo(x.dtype).tiny, np.copysign(np.inf, beta), beta)
-    below = np.where(z > 700, _times_exp(kept / divisor, -z), np.log1p(np.exp(-z) * kept) / beta)
+    below = _where_low(kept / divisor, -z, np.log1p(np.exp(-z) * kept) / beta)
     return np.where(x * beta <= 0, below, x + below)
 
 
@@ -268,7 +272,8 @@ def _quotient(x: np.ndarray, alpha: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 def _celu(x: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     z, lost = _quotient(x, alpha)
     # For an alpha below 0 it grows, and may be no number before it is multiplied by alpha: as in _times_exp.
-    above = alpha * np.exp(z - 652) / 6.918274648626584e-284
+    high = z > 1350
+    above = np.where(high, alpha / _TINY, alpha) * np.exp(z - np.where(high, 1304, 652)) / _TINY
     small = np.expm1(z) + np.where(z > 0.01, np.exp(np.minimum(z, 700)) * lost, 0)
     below = np.where(z > 700, above * (1 + lost), alpha * small)
     return np.where((x >= 0) | (np.abs(z) < 4e-17), x, np.where(alpha == 0, alpha, below))
@@ -554,7 +559,7 @@ def _softplus_slope(x: np.ndarray, beta: np.ndarray) -> np.ndarray:
 
 def _elu_slope(x: np.ndarray, alpha: Any) -> np.ndarray:
     x = np.minimum(x, 0)
-    slope = np.where(x < -700, _times_exp(alpha, x), alpha * np.exp(x))
+    slope = _where_low(alpha, x, alpha * np.exp(x))
     return np.where(np.isinf(alpha) & (x > -np.inf), alpha, slope)  # however small the exponential is
 
 

@@ -301,6 +301,38 @@ def test_parameters_of_any_size(fs, name, dtype):
         np.testing.assert_array_equal(got, np.array(one_by_one, dtype))
 
 
+ONE_PARAMETER = [row for row in ELEMENTWISE + DERIVATIVES if len(row.parameters) == 1]
+
+
+@functools.cache
+def at_the_ends(name, dtype):
+    """x and parameters from the least number to the largest, so that x, their product or their quotient is where
+    exponentials underflow or overflow, alone or with the parameter as a factor; mpmath's values, and their units."""
+    row, rng, info = next(row for row in EVERY if row.name == name), np.random.default_rng(0), np.finfo(dtype)
+    least, most = (float(np.log2(np.longdouble(value))) for value in (info.smallest_subnormal, info.max))
+    ends = [info.smallest_subnormal, info.tiny / 3, info.tiny, 1, info.max / 3, info.max]
+    sizes = np.where(rng.random(120) < 0.5, np.exp2(rng.uniform(least, most - 1, 120)), rng.choice(ends, 120))
+    parameter = np.tile((sizes * rng.choice([-1, 1], 120)).astype(dtype), 3)
+    z = rng.uniform(-1.02, 1.02, 120) * (most - least) * np.log(2)
+    z[::4] = rng.normal(0, 1, 30)
+    with np.errstate(all="ignore"):
+        x = (z * np.stack([np.ones(120), parameter[:120], 1 / parameter[:120].astype(np.longdouble)])).ravel()
+        x = x.astype(dtype)
+    x, parameter = x[np.isfinite(x)], parameter[np.isfinite(x)]
+    named = [{row.parameters[0].name: value} for value in parameter]
+    truth = [exact(row, value, **given)[0] for value, given in zip(x, named, strict=True)]
+    return x, parameter, truth, unit(row, x, **{row.parameters[0].name: parameter})
+
+
+@pytest.mark.parametrize("row", ONE_PARAMETER, ids=label)
+@each_type
+def test_parameters_at_the_ends(fs, row, dtype):
+    x, parameter, truth, least = at_the_ends(row.name, dtype)
+    got = function(fs, row)(x, **{row.parameters[0].name: parameter})
+    errors = ulp_error_exact(got, truth, least)
+    assert errors.max() <= 2 * row.max_ulp[dtype == "float64"], (worst(errors, x, got), parameter[np.argmax(errors)])
+
+
 # -------------------------------------------------------------------------------- rows
 
 LENGTHS = (1, 2, 3, 5, 10, 16, 17, 33, 100, 513, 1000, 5000)
@@ -566,3 +598,15 @@ def test_softplus_of_a_beta_whose_inverse_is_infinite(fs, dtype):
     truth = [exact(row, value, beta=parameter)[0] for value, parameter in zip(x, beta, strict=True)]
     errors = ulp_error_exact(fs.softplus(x, beta), truth)
     assert errors.max() <= row.max_ulp[dtype == "float64"], worst(errors, x, fs.softplus(x, beta))
+
+
+@each_type
+def test_celu_grows_from_a_subnormal_alpha(fs, dtype):
+    """For a negative one: until the product is infinite, not the exponential, which is that far sooner."""
+    info, row = np.finfo(dtype), next(row for row in ELEMENTWISE if row.name == "celu")
+    most = float(np.log(np.longdouble(info.max)) - np.log(np.longdouble(info.smallest_subnormal)))
+    alpha = -info.smallest_subnormal
+    x = alpha * np.floor(np.linspace(0.85, 1.01, 40) * most).astype(dtype)
+    got, truth = fs.celu(x, alpha), exact(row, x, alpha=alpha)
+    assert np.isinf(got[-1]) and np.isfinite(got[-4])
+    assert ulp_error_exact(got, truth).max() <= row.max_ulp[dtype == "float64"]

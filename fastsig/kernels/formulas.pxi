@@ -340,37 +340,51 @@ cdef inline floating exp_reduce_scaled(floating z, floating *scale) noexcept nog
     else:
         return exp_reduce(z, 512, scale)
 
-# exp(z) times wide_unit, 2^125 (2^1021): for what is multiplied by a factor of any size, so that an exponential far
-# below the least number may count.
-
-cdef inline floating wide_unit_inverse(floating which) noexcept nogil:
-    if floating is float:
-        return <float>2.3509887016445750e-38
-    else:
-        return 4.4501477170144028e-308
-
-cdef inline floating lowest_wide_exponent(const floating *_) noexcept nogil:
-    """As lowest_exponent."""
-    if floating is float:
-        return hidden_float(<float>-174.5)
-    else:
-        return hidden_double(-1416.8)
-
-cdef inline floating exp_reduce_wide(floating z, floating *scale) noexcept nogil:
-    if floating is float:
-        return exp_reduce(z, 125, scale)
-    else:
-        return exp_reduce(z, 1021, scale)
-
-cdef inline floating times_wide(floating factor, floating e) noexcept nogil:
-    """factor e / wide_unit. The one that can spare it gives the unit away, without a rounding that shows."""
-    cdef floating unit = wide_unit_inverse(e)
-    e = e * select(magnitude(factor) < 1, unit, <floating>1.0)
-    return factor * select(magnitude(factor) < 1, <floating>1.0, unit) * e
-
 cdef inline floating exp_finish(floating t, floating scale) noexcept nogil:
     """Also of a multiple of exp: a factor of its scale costs no rounding."""
     return multiply_add(scale, expm1_poly(t), scale)
+
+# exp(z) for z <= 0 that is multiplied by a factor of any size: far below 0 it may be less than any number though the
+# product is one. There it comes times 2^160 (2^1400), half of which the factor is multiplied by before, the product
+# after.
+
+cdef inline floating far_below(floating which) noexcept nogil:
+    """From where on downwards."""
+    if floating is float:
+        return <float>-60.0
+    else:
+        return -500.0
+
+cdef inline floating lowest_far_exponent(const floating *_) noexcept nogil:
+    """The product is 0, however large the factor is."""
+    if floating is float:
+        return hidden_float(<float>-193.5)
+    else:
+        return hidden_double(-1456.0)
+
+cdef inline floating far_shift(floating z) noexcept nogil:
+    """What is added to the exponent."""
+    if floating is float:
+        return select(z < far_below(z), <float>160.0, <float>0.0)
+    else:
+        return select(z < far_below(z), 1400.0, 0.0)
+
+cdef inline floating far_half(floating z) noexcept nogil:
+    """Its half, as a factor."""
+    if floating is float:
+        return select(z < far_below(z), <float>8.271806125530277e-25, <float>1.0)
+    else:
+        return select(z < far_below(z), 1.90109156629516e-211, 1.0)
+
+cdef inline floating exp_far(floating z, floating lowest) noexcept nogil:
+    cdef floating scale = 0, t
+    z = lowest if lowest > z else z
+    t = exp_reduce(z, far_shift(z), &scale)
+    return exp_finish(t, scale)
+
+cdef inline floating times_far(floating factor, floating e, floating z) noexcept nogil:
+    """factor exp(z), of exp_far()'s."""
+    return factor * far_half(z) * e * far_half(z)
 
 cdef inline floating log1p_series(floating v) noexcept nogil:
     """(log1p(e) / s - 1) / v for s = 2e / (2 + e), |s| <= 2/3, v = s^2: 2 atanh(s/2) is odd in s; minimax."""
@@ -1000,24 +1014,25 @@ cdef inline floating celu_of_positive(floating x, floating alpha, floating lowes
 
 cdef inline floating celu_branch(floating x, floating alpha, floating lowest) noexcept nogil:
     """For a negative alpha expm1's argument is positive: it feels what the quotient has lost, and may be infinite where
-    the product is not. So above `large` it comes divided by a unit, from a scale that is but bits."""
-    cdef floating rest = 0, z = quotient(x, alpha, &rest), large, top, unit, one, t, scale = 0, smaller, y
+    the product is not. So above `large` it comes divided by a unit, from a scale that is but bits, half of which alpha
+    is multiplied by before, the product after."""
+    cdef floating rest = 0, z = quotient(x, alpha, &rest), large, top, half, one, t, scale = 0, smaller, y
     if floating is float:
-        large, top, unit = <float>80.0, <float>175.0, <float>8.507059173023462e37           # 2^126
+        large, top, half = <float>80.0, <float>193.0, <float>7.555786372591432e22           # 2^76
     else:
-        large, top, unit = 600.0, 1416.0, 4.49423283715579e307                              # 2^1022
+        large, top, half = 600.0, 1455.0, 3.599131035634557e162                             # 2^540
     y = clamp(z, lowest, top)
     t = exp_reduce(y, 0, &scale)
     t = select(z > 0, t, expm1_reduce(y, &scale)) + select(z > <floating>0.01, rest, <floating>0.0)
     if floating is float:
-        smaller = bits_float(float_bits(scale) - <uint32_t>(126 << 23))
+        smaller = bits_float(float_bits(scale) - <uint32_t>(152 << 23))
     else:
-        smaller = bits_double(double_bits(scale) - (<uint64_t>1022 << 52))
+        smaller = bits_double(double_bits(scale) - (<uint64_t>1080 << 52))
     scale = select(z > large, smaller, scale)
     one = select(z > large, <floating>0.0, <floating>1.0)
-    unit = select(z > large, unit, <floating>1.0)
+    half = select(z > large, half, <floating>1.0)
     y = select(z > top, <floating>INFINITY, scale * expm1_poly(t) + (scale - one))
-    y = select(magnitude(alpha) < 1, alpha * unit * y, alpha * (unit * y))
+    y = alpha * half * y * half
     return select((x >= 0) | (magnitude(z) < linear_below(&x)), x, select(alpha == 0, alpha, y))
 
 cdef floating celu(floating x, floating alpha) noexcept nogil:
@@ -1062,16 +1077,16 @@ cdef inline floating softplus_least(const floating *_) noexcept nogil:
     """An E whose square does not count beside it, and whose eighth power is a normal number."""
     return hidden(<floating>1e-30)
 
-cdef inline floating softplus_reduce(floating z, floating rest, floating lowest, floating highest, bint wide,
+cdef inline floating softplus_reduce(floating z, floating rest, floating lowest, floating highest, bint of_any,
                                      floating *scale) noexcept nogil:
-    """t for E = 2^n exp(t), and the scale. Where z counts for more, E need not be as small as it is; rest is what |z|
-    has lost."""
+    """t for E = 2^n exp(t), and the scale: of_any() beta, as exp_far() has it. Where z counts for more, E need not be
+    as small as it is; rest is what |z| has lost."""
     cdef floating a = -magnitude(clamp(z, lowest, highest))
     rest = select(-magnitude(z) < lowest, <floating>0.0, rest)
     if floating is float:
         rest = select(a >= -softplus_small(z), <float>0.0, rest)
         a = select(a >= -softplus_small(z), z, a)
-    a = exp_reduce_wide(a, scale) if wide else exp_reduce_scaled(a, scale)
+    a = exp_reduce(a, far_shift(a), scale) if of_any else exp_reduce_scaled(a, scale)
     return a - rest
 
 cdef inline floating softplus_part(floating t, floating scale, floating unit, floating *e,
@@ -1125,8 +1140,8 @@ cdef inline floating softplus_sum(floating linear, floating z, floating u, float
 
 cdef inline floating softplus_of_beta(floating x, floating z, floating u, floating base, floating e, floating beta,
                                       floating least) noexcept nogil:
-    """For any beta: where log1p(E) is E, that may be a number only when divided by beta. A subnormal one, whose inverse
-    is infinite, is multiplied by a power of two, and so is what comes of it."""
+    """For any beta: where log1p(E) is E, that may be a number only when divided by beta; the sum is then not used. A
+    subnormal beta, whose inverse is infinite, is multiplied by a power of two, and so is what comes of it."""
     cdef floating normal, power, up, per_beta, tail, y
     if floating is float:
         normal, power = <float>1.1754943508222875e-38, <float>16777216.0            # 2^24
@@ -1135,8 +1150,8 @@ cdef inline floating softplus_of_beta(floating x, floating z, floating u, floati
     up = select(magnitude(beta) < normal, power, <floating>1.0)
     x = rounded_product(x, select(magnitude(beta) < normal, <floating>1.0 / power, <floating>1.0))
     per_beta = <floating>1.0 / (beta * up)
-    tail = times_wide(per_beta, e)
-    y = softplus_sum(softplus_linear(x, z), z, u, base, e * wide_unit_inverse(x), per_beta, least)
+    tail = times_far(per_beta, e, z)
+    y = softplus_sum(softplus_linear(x, z), z, u, base, e, per_beta, least)
     return select(z < <floating>-40.0, tail, y) * up
 
 cdef floating softplus(floating x, floating beta) noexcept nogil:
@@ -1148,8 +1163,8 @@ cdef floating softplus(floating x, floating beta) noexcept nogil:
         u = softplus_part(t, scale, exp_unit_inverse(x), &e, &base)
         e = e * exp_unit_inverse(x)
         return softplus_sum(softplus_linear(x, x), x, u, base, e, <floating>1.0, softplus_least(&x))
-    t = softplus_reduce(z, rest, lowest_wide_exponent(&x), softplus_highest(&x), True, &scale)
-    u = softplus_part(t, scale, wide_unit_inverse(x), &e, &base)
+    t = softplus_reduce(z, rest, lowest_far_exponent(&x), softplus_highest(&x), True, &scale)
+    u = softplus_part(t, scale, <floating>1.0, &e, &base)
     return softplus_of_beta(x, z, u, base, e, beta, softplus_least(&x))
 
 cdef inline floating flipped(floating x, floating zero) noexcept nogil:
@@ -1182,7 +1197,7 @@ cdef void softplus_block(const floating **x, floating *y, npy_intp n) noexcept n
     cdef floating *base = <floating *>&blocks[2]
     cdef const floating *a = x[0]
     cdef const floating *beta = x[1]
-    cdef floating lowest = lowest_wide_exponent(a), highest = softplus_highest(a), least = softplus_least(a), z
+    cdef floating lowest = lowest_far_exponent(a), highest = softplus_highest(a), least = softplus_least(a), z
     cdef npy_intp i
     if uniform(x, 1) and beta[0] == 1:
         softplus_of_one_block(a, <floating>0.0, y, n)
@@ -1192,7 +1207,7 @@ cdef void softplus_block(const floating **x, floating *y, npy_intp n) noexcept n
         u[i] = rounded_off(magnitude(a[i]), magnitude(beta[i]), magnitude(z))
         u[i] = softplus_reduce(z, u[i], lowest, highest, True, &scale[i])
     for i in range(whole(n, y)):
-        u[i] = softplus_part(u[i], scale[i], wide_unit_inverse(least), &scale[i], &base[i])
+        u[i] = softplus_part(u[i], scale[i], <floating>1.0, &scale[i], &base[i])
     for i in range(whole(n, y)):
         z = rounded_product(a[i], beta[i])
         y[i] = softplus_of_beta(a[i], z, u[i], base[i], scale[i], beta[i], least)
@@ -1419,48 +1434,19 @@ elementwise("threshold", 3, 0.25, <void *>threshold_block[float], <void *>thresh
 
 # ---------------------------------------------------------------------------------------------- swish, glu
 # x sigmoid(z) = x / (1 + exp(-z)) for any x and any z. Far below 0 the 1 no longer counts, but exp(-z) may be infinite
-# while its quotient with a large x is a number: there it comes times 2^-160 (2^-1400), half of which x is multiplied
-# by before the division, and the quotient after it.
-
-cdef inline floating gate_far(floating which) noexcept nogil:
-    """From where on downwards."""
-    if floating is float:
-        return <float>-60.0
-    else:
-        return -500.0
-
-cdef inline floating gate_lowest(const floating *_) noexcept nogil:
-    """The result is 0, however large x is."""
-    if floating is float:
-        return hidden_float(<float>-193.5)
-    else:
-        return hidden_double(-1456.0)
+# while its quotient with a large x is a number: so there it is as the inverse of exp_far()'s.
 
 cdef inline floating gate_highest(const floating *_) noexcept nogil:
     """It is x."""
     return hidden(<floating>40.0)
 
-cdef inline floating gate_shift(floating z) noexcept nogil:
-    """What is added to the exponent far below 0."""
-    if floating is float:
-        return select(z < gate_far(z), <float>-160.0, <float>0.0)
-    else:
-        return select(z < gate_far(z), -1400.0, 0.0)
-
-cdef inline floating gate_half(floating z) noexcept nogil:
-    """Its half, as a factor."""
-    if floating is float:
-        return select(z < gate_far(z), <float>8.271806125530277e-25, <float>1.0)
-    else:
-        return select(z < gate_far(z), 1.90109156629516e-211, 1.0)
-
 cdef inline floating gate_reduce(floating z, floating lowest, floating highest, floating *scale) noexcept nogil:
     """For exp(-z)."""
     z = clamp(z, lowest, highest)
-    return exp_reduce(-z, gate_shift(z), scale)
+    return exp_reduce(-z, -far_shift(z), scale)
 
 cdef inline floating gate_finish(floating x, floating z, floating t, floating scale) noexcept nogil:
-    cdef floating one = select(z < gate_far(z), <floating>0.0, <floating>1.0), half = gate_half(z)
+    cdef floating one = select(z < far_below(z), <floating>0.0, <floating>1.0), half = far_half(z)
     return x * half / (one + scale * (<floating>1.0 + expm1_poly(t))) * half
 
 cdef inline floating swish_argument(floating x, floating beta, floating zero, floating *rest) noexcept nogil:
@@ -1485,7 +1471,7 @@ cdef floating swish(floating x, floating beta) noexcept nogil:
     if beta == 1:
         return silu(x)
     z = swish_argument(x, beta, hidden(<floating>0.0), &rest)
-    t = gate_reduce(z, gate_lowest(&x), gate_highest(&x), &scale) - rest
+    t = gate_reduce(z, lowest_far_exponent(&x), gate_highest(&x), &scale) - rest
     return gate_finish(swish_linear(x, z, largest(&x)), z, t, scale)
 
 cdef void swish_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
@@ -1494,8 +1480,8 @@ cdef void swish_block(const floating **x, floating *y, npy_intp n) noexcept nogi
     cdef floating[BLOCK] scale
     cdef const floating *a = x[0]
     cdef const floating *beta = x[1]
-    cdef floating lowest = gate_lowest(a), highest = gate_highest(a), most = largest(a), slope = beta[0], rest = 0
-    cdef floating zero = hidden(<floating>0.0), at, product
+    cdef floating lowest = lowest_far_exponent(a), highest = gate_highest(a), most = largest(a), slope = beta[0]
+    cdef floating zero = hidden(<floating>0.0), rest = 0, at, product
     cdef npy_intp i
     if uniform(x, 1) and slope == 1:
         silu_block(x, y, n)
@@ -1505,7 +1491,7 @@ cdef void swish_block(const floating **x, floating *y, npy_intp n) noexcept nogi
         for i in range(whole(n, y)):
             at = clamp(a[i], lowest, highest)
             product = rounded_product(at, slope)
-            t[i] = exp_reduce(-product, gate_shift(product), &scale[i]) - rounded_off(at, slope, product)
+            t[i] = exp_reduce(-product, -far_shift(product), &scale[i]) - rounded_off(at, slope, product)
         for i in range(whole(n, y)):
             at = lowest if lowest > a[i] else a[i]
             y[i] = gate_finish(at, rounded_product(at, slope), t[i], scale[i])
@@ -1526,7 +1512,7 @@ cdef void glu_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef floating[BLOCK] scale
     cdef const floating *a = x[0]
     cdef const floating *b = x[1]
-    cdef floating lowest = gate_lowest(a), highest = gate_highest(a), most = largest(a), linear
+    cdef floating lowest = lowest_far_exponent(a), highest = gate_highest(a), most = largest(a), linear
     cdef npy_intp i
     for i in range(whole(n, y)):
         t[i] = gate_reduce(b[i], lowest, highest, &scale[i])

@@ -324,21 +324,22 @@ elementwise("mish_backward", 2, 0.7, <void *>mish_backward_block[float], <void *
 # ---------------------------------------------------------------------------------------------- elu, selu, celu
 # 1 above 0; at 0, as in torch, what holds below.
 
-cdef inline floating elu_slope(floating x, floating factor, floating lowest) noexcept nogil:
-    """factor exp(x), or factor above 0. Infinity times a number is infinite, however small that is."""
-    cdef floating scale = 0, z = select(x > 0, <floating>0.0, x), t, y
-    t = exp_reduce_wide(lowest if lowest > z else z, &scale)
-    y = times_wide(factor, exp_finish(t, scale))
-    return select((magnitude(factor) == <floating>INFINITY) & (x > -<floating>INFINITY), factor, y)
+cdef inline floating elu_slope(floating x, floating alpha, floating e) noexcept nogil:
+    """alpha exp(x), of exp_far()'s; 1 above 0."""
+    cdef floating y = select(x == -<floating>INFINITY, alpha * <floating>0.0, times_far(alpha, e, x))   # not inf * 0
+    return select(x > 0, <floating>1.0, y)
 
 cdef void elu_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+    cdef floating[BLOCK] e
     cdef const floating *g = x[0]
     cdef const floating *a = x[1]
     cdef const floating *alpha = x[2]
-    cdef floating lowest = lowest_wide_exponent(g)
+    cdef floating lowest = lowest_far_exponent(g), highest = hidden(<floating>0.0)
     cdef npy_intp i
     for i in range(whole(n, y)):
-        y[i] = g[i] * select(a[i] > 0, <floating>1.0, elu_slope(a[i], alpha[i], lowest))
+        e[i] = exp_far(highest if highest < a[i] else a[i], lowest)
+    for i in range(whole(n, y)):
+        y[i] = g[i] * elu_slope(a[i], alpha[i], e[i])
 
 elementwise("elu_backward", 3, 0.5, <void *>elu_backward_block[float], <void *>elu_backward_block[double],
             NULL, NULL)
@@ -346,10 +347,11 @@ elementwise("elu_backward", 3, 0.5, <void *>elu_backward_block[float], <void *>e
 cdef void selu_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef const floating *g = x[0]
     cdef const floating *a = x[1]
-    cdef floating lowest = lowest_wide_exponent(g), slope
+    cdef floating lowest = lowest_exponent(g), highest = hidden(<floating>0.0), slope
     cdef npy_intp i
     for i in range(whole(n, y)):
-        slope = elu_slope(a[i], <floating>1.7580993408473766, lowest)
+        slope = exp_of_negative(highest if highest < a[i] else a[i], lowest)
+        slope = slope * (<floating>1.7580993408473766 * exp_unit_inverse(lowest))
         y[i] = g[i] * select(a[i] > 0, <floating>1.0507009873554805, slope)
 
 elementwise("selu_backward", 2, 0.5, <void *>selu_backward_block[float], <void *>selu_backward_block[double],
@@ -552,33 +554,28 @@ elementwise("swish_backward", 3, 0.7, <void *>swish_backward_block[float], <void
 
 
 # ---------------------------------------------------------------------------------------------- glu
-# a sigmoid(b) with respect to a, and to b: a e / (1 + e)^2 with e = exp(-|b|). As in gate_finish(), a large a may go
-# with an e that is less than any number: far out it comes times 2^160 (2^1400).
-
-cdef inline floating gate_exponential(floating b, floating lowest) noexcept nogil:
-    cdef floating scale = 0, z = -bounded_magnitude(b, -lowest), t = exp_reduce(z, -gate_shift(z), &scale)
-    return exp_finish(t, scale)
+# a sigmoid(b) with respect to a, and to b: a e / (1 + e)^2 with exp_far()'s e = exp(-|b|).
 
 cdef inline floating gate_beside_one(floating b, floating e) noexcept nogil:
-    return select(-magnitude(b) < gate_far(b), <floating>0.0, e)
+    return select(-magnitude(b) < far_below(b), <floating>0.0, e)
 
 cdef inline floating gate_sigmoid(floating b, floating e) noexcept nogil:
-    cdef floating half = gate_half(b)
+    cdef floating half = far_half(b)
     return select(b < 0, e, <floating>1.0) / (<floating>1.0 + gate_beside_one(b, e)) * half * half
 
 cdef inline floating gate_slope(floating a, floating b, floating e, floating most) noexcept nogil:
     """Infinity times a sigmoid of 0 is NaN."""
-    cdef floating half = gate_half(-magnitude(b)), linear = select(magnitude(b) > most, a * <floating>0.0, a)
+    cdef floating half = far_half(-magnitude(b)), linear = select(magnitude(b) > most, a * <floating>0.0, a)
     return linear * half * (e / square_of_one_plus(gate_beside_one(b, e))) * half
 
 cdef void glu_backward_linear_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef floating[BLOCK] e
     cdef const floating *g = x[0]
     cdef const floating *b = x[1]
-    cdef floating lowest = gate_lowest(g)
+    cdef floating lowest = lowest_far_exponent(g)
     cdef npy_intp i
     for i in range(whole(n, y)):
-        e[i] = gate_exponential(b[i], lowest)
+        e[i] = exp_far(-magnitude(b[i]), lowest)
     for i in range(whole(n, y)):
         y[i] = g[i] * gate_sigmoid(b[i], e[i])
 
@@ -587,10 +584,10 @@ cdef void glu_backward_block(const floating **x, floating *y, npy_intp n) noexce
     cdef const floating *g = x[0]
     cdef const floating *a = x[1]
     cdef const floating *b = x[2]
-    cdef floating lowest = gate_lowest(g), most = largest(g)
+    cdef floating lowest = lowest_far_exponent(g), most = largest(g)
     cdef npy_intp i
     for i in range(whole(n, y)):
-        e[i] = gate_exponential(b[i], lowest)
+        e[i] = exp_far(-magnitude(b[i]), lowest)
     for i in range(whole(n, y)):
         y[i] = g[i] * gate_slope(a[i], b[i], e[i], most)
 
@@ -600,10 +597,10 @@ cdef void glu_backward_both_block(const floating **x, floating *y, floating *z, 
     cdef const floating *g = x[0]
     cdef const floating *a = x[1]
     cdef const floating *b = x[2]
-    cdef floating lowest = gate_lowest(g), most = largest(g)
+    cdef floating lowest = lowest_far_exponent(g), most = largest(g)
     cdef npy_intp i
     for i in range(whole(n, y)):
-        e[i] = gate_exponential(b[i], lowest)
+        e[i] = exp_far(-magnitude(b[i]), lowest)
     for i in range(whole(n, y)):
         y[i] = g[i] * gate_sigmoid(b[i], e[i])
         z[i] = g[i] * gate_slope(a[i], b[i], e[i], most)
