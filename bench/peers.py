@@ -43,6 +43,10 @@ NUMPY_OUT = {
         "np.subtract(x, x.max(axis, keepdims=True), out), np.exp(out, out), "
         "np.divide(out, out.sum(axis, keepdims=True), out)"
     ],
+    "softmin": [
+        "np.subtract(x.min(axis, keepdims=True), x, out), np.exp(out, out), "
+        "np.divide(out, out.sum(axis, keepdims=True), out)"
+    ],
     "log_softmax": [
         "np.subtract(x, x.max(axis, keepdims=True), out), "
         "np.subtract(out, np.log(np.exp(out).sum(axis, keepdims=True)), out)"
@@ -75,6 +79,7 @@ TORCH_OUT = {
     "threshold": ["torch.ops.aten.threshold.out(x, threshold, value, out=out)"],
     "tanh_shrink": ["torch.sub(x, torch.tanh(x, out=out), out=out)"],
     "glu": ["torch.ops.aten.glu.out(x, axis, out=out)"],
+    "softmin": ["torch.softmax(torch.neg(x, out=out), axis, out=out)"],
     "swish": [
         "torch.mul(x, torch.sigmoid(torch.mul(x, beta, out=out), out=out), out=out)",
         "torch._C._nn.silu(x, out=out)",
@@ -115,6 +120,7 @@ NUMPY_GRADIENT = {
     "tanh": ["grad * (1 - y * y)"],
     "relu": ["grad * (x > 0)", "np.multiply(grad, x > 0, out)"],
     "softmax": ["y * (grad - (grad * y).sum(axis, keepdims=True))"],
+    "softmin": ["y * ((grad * y).sum(axis, keepdims=True) - grad)"],
     "log_softmax": ["grad - np.exp(y) * grad.sum(axis, keepdims=True)"],
     "glu": [
         "(lambda a, b: np.concatenate([grad * b, grad * a * b * (1 - b)], axis))"
@@ -139,6 +145,7 @@ SCIPY = {
     "gelu": ["x * scipy.special.ndtr(x)"],
     "swish": ["x * scipy.special.expit(beta * x)"],
     "softmax": ["scipy.special.softmax(x, axis)"],
+    "softmin": ["scipy.special.softmax(-x, axis)"],
     "log_softmax": ["scipy.special.log_softmax(x, axis)"],
     "logsumexp": ["scipy.special.logsumexp(x, axis)"],
 }
@@ -202,6 +209,7 @@ ONNX = {
     "swish": ["y = Swish <alpha = $beta> (x)", "a = Sigmoid (x) y = Mul (x, a)"],
     "glu": ["a, b = Split <axis = $axis, num_outputs = 2> (x) c = Sigmoid (b) y = Mul (a, c)"],
     "softmax": ["y = Softmax <axis = $axis> (x)"],
+    "softmin": ["a = Neg (x) y = Softmax <axis = $axis> (a)"],
     "log_softmax": ["y = LogSoftmax <axis = $axis> (x)"],
     "logsumexp": ["n = Constant <value = int64[1] {$axis}> () y = ReduceLogSumExp <keepdims = 0> (x, n)"],
 }
@@ -223,6 +231,7 @@ LITERT = {
     "hard_tanh": "RELU_N1_TO_1(x)",
     "gelu": "GELU(x, approximate=approximate == 'tanh')",
     "softmax": "SOFTMAX(x, beta=1)",
+    "softmin": "SOFTMAX(NEG(x), beta=1)",
     "log_softmax": "LOG_SOFTMAX(x)",
 }
 
@@ -260,6 +269,7 @@ JAX = {
     "swish": ["x * jax.nn.sigmoid(beta * x)"],
     "glu": ["jax.nn.glu(x, axis)"],
     "softmax": ["jax.nn.softmax(x, axis)"],
+    "softmin": ["jax.nn.softmax(-x, axis)"],
     "log_softmax": ["jax.nn.log_softmax(x, axis)"],
     "logsumexp": ["jax.nn.logsumexp(x, axis)"],
 }
@@ -409,7 +419,7 @@ class NumPy(Contender):
                 f"out.__setitem__(mask, (lambda x: {expression})(x[mask]))",
             ]
         if task["layout"] == "where":
-            return [f"(lambda x: {expression})(np.where(mask, x, -np.inf))"]
+            return [f"(lambda x: {expression})(np.where(mask, x, float({task['nothing']!r})))"]
         forms = [expression]
         if task["dtype"] in INTEGERS:  # -x of a uint8 wraps around: people convert first
             forms.append(f"(lambda x: {expression})(x.astype(np.float64))")
@@ -838,7 +848,7 @@ def reference(task, arrays, mask):
     parts = {name: array[look] for name, array in arrays.items()}
     parts |= {name: part.astype(np.float64) for name, part in parts.items() if name not in classes}
     if mask is not None and task["kind"] != "elementwise":
-        parts["x"] = np.where(mask, parts["x"], -np.inf)
+        parts["x"] = np.where(mask, parts["x"], float(task["nothing"]))
     expected = np.asarray(eval(task["numpy"], row | parts))
     if mask is not None and task["kind"] == "elementwise":
         expected = np.where(mask[look], expected, 0)

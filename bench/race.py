@@ -258,6 +258,7 @@ def task(row, dtype, shape, axis=None, layout="", out=None, gradient=False):
         "arrays": [p.name for p in row.parameters if p.is_array],
         "keeps_integers": row.keeps_integers,
         "domain": row.domain,
+        "nothing": "inf" if row.negates else "-inf",  # what of x takes no part
         "dtype": dtype,
         "shape": shape,
         "axis": axis,

@@ -39,7 +39,8 @@ def error(row):
     where = {
         "elementwise": "in each of 160 intervals of `x`, 2000 random numbers in each",
         "halves": "in each of 160 intervals of `b`, 2000 random numbers in each, beside as many of `a`",
-        "rows": "in rows of 100 random numbers, by how far an entry lies below its row's maximum",
+        "rows": "in rows of 100 random numbers, by how far an entry lies "
+        + ("above its row's minimum" if row.negates else "below its row's maximum"),
     }[row.kind]
     kernels = fastsig.get_config()["kernels"]
     return (

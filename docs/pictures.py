@@ -131,7 +131,7 @@ def peers_of(row):
     """(Name, function) of others that do the same along the last axis, of those that are installed."""
     if row.kind != "rows":
         return
-    yield "SciPy", lambda x: getattr(scipy.special, row.name)(x, axis=-1)
+    yield "SciPy", lambda x: eval(dict(row.elsewhere)["SciPy"], {"scipy": scipy, "x": x, "axis": -1})
     if importlib.util.find_spec("torch"):
         import torch
 
@@ -139,11 +139,12 @@ def peers_of(row):
 
 
 def row_errors(row, dtype, edges, function=None):
-    """The largest error of the entries whose distance to their row's maximum lies in every interval."""
+    """The largest error of the entries whose distance to their row's maximum, or minimum, lies in every interval."""
     function = function or getattr(fastsig, row.name)
     rng = np.random.default_rng(0)
     x = (rng.normal(0, 1, (4000, 100)) * rng.uniform(0.1, 30, (4000, 1))).astype(dtype)
     errors = oracle.ulp_error(function(x), oracle.along(row, x))
+    x = oracle.upwards(row, x)
     below = np.digitize(x.max(axis=1, keepdims=True) - x, edges) - 1
     return np.array([errors[below == i].max(initial=0) for i in range(len(edges) - 1)])
 
@@ -167,9 +168,8 @@ def draw_error(row):
         for (name, peer), dashes in zip(peers_of(row), DASHES[1:]):
             errors = row_errors(row, dtype, edges, peer)
             axes.plot(middle, errors, color=colour, linestyle=dashes, linewidth=0.8, label=f"{name}, {dtype}")
-    axes.set(
-        xlabel={"rows": "max(x) - x", "halves": "b"}.get(row.kind, "x"), ylabel="largest error, ULP", ylim=(0, None)
-    )
+    distance = "x - min(x)" if row.negates else "max(x) - x"
+    axes.set(xlabel={"rows": distance, "halves": "b"}.get(row.kind, "x"), ylabel="largest error, ULP", ylim=(0, None))
     if row.kind == "rows":  # theirs grow
         axes.set_yscale("symlog", linthresh=4)
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2)

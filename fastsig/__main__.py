@@ -175,7 +175,8 @@ class Application(NamedTuple):
         def parts():
             for line in range(first * n, (first + 1) * n, lines):
                 x = self.source.read(line, min(lines, (first + 1) * n - line), inner, columns)
-                yield line, x.astype(self.dtype, copy=False)
+                x = x.astype(self.dtype, copy=False)
+                yield line, np.negative(x, dtype=float) if self.row.negates else x
                 done(x.nbytes)
 
         def divided(z):
@@ -204,7 +205,7 @@ class Application(NamedTuple):
             return
         for line, x in parts():
             z = divided(np.subtract(x, top, dtype=float))
-            y = z - log_sum if self.row.name.startswith("log_") else np.exp(z, out=z) / (high + low)
+            y = z - log_sum if self.row.logarithm else np.exp(z, out=z) / (high + low)
             self.target.write(y, line, inner, columns)
 
 

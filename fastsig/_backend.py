@@ -5,6 +5,7 @@ The ufuncs are attributes of this module, too: pickle stores a ufunc as the plac
 
 import contextlib
 import importlib
+import itertools
 import os
 import struct
 import warnings
@@ -134,20 +135,20 @@ def _recipes(row):
             # Not by the function's own name, by which others look ufuncs up, as pint does: they would take it for that.
             yield f"{name}_backward", (__name__, kernels.build_gradient, name, gradient_docstring, row, len(defaults))
         return
-    documents = {row.name: docstring}
     if row.kind == "halves":
         for name in (row.name, f"{row.name}_backward", f"{row.name}_backward_linear"):
             document = docstring if name == row.name else gradient_docstring
             yield name, (__name__, kernels.build_halves, name, document, row)
         return
-    if row.kind != "reduction":
-        documents[f"{row.name}_backward"] = gradient_docstring
-    for name, document in documents.items():
-        yield name, (__name__, kernels.build_rows, name, document, row)
+    for backward in (False,) if row.kind == "reduction" else (False, True):
+        name, document = (f"{row.name}_backward", gradient_docstring) if backward else (row.name, docstring)
         # A parameter that has a default is an operand of another ufunc: most calls give none.
-        beside = [f"_{parameter.name}" for parameter in row.parameters if not parameter.required and name == row.name]
-        for ending in [*beside, "_where", *(f"{each}_where" for each in beside)]:
-            yield f"{name}{ending}", (__name__, kernels.build_rows, f"{name}{ending}", _operands_docstring, name)
+        beside = [f"_{parameter.name}" for parameter in row.parameters if not parameter.required and not backward]
+        for parameter, mask in itertools.product(("", *beside), ("", "_where")):
+            plain = not parameter and not mask
+            described = (document, row) if plain else (_operands_docstring, name)
+            operands = row, backward, bool(parameter), bool(mask)
+            yield f"{name}{parameter}{mask}", (__name__, kernels.build_rows, name, *described, *operands)
 
 
 def _operands_docstring(name):

@@ -88,6 +88,8 @@ class Row(Record):
     example: str
     parameters: tuple[Parameter, ...] = ()
     keeps_integers: bool = False
+    logarithm: bool = False  # of rows: nothing, as where an entry is masked out, is -inf and not 0
+    negates: bool = False  # of rows: a function of -x
     choice: Choice | None = None
     gradient: Gradient | None = None  # None only in tests
     elsewhere: tuple[tuple[str, str], ...] = ()  # (library, its call for the same), in x and the parameters' names
@@ -924,7 +926,7 @@ TABLE = (
             ("ONNX", "before opset 13 the axis is 1 unless it is given, and those behind it are one with it"),
         ),
         words=("temperature", "softargmax", "attention"),
-        related=("log_softmax", "logsumexp", "sigmoid"),
+        related=("log_softmax", "logsumexp", "softmin", "sigmoid"),
         reference="Bridle, Probabilistic Interpretation of Feedforward Classification Network Outputs (1990).",
         example=">>> fastsig.softmax([1.0, 2.0, 3.0])\narray([0.09003057, 0.24472847, 0.66524096])\n"
         "\n"
@@ -951,6 +953,46 @@ TABLE = (
             (4, 6),
             "A row in which grad_output or y holds NaN gives NaN, as do inf * 0 and inf - inf. Masked-out entries are 0.",
             "[v * (g - fsum(h * w for h, w in zip(grad, y))) / temperature for g, v in zip(grad, y)]",
+            operand="y",
+            scale="abs(y_i) * (abs(grad_i) + sum_j abs(grad_j y_j)) / temperature",
+        ),
+    ),
+    Row(
+        "softmin",
+        "rows",
+        "Softmin along an axis: positive numbers that add up to 1, the largest one for the smallest entry.",
+        "exp(-x_i / temperature) / sum_j exp(-x_j / temperature)",
+        (4, 4),
+        "The bits of softmax(-x), without the array of -x. A row that is all inf, or holds -inf or NaN, gives NaN, as in torch. "
+        "Masked-out entries are 0; a row with nothing left is all 0. inf stays 0 at any temperature, inf included.",
+        truth="[exp((min(x) - v) / temperature) / fsum(exp((min(x) - w) / temperature) for w in x) for v in x]",
+        numpy="(e := np.exp(x.min(axis, keepdims=True) - x)) / e.sum(axis, keepdims=True)",
+        torch="torch.nn.functional.softmin(x, axis)",
+        elsewhere=(("SciPy", "scipy.special.softmax(-x, axis)"), ("JAX", "jax.nn.softmax(-x, axis)")),
+        words=("soft argmin", "Boltzmann distribution", "Gibbs distribution"),
+        related=("softmax", "log_softmax"),
+        reference="Kendall et al., End-to-End Learning of Geometry and Context for Deep Stereo Regression, ICCV (2017), "
+        "section 3.4.",
+        example=">>> fastsig.softmin([1.0, 2.0, 3.0])\narray([0.66524096, 0.24472847, 0.09003057])\n"
+        "\n"
+        "Along the columns:\n"
+        "\n"
+        ">>> fastsig.softmin([[0.0, 1.0], [0.0, 3.0]], axis=0).round(3)\n"
+        "array([[0.5  , 0.881],\n"
+        "       [0.5  , 0.119]])\n"
+        "\n"
+        "Of energies, at two temperatures:\n"
+        "\n"
+        ">>> fastsig.softmin([[0.0, 1.0], [0.0, 1.0]], temperature=[0.5, 2.0]).round(3)\n"
+        "array([[0.881, 0.119],\n"
+        "       [0.622, 0.378]])",
+        parameters=(TEMPERATURE._replace(text=TEMPERATURE.text.replace("largest", "smallest")),),
+        negates=True,
+        gradient=Gradient(
+            "-y_i * (grad_i - sum_j grad_j y_j) / temperature",
+            (4, 6),
+            "A row in which grad_output or y holds NaN gives NaN, as do inf * 0 and inf - inf. Masked-out entries are 0.",
+            "[-v * (g - fsum(h * w for h, w in zip(grad, y))) / temperature for g, v in zip(grad, y)]",
             operand="y",
             scale="abs(y_i) * (abs(grad_i) + sum_j abs(grad_j y_j)) / temperature",
         ),
@@ -992,6 +1034,7 @@ TABLE = (
         "array([[ 0.   ,   -inf],\n"
         "       [-3.049, -0.049]])",
         parameters=(TEMPERATURE,),
+        logarithm=True,
         gradient=Gradient(
             "(grad_i - exp(y_i) * sum_j grad_j) / temperature",
             (4, 4),

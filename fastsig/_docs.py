@@ -154,7 +154,7 @@ def docstring(row):
             "x : array_like\n    Input of any shape; it may be given as `a`, too, which is its name in SciPy."
         ]
         parameters += [AXIS_REDUCTION, REDUCTION]
-    where = WHERE_ROWS.format(hole="-inf" if row.name.startswith("log_") else "0") if rows else WHERE_ELEMENTWISE
+    where = WHERE_ROWS.format(hole="-inf" if row.logarithm else "0") if rows else WHERE_ELEMENTWISE
     if reduction:
         parameters.append(CALLING.format(where=WHERE_REDUCTION, itself=""))
     elif loss:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ._catalog import refuse
+from ._catalog import Row, refuse
 
 __all__ = [
     "FORMULAS",
@@ -149,6 +149,14 @@ def _softmax_backward(grad: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def _log_softmax_backward(grad: np.ndarray, y: np.ndarray) -> np.ndarray:
     return grad - np.exp(np.minimum(y, 0)) * _sum(grad)
+
+
+def _softmin(x: np.ndarray, heat: Any = None) -> np.ndarray:
+    return _softmax(-x, heat)
+
+
+def _softmin_backward(grad: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return -_softmax_backward(grad, y)
 
 
 def _cross_entropy(x: np.ndarray, classes: np.ndarray, mask: Any = True) -> np.ndarray:
@@ -638,14 +646,18 @@ def _under_mask(function: Callable, fills: tuple, hole: float | None) -> Callabl
 # Some rows, along the last axis of two, their temperatures, if they have some, and a mask: numbers, 0 and 1.
 ROWS: dict[str, Callable[..., np.ndarray] | Formula] = {
     "softmax": Formula(_softmax, _softmax_single),
+    "softmin": Formula(_softmin, lambda x, heat=None: _softmax_single(-x, heat)),
     "log_softmax": Formula(_log_softmax, _log_softmax_single),
     "logsumexp": Formula(_logsumexp, _logsumexp_single),
     "softmax_where": _under_mask(_softmax, (-np.inf,), 0),
+    "softmin_where": _under_mask(_softmin, (np.inf,), 0),
     "log_softmax_where": _under_mask(_log_softmax, (-np.inf,), -np.inf),
     "logsumexp_where": _under_mask(_logsumexp, (-np.inf,), None),
     "softmax_backward": _softmax_backward,
+    "softmin_backward": _softmin_backward,
     "log_softmax_backward": _log_softmax_backward,
     "softmax_backward_where": _under_mask(_softmax_backward, (0, 0), 0),
+    "softmin_backward_where": _under_mask(_softmin_backward, (0, 0), 0),
     "log_softmax_backward_where": _under_mask(_log_softmax_backward, (0,), 0),
 }
 
@@ -659,7 +671,6 @@ LOSSES: dict[str, Callable[..., np.ndarray]] = {
 
 _INTEGERS, _FLOATS = "bBhHiIlLqQ", "efd"
 _KEEP_INTEGERS = {"relu"}
-_REDUCTIONS = {"logsumexp"}  # the last axis goes
 _CLASS = np.dtype(np.intp).char
 # NumPy's exp is off by up to 2.5 ULP in float32, which would leave a formula no room of its own.
 _NARROW = "eEf"
@@ -960,16 +971,16 @@ class _Gradient(Ufunc):
 class _RowUfunc(Ufunc):
     """A generalised ufunc: the formula runs along one axis of the operands, the last one by default.
 
-    A reduction's result lacks that axis.
+    The result lacks that axis if it `reduces`.
     """
 
     _keywords = ("out", "casting", "order", "dtype", "subok", "signature", "sig", "axis", "axes")
     _like = np.matmul
     _usage = "casting='same_kind', order='K', dtype=None, subok=True[, signature, axes, axis]"
 
-    def __init__(self, *args: Any) -> None:
+    def __init__(self, *args: Any, reduces: bool) -> None:
         super().__init__(*args)
-        self._reduces = self.__name__ in _REDUCTIONS
+        self._reduces = reduces
         self._equals = "_backward" in self.__name__
         self.signature = ",".join(["(n)"] * self.nin) + ("->()" if self._reduces else "->(n)")
 
@@ -1125,14 +1136,21 @@ def build_halves(name: str, doc: str) -> Ufunc:
     return _Gradient(name, doc, "fastsig._backend", _formula(HALVES, name), types)
 
 
-def build_rows(name: str, doc: str) -> Ufunc:
-    """Build the generalised ufunc `name`, with its formula from `ROWS`.
+def build_rows(
+    name: str, doc: str, row: Row, backward: bool = False, tempered: bool = False, masked: bool = False
+) -> Ufunc:
+    """Build the generalised ufunc `name`, with its formula from `ROWS` or `LOSSES`.
 
     Parameters
     ----------
     name, doc : str
-        A gradient is called ``NAME_backward``. ``NAME_temperature`` takes a number for each row, too. A name that ends
-        in ``_where`` takes a boolean mask as its last operand.
+        The docstring comes without the line that shows the call.
+    row : Row
+        Of the table.
+    backward : bool
+        Whether it is the gradient.
+    tempered, masked : bool
+        Whether it takes a number for each row, too, and a boolean mask as its last operand.
 
     Returns
     -------
@@ -1141,28 +1159,27 @@ def build_rows(name: str, doc: str) -> Ufunc:
         for temperatures; ``()`` is in the place of the last if it reduces. Of a loss, ``(n),()->()``, with the classes,
         and ``(),(n),()->(n)``.
     """
-    operands, mask = 1 + ("_backward" in name), "?" if name.endswith("_where") else ""
-    formula, module = name.replace("_temperature", ""), "fastsig._backend"
-    shown = formula.removesuffix("_where")
+    operands, mask, module = 1 + backward, "?" * masked, "fastsig._backend"
+    formula = f"{row.name}{'_backward' * backward}{'_where' * masked}"
     floats = _FLOATS if operands > 1 else _FLOATS[::-1]  # of one operand, integers go to the first that fits, float64
-    if name in LOSSES:
+    if row.kind == "loss":
         floats = "df" if operands > 1 else floats  # of results of 16 bits too little is left to sum up
         types = [f"{char * operands}{_CLASS}{mask}->{char}" for char in floats]
         signature = (
             "(),(n),()" + ",(n)" * len(mask) + "->(n)" if operands > 1 else "(n),()" + ",(n)" * len(mask) + "->()"
         )
-        return _BesideUfunc(shown, doc, module, _formula(LOSSES, name), types, signature=signature, column=False)
-    if formula == name:
+        return _BesideUfunc(name, doc, module, _formula(LOSSES, formula), types, signature=signature, column=False)
+    if not tempered:
         types = [f"{char * operands}{mask}->{char}" for char in floats]
-        return _RowUfunc(shown, doc, module, _formula(ROWS, name), types)
+        return _RowUfunc(name, doc, module, _formula(ROWS, formula), types, reduces=row.kind == "reduction")
     types = [f"{char * operands}d{mask}->{char}" for char in floats]
     signature = "(n)," * operands + "()" + ",(n)" * len(mask) + "->(n)"
-    return _BesideUfunc(shown, doc, module, _formula(ROWS, formula), types, signature=signature, column=True)
+    return _BesideUfunc(name, doc, module, _formula(ROWS, formula), types, signature=signature, column=True)
 
 
-def build_direct(name: str) -> Callable[..., Any]:
+def build_direct(row: Row, backward: bool = False) -> Callable[..., Any]:
     """Build the short way along the last axis of a plain array, or over all of one: it returns None for other calls."""
-    ufunc = build_rows(name, "")
+    ufunc = build_rows(row.name, "", row, backward)
 
     def direct(x: Any, axis: int | None, out: Any = None, beside: Any = None, grad_output: Any = None) -> Any:
         if type(x) is not np.ndarray or x.dtype not in _PLAIN or not x.ndim:
@@ -1171,7 +1188,7 @@ def build_direct(name: str) -> Callable[..., Any]:
             return None
         if beside is not None and (type(beside) is not float or beside != 1):
             return None
-        if axis is None and x.flags.c_contiguous and name in _REDUCTIONS:
+        if axis is None and x.flags.c_contiguous and row.kind == "reduction":
             x = x.reshape(-1)
         elif axis != -1 or not x.flags.c_contiguous:  # else the result has to lie as x does
             return None

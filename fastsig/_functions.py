@@ -331,7 +331,7 @@ def _without_axis(name, parameter, values, x, axis):
 def _rows(row):
     """The public function of a row function."""
     (parameter,) = row.parameters
-    call, direct = _over_axes(row.name, parameter), kernels.build_direct(row.name)
+    call, direct = _over_axes(row.name, parameter), kernels.build_direct(row)
 
     def function(x, axis=-1, *, temperature=parameter.default, out=None, where=True, **kwargs):
         if (type(axis) is int or axis is None) and where is True and not kwargs:
@@ -379,7 +379,7 @@ def _divided(call, name, operands, axis, out, where, kwargs, parameter, values):
 def _rows_gradient(row):
     """The public gradient of a row function, from the function's output."""
     name, (parameter,) = f"{row.name}_backward", row.parameters
-    call, direct = _over_axes(name), kernels.build_direct(name)
+    call, direct = _over_axes(name), kernels.build_direct(row, True)
 
     def function(grad_output, y, axis=-1, *, temperature=parameter.default, out=None, where=True, **kwargs):
         if (type(axis) is int or axis is None) and where is True and not kwargs:
@@ -410,7 +410,7 @@ def _rows_gradient(row):
 
 def _reduction(row):
     """The public function of a reduction, with the options that SciPy gives logsumexp."""
-    call, direct, slope = _over_axes(row.name), kernels.build_direct(row.name), functions[row.gradient.slope]
+    call, direct, slope = _over_axes(row.name), kernels.build_direct(row), functions[row.gradient.slope]
 
     def function(x=..., axis=None, b=None, keepdims=False, return_sign=False, *, a=..., out=None, where=True, **kwargs):
         if a is not ...:  # as SciPy calls it
@@ -837,7 +837,7 @@ def _handed_over(result, given, out):
 
 def _loss(row):
     """The public function of a loss."""
-    direct = kernels.build_direct(row.name)
+    direct = kernels.build_direct(row)
 
     def function(
         logits, target, axis=-1, *, label_smoothing=_NO_SMOOTHING, ignore_index=None, out=None, where=True, **kwargs
@@ -877,7 +877,7 @@ def _loss(row):
 
 def _loss_gradient(row):
     """The public gradient of a loss, from its input."""
-    direct = kernels.build_direct(f"{row.name}_backward")
+    direct = kernels.build_direct(row, True)
 
     def function(
         grad_output,

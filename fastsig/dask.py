@@ -17,12 +17,15 @@ import importlib
 import numpy as np
 
 from . import _arrays
+from ._catalog import TABLE
 from ._functions import _bools, _check_gradient, _halved, functions, ufuncs
 
 # PyInstaller and its like would otherwise put Dask, and all that it uses, into every program that has fastsig.
 da = importlib.import_module("dask.array")
 
 __all__ = ["log_softmax", "logsumexp", "softmax"]
+
+_ROWS = {row.name: row for row in TABLE if row.kind == "rows"}
 
 
 def softmax(x, axis=-1):
@@ -96,7 +99,7 @@ def logsumexp(x, axis=None, keepdims=False):
 def along(call):
     """A call of `fastsig._arrays` with a dask array, as a graph."""
     main = _lazy(call.main)
-    tempered = call.name in _FINISH and call.other is not None
+    tempered = call.name in _ROWS and call.other is not None
     if (call.is_target or tempered or "temperature" in call.options) and any(
         main.numblocks[i] > 1 for i in call.axes(main.ndim)
     ):
@@ -316,7 +319,10 @@ def _record(kind, *fields):
 
 
 def _rows(call, axes, dtype):
-    finish = functools.partial(_FINISH[call.name], _plain(axes), dtype)
+    row = _ROWS[call.name]
+    if row.negates:
+        call = call._replace(main=-call.main.astype(dtype))
+    finish = functools.partial(_log_softmax if row.logarithm else _softmax, _plain(axes), dtype)
     return _by_chunk(finish, (call.main, call.where, *_sums(call, axes, dtype)), dtype=dtype)
 
 
@@ -338,9 +344,6 @@ def _log_softmax(axis, dtype, x, where, part, whole):
     result -= whole["excess"]
     np.copyto(result, -np.inf, where=np.logical_not(where))
     return _like(result.astype(dtype, copy=False), x, mask)
-
-
-_FINISH = {"softmax": _softmax, "log_softmax": _log_softmax}
 
 
 def _reduction(call, axes, dtype):
@@ -390,13 +393,14 @@ def _field(whole, field, dtype, is_masked):
 
 def _rows_gradient(call, axes, dtype):
     """The formulas of the table, with the sum in them from all chunks."""
-    y, is_log = call.main, call.name == "log_softmax_backward"
-    sums, operands = functools.partial(_products, axes, is_log), (y, call.other, call.where)
+    y, row = call.main, _ROWS[call.name.removesuffix("_backward")]
+    sums, operands = functools.partial(_products, axes, row.logarithm), (y, call.other, call.where)
     parts = _by_chunk(sums, operands, dtype=float, chunks=_one_along(axes, y, blocks=True))
     total = parts.rechunk(dict.fromkeys(axes, -1)).map_blocks(
         np.sum, axis=axes, keepdims=True, dtype=float, chunks=_one_along(axes, y)
     )
-    return _by_chunk(functools.partial(_less_total, is_log, dtype), (*operands, total), dtype=dtype)
+    less_total = functools.partial(_less_total, row.logarithm, row.negates, dtype)
+    return _by_chunk(less_total, (*operands, total), dtype=dtype)
 
 
 @np.errstate(all="ignore")
@@ -406,10 +410,10 @@ def _products(axes, is_log, y, grad, where):
 
 
 @np.errstate(all="ignore")
-def _less_total(is_log, dtype, y, grad, where, total):
+def _less_total(is_log, negates, dtype, y, grad, where, total):
     values, grad, where, mask = _seen(y, grad, where)
     result = grad - np.exp(np.minimum(values.astype(float), 0)) * total if is_log else values * (grad - total)
-    return _like(np.where(where, result, 0).astype(dtype), y, mask)
+    return _like(np.where(where, -result if negates else result, 0).astype(dtype), y, mask)
 
 
 def _reduction_gradient(call, axes, dtype):

@@ -94,6 +94,7 @@ ORDINARY = {
     "parameter": lambda rng, shape: rng.uniform(*TAME[False], shape),
     "target": lambda rng, shape: np.clip(rng.uniform(-0.5, 1.5, shape), *TAME[True]),
     "softmax": lambda rng, shape: rng.random(shape) ** 3,
+    "softmin": lambda rng, shape: rng.random(shape) ** 3,
     "log_softmax": lambda rng, shape: -rng.exponential(3, shape),
 }
 OPTIONS = {

@@ -194,12 +194,17 @@ def of_halves(row, x, axis=-1, dtype=np.longdouble):
         return {"glu": a / (1 + np.exp(-b))}[row.name]
 
 
-ALONG = {"softmax": _softmax, "log_softmax": _log_softmax, "logsumexp": _logsumexp}
+ALONG = {"softmax": _softmax, "softmin": _softmax, "log_softmax": _log_softmax, "logsumexp": _logsumexp}
+
+
+def upwards(row, x):
+    """x, or -x for a function that prefers what is small: so the largest entry has the largest result."""
+    return -x if row.negates else x
 
 
 def hole(row):
     """What a masked-out entry becomes."""
-    return -np.inf if row.name.startswith("log_") else 0.0
+    return -np.inf if row.logarithm else 0.0
 
 
 def _flat(x, axis):
@@ -214,7 +219,7 @@ def _flat(x, axis):
 def along(row, x, axis=-1, where=True, dtype=np.longdouble, temperature=None):
     """A function over any axes by definition, vectorised in a wider dtype; test_accuracy holds it to `exact`, and
     test_temperature with temperatures, numbers or of the shape that x has without these axes."""
-    flat, back = _flat(np.where(where, np.asarray(x, dtype), -np.inf), axis)
+    flat, back = _flat(np.where(where, upwards(row, np.asarray(x, dtype)), -np.inf), axis)
     with np.errstate(all="ignore"):
         if temperature is not None:  # -inf stays, at an infinite temperature, too
             z = flat - flat.max(-1, keepdims=True, initial=-np.inf)
@@ -249,7 +254,17 @@ def _logsumexp_gradient(grad, x):
     return result, np.abs(result)
 
 
-GRADIENTS = {"softmax": _softmax_gradient, "log_softmax": _log_softmax_gradient, "logsumexp": _logsumexp_gradient}
+def _softmin_gradient(grad, y):
+    result, size = _softmax_gradient(grad, y)
+    return -result, size
+
+
+GRADIENTS = {
+    "softmax": _softmax_gradient,
+    "softmin": _softmin_gradient,
+    "log_softmax": _log_softmax_gradient,
+    "logsumexp": _logsumexp_gradient,
+}
 
 
 def gradient_along(row, grad, operand, axis=-1, where=True, dtype=np.longdouble):

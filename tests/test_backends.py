@@ -61,6 +61,8 @@ def test_row_is_complete(row):
     optional = {
         "parameters",
         "keeps_integers",
+        "logarithm",
+        "negates",
         "torch",
         "choice",
         "elsewhere",

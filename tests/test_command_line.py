@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from conftest import PACKAGE
 from layouts import assert_same_bits
-from oracle import ELEMENTWISE, OF_ONE, ROWS, along
+from oracle import ELEMENTWISE, OF_ONE, ROWS, along, upwards
 
 import fastsig
 from fastsig import __main__ as command_line
@@ -127,7 +127,7 @@ def test_default_options(row):
 def test_temperature(row, capsys, small_blocks):
     """Of files of any size; what the function refuses is one line."""
     for temperature in ("0.7", "inf", "1e-3"):
-        for x in (np.random.default_rng(0).normal(0, 3, (3, 50)), np.array([[1.0, -np.inf, 2.0] * 20])):
+        for x in (np.random.default_rng(0).normal(0, 3, (3, 50)), upwards(row, np.array([[1.0, -np.inf, 2.0] * 20]))):
             for axis in ("-1", "0", "none"):
                 y = apply(row, x, "--temperature", temperature, "--axis", axis, *small_blocks)
                 axes = None if axis == "none" else int(axis)
@@ -309,7 +309,7 @@ def test_threads(monkeypatch):
 def test_special_values_in_long_rows(row, x, small_blocks):
     """NaN wherever in the row; whole blocks of -inf before, between and after others."""
     for place in (0, 60, 100):
-        whole = np.insert(np.full(100, -np.inf), place, x)
+        whole = upwards(row, np.insert(np.full(100, -np.inf), place, x))
         assert_same_bits(
             np.round(apply(row, whole, *small_blocks), 12), np.round(functions[row.name](whole), 12), f"at {place}"
         )
@@ -322,12 +322,15 @@ def test_accuracy_of_long_rows(row, small_blocks):
     for x in (
         rng.normal(0, 3, 4000),
         np.linspace(-30, 30, 4000),
-        np.append(np.full(1000, -45.0), 0),  # log_softmax of the last is -2.9e-17, which 1 + 2.9e-17 has lost
+        upwards(
+            row, np.append(np.full(1000, -45.0), 0)
+        ),  # log_softmax of the last is -2.9e-17, which 1 + 2.9e-17 has lost
         np.append(0, np.full(1000, -45.0)),
         rng.normal(0, 3, (400, 5)).astype(np.float32),
     ):
         y, truth = apply(row, x, "--axis", 0, *small_blocks), along(row, x, 0)
-        bound = (8 + np.abs(x.astype(np.longdouble) - x.max(0))) * np.finfo(y.dtype).eps
+        x = upwards(row, x.astype(np.longdouble))
+        bound = (8 + np.abs(x - x.max(0))) * np.finfo(y.dtype).eps
         np.testing.assert_array_less(np.abs((y - truth) / truth), bound)
 
 

@@ -177,12 +177,13 @@ def test_out_of_memory_for_loops(passes, compiled):
     pytest.importorskip("_testcapi")
     code = """
 import _testcapi
+from fastsig._catalog import TABLE
 kernels = fastsig._backend.kernels
 for build, *arguments in (
     (kernels.build, "sigmoid", None),  # without a docstring it ends before NumPy is called, which would crash
     (kernels.build_default, "softplus", None, (1.0,)),
     (kernels.build_gradient, "gelu", None),
-    (kernels.build_rows, "softmax", None),
+    (kernels.build_rows, "softmax", None, next(row for row in TABLE if row.name == "softmax")),
 ):
     ends = []
     for n in range(300):

@@ -1,4 +1,4 @@
-"""softmax and log_softmax with temperatures: errors, bits, ends of the range, and what is refused."""
+"""softmax and its kin with temperatures: errors, bits, ends of the range, and what is refused."""
 
 import itertools
 import re
@@ -7,7 +7,7 @@ import mpmath
 import numpy as np
 import pytest
 from layouts import EMPTY, GUARD, LAYOUTS, assert_same, assert_same_bits, place
-from oracle import ROWS, along, exact, gradient_along, hole, ulp_error, ulp_error_exact
+from oracle import ROWS, along, exact, gradient_along, hole, ulp_error, ulp_error_exact, upwards
 
 inf, nan = np.inf, np.nan
 each_rows = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
@@ -27,6 +27,11 @@ def functions_of(fs, row):
     """What an error calls it beside the row's name, and a function of x, of which the gradient takes two."""
     gradient = getattr(fs.backward, row.name)
     return ("", getattr(fs, row.name)), ("_backward", lambda x, *args, **options: gradient(x, x, *args, **options))
+
+
+def of_upwards(fs, row):
+    """The function of what has the largest result for the largest entry."""
+    return lambda x, *args, **options: getattr(fs, row.name)(upwards(row, x), *args, **options)
 
 
 def rows_of(rows, n, dtype, temperature, seed=0):
@@ -152,7 +157,7 @@ def test_threads(compiled, row, dtype, shape):
 @pytest.mark.parametrize("rows", [1, 70])
 def test_ends_of_the_range(fs, row, dtype, n, rows):
     """So small that only the maximum stays, which equal ones share; infinite: all the same."""
-    function, log = getattr(fs, row.name), row.name.startswith("log_")
+    function, log = of_upwards(fs, row), row.logarithm
     x = np.random.default_rng(n).permuted(np.tile(np.arange(n), (rows, 1)), axis=-1).astype(dtype)
     for temperature in (1e-3, 1e-40, 1e-320, 5e-324):
         got = function(x, temperature=temperature)
@@ -201,7 +206,7 @@ def test_differences_that_overflow(fs, row, dtype, n):
 @pytest.mark.parametrize("temperature", [1e-310, 1e-3, 0.7, 1e10, inf])
 def test_special_rows(fs, row, dtype, n, temperature):
     """A row that is all -inf, or holds inf or NaN, is NaN; the rows beside it are as if alone, and masks make holes."""
-    function = getattr(fs, row.name)
+    function = of_upwards(fs, row)
     x = np.random.default_rng(n).normal(0, 2, (70, n)).astype(dtype)
     plain = function(x, temperature=temperature)
     for bad in (inf, nan, None):
@@ -331,7 +336,7 @@ def test_nothing_and_scalars(fs, row):
         assert function(np.empty(shape), temperature=np.ones(shape[:-1])).shape == shape
     for x in (3.0, np.array(3.0), np.float32(3)):
         got = function(x, temperature=0.25)
-        assert got == (0.0 if row.name.startswith("log_") else 1.0)
+        assert got == (0.0 if row.logarithm else 1.0)
         assert isinstance(got, np.floating)
     with pytest.raises(TypeError):
         function(np.ones(3), -1, 2.0)  # by keyword alone
@@ -366,6 +371,7 @@ def test_gradient_does_not_round_on_the_way(fs, dtype):
     """Of a small y and a small temperature; in float32 also of temperatures that it does not have."""
     tiny = float(np.finfo(dtype).smallest_subnormal)
     for y, grad, temperature in (
+        (0.25, 1e-30, 1e-290),
         (tiny * 3, 1 / 3, tiny * 100),
         (tiny * 1000, 1e-9, 1e-300),
         (1e-30, 1e20, 1e-15),
@@ -378,8 +384,10 @@ def test_gradient_does_not_round_on_the_way(fs, dtype):
             p, rest, g = (mpmath.mpf(float(v)) for v in (*ys, grads[0]))
             truth = [p * (g - p * g) / mpmath.mpf(temperature), -rest * p * g / mpmath.mpf(temperature)]
         for rows in (1, 70):
-            got = fs.backward.softmax(np.tile(grads, (rows, 1)), np.tile(ys, (rows, 1)), temperature=temperature)
+            pair = np.tile(grads, (rows, 1)), np.tile(ys, (rows, 1))
+            got = fs.backward.softmax(*pair, temperature=temperature)
             assert ulp_error_exact(got[-1], truth).max() <= 6
+            assert_same(fs, fs.backward.softmin(*pair, temperature=temperature), -got)
 
 
 @each_rows

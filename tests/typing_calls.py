@@ -23,6 +23,7 @@ fastsig.gelu(x, "tanh", out=x)
 
 fastsig.softmax(x)
 fastsig.softmax(x, 0)
+fastsig.softmin(x, (0, 1), temperature=[0.5, 2.0], out=x)
 fastsig.log_softmax([1, 2], axis=(0,), where=True, dtype="float32", out=None)
 fastsig.softmax(1.5, axis=None)
 fastsig.logsumexp(x)

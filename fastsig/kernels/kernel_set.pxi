@@ -218,31 +218,33 @@ def scalar_address(str name, str char):
     return <size_t>(kernel.scalar64 if char == "d" else kernel.scalar32)
 
 
-cdef RowLoop row_loop(str name, str char):
+cdef RowLoop row_loop(row, str char, bint backward, bint tempered=False, bint masked=False):
     cdef RowLoop loop
-    cdef bint backward = "_backward" in name
-    loop.loss, loop.scaled = "cross_entropy" in name, False
-    loop.masked, loop.tempered = "_where" in name, "_temperature" in name
-    loop.reduces = "logsumexp" in name or (loop.loss and not backward)
-    loop.logarithm = "log" in name or loop.reduces
+    cdef str kind = row.kind
+    loop.loss, loop.scaled = kind == "loss", False
+    loop.masked, loop.tempered = masked, tempered
+    loop.reduces = not backward and kind != "rows"
+    loop.logarithm, loop.negates = row.logarithm, row.negates
+    loop.logarithm |= loop.reduces
     loop.gradient = backward and not loop.loss
     loop.cost = 2.0 if char == "d" else 0.8
     if loop.gradient and not loop.logarithm:
         loop.cost /= 3                                      # no exponential
-    loop.load, loop.store = NULL, NULL
+    loop.load, loop.store, loop.size = NULL, NULL, 8 if char == "d" else 4
     if char == "e":
-        loop.load, loop.store = load_half, store_half
+        loop.load, loop.store, loop.size = load_half, store_half, 2
     elif char == "E":
-        loop.load, loop.store = load_bfloat16, store_bfloat16
+        loop.load, loop.store, loop.size = load_bfloat16, store_bfloat16, 2
+    if loop.negates and not backward:
+        loop.load = negative_load(loop.load, loop.size)
     return loop
 
 
-def build_rows(str name, str doc):
-    """The generalised ufunc `name`: softmax, log_softmax, logsumexp, cross_entropy, a gradient of all but logsumexp,
-    NAME_backward, one of the first two with a temperature for each row beside x, NAME_temperature, or any with a mask
-    as its last operand, NAME_where."""
+def build_rows(str name, str doc, row, bint backward=False, bint tempered=False, bint masked=False):
+    """The generalised ufunc `name`: that of a row of the table, or its gradient; with a temperature for each row beside
+    x; with a mask as its last operand."""
     cdef Loops loops = Loops()
-    cdef RowLoop loop = row_loop(name, "d")
+    cdef RowLoop loop = row_loop(row, "d", backward, tempered, masked)
     cdef size_t driver
     inputs = ["(n)"]
     if loop.gradient:
@@ -255,13 +257,12 @@ def build_rows(str name, str doc):
     if loop.loss and not loop.reduces:
         chars = "df"                                        # of results of 16 bits too little is left to sum up
     for char in chars:
-        loop = row_loop(name, char)
+        loop = row_loop(row, char, backward, tempered, masked)
         driver = <size_t>drive_rows[double] if char == "d" else <size_t>drive_rows[float]
         floats = char * (len(inputs) - loop.loss - loop.tempered - loop.masked)
         types = floats + "p" * loop.loss + "d" * loop.tempered + "?" * loop.masked + char
         loops.add(types, <PyUFuncGenericFunction>driver, &loop, sizeof(RowLoop))
-    shown = name.removesuffix("_where").removesuffix("_temperature")
-    return loops.ufunc(len(inputs), shown, doc, core, equals=loop.gradient)
+    return loops.ufunc(len(inputs), name, doc, core, equals=loop.gradient)
 
 
 cdef void share_plain_rows(Layout *at, npy_intp rows, const RowLoop *loop, int kind) noexcept nogil:
@@ -338,13 +339,13 @@ cdef bint in_use(const Layout *at, npy_intp rows, npy_intp grad_size, cnp.ndarra
     return grad_size > 0 and overlap(at.grad, rows * grad_size, y, size)
 
 
-def build_direct(str name):
+def build_direct(row, bint backward=False):
     """A function of x, axis, out (unless it reduces), what is beside x (a loss's target, or a temperature) and
-    grad_output (of a gradient): the row function `name` of plain C-ordered arrays of floats along their last axis,
+    grad_output (of a gradient): that of a row of the table, of plain C-ordered arrays of floats along their last axis,
     their first or all (None), in a third of the time that NumPy takes to call a generalised ufunc. For all else it
     returns None."""
-    cdef RowLoop f16 = row_loop(name, "e"), bf16 = row_loop(name, "E"), f32 = row_loop(name, "f")
-    cdef RowLoop f64 = row_loop(name, "d")
+    cdef RowLoop f16 = row_loop(row, "e", backward), bf16 = row_loop(row, "E", backward)
+    cdef RowLoop f32 = row_loop(row, "f", backward), f64 = row_loop(row, "d", backward)
 
     def direct(x, axis, out=None, beside=None, grad_output=None):
         cdef cnp.ndarray source, result

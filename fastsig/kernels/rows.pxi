@@ -1,6 +1,6 @@
-"""softmax, log_softmax, logsumexp and cross_entropy along an axis, and the gradients of all but logsumexp: the inner
-loops of generalised ufuncs "(n)->(n)", "(n)->()", "(n),()->()", "(n),(n)->(n)" and "(),(n),()->(n)"; with temperatures,
-"(n),()->(n)".
+"""softmax, softmin, log_softmax, logsumexp and cross_entropy along an axis, and the gradients of all but logsumexp: the
+inner loops of generalised ufuncs "(n)->(n)", "(n)->()", "(n),()->()", "(n),(n)->(n)" and "(),(n),()->(n)"; with
+temperatures, "(n),()->(n)".
 
 A row is one vector along the axis; it may lie anywhere, with any stride. Five ways to run the same arithmetic:
 
@@ -52,6 +52,7 @@ cdef struct RowLoop:
     bint logarithm          # log_softmax and logsumexp, not softmax
     bint reduces            # logsumexp: one result a row, "(n)->()"
     bint gradient           # of softmax or log_softmax; grad_output is a first operand: "(n),(n)->(n)"
+    bint negates            # softmin, of -x: `load` changes the sign; a gradient is given the other one
     bint loss               # cross_entropy: reduces, with a row's class beside x: "(n),()->()"; or its gradient
     bint scaled             # softmax times a row's grad, of such a gradient
     bint tempered           # temperatures, one a row, beside x
@@ -59,6 +60,7 @@ cdef struct RowLoop:
     double cost             # as in Loop
     Load load               # as in Loop
     Store store
+    npy_intp size           # bytes of a number as it is stored
 
 cdef struct Layout:         # one call's operands; strides in bytes, [row, element]
     const char *x           # for a gradient, the function's output
@@ -77,6 +79,33 @@ cdef struct Layout:         # one call's operands; strides in bytes, [row, eleme
     npy_intp heat_step
     npy_intp[2] mask_step
     npy_intp[2] y_step      # the second is not used if a row has one result
+
+# What softmin's rows are loaded by. `block` may be p.
+
+cdef void load_negative(const char *p, npy_intp stride, floating *block, npy_intp n) noexcept nogil:
+    cdef npy_intp i
+    if stride == sizeof(floating):
+        for i in range(n):
+            block[i] = -(<const floating *>p)[i]
+        return
+    for i in range(n):
+        block[i] = -(<const floating *>(p + i * stride))[0]
+
+cdef void load_negative_half(const char *p, npy_intp stride, void *block, npy_intp n) noexcept nogil:
+    load_half(p, stride, block, n)
+    load_negative(<const char *>block, sizeof(float), <float *>block, n)
+
+cdef void load_negative_bfloat16(const char *p, npy_intp stride, void *block, npy_intp n) noexcept nogil:
+    load_bfloat16(p, stride, block, n)
+    load_negative(<const char *>block, sizeof(float), <float *>block, n)
+
+cdef Load negative_load(Load load, npy_intp size):
+    """What loads the same with the other sign."""
+    if load == load_half:
+        return load_negative_half
+    if load == load_bfloat16:
+        return load_negative_bfloat16
+    return <Load><void *>load_negative[double] if size == 8 else <Load><void *>load_negative[float]
 
 cdef struct Sum:            # high + low: twice a double's digits
     double high

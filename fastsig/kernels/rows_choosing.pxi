@@ -23,69 +23,76 @@ cdef inline bint turns(const Layout *at, npy_intp rows, const RowLoop *loop, flo
 
 cdef inline bint across_rows(const Layout *at, npy_intp rows, const RowLoop *loop, floating *_) noexcept nogil:
     """Whether vector lanes are rows: many that are short, or that lie side by side."""
-    cdef npy_intp stored = sizeof(uint16_t) if loop.load != NULL else sizeof(floating)
     if at.mask != NULL or rows < LANES:
         return False
-    return (at.n <= SHORT or turns(at, rows, loop, _) or at.x_step[0] == stored
-            or (loop.gradient and at.grad_step[0] == stored))
+    return (at.n <= SHORT or turns(at, rows, loop, _) or at.x_step[0] == loop.size
+            or (loop.gradient and at.grad_step[0] == loop.size))
 
 cdef inline bint widens(const Layout *at, const RowLoop *loop, floating *_) noexcept nogil:
-    """Whether rows of 16-bit numbers become float32 before anything else: of up to a Block, in one piece each."""
+    """Whether rows become what is computed with before anything else: of up to a Block, in one piece each."""
     return (loop.load != NULL and at.n <= <npy_intp>(sizeof(Block) // sizeof(floating)) and at.mask == NULL
-            and at.x_step[1] == sizeof(uint16_t) and (loop.reduces or at.y_step[1] == sizeof(uint16_t))
-            and (not loop.gradient or at.grad_step[1] == sizeof(uint16_t)))
+            and at.x_step[1] == loop.size and (loop.reduces or loop.store == NULL or at.y_step[1] == loop.size)
+            and (not loop.gradient or at.grad_step[1] == loop.size))
 
-cdef inline void widen_rows(const char *p, npy_intp step, npy_intp rows, npy_intp n, void *block,
-                            Load load) noexcept nogil:
-    """Rows of n 16-bit numbers to a Block; all at once where one follows the other."""
+cdef inline void widen_rows(const char *p, npy_intp step, npy_intp rows, npy_intp n, floating *block,
+                            const RowLoop *loop) noexcept nogil:
+    """Rows of n numbers to some Blocks; all at once where one follows the other."""
     cdef npy_intp row
-    if step == n * <npy_intp>sizeof(uint16_t):
+    if step == n * loop.size:
         rows, n = 1, rows * n
     for row in range(rows):
-        load(p + row * step, sizeof(uint16_t), <float *>block + row * n, n)
+        loop.load(p + row * step, loop.size, block + row * n, n)
 
-cdef inline void narrow_rows(const void *block, char *p, npy_intp step, npy_intp rows, npy_intp n,
+cdef inline void narrow_rows(const float *block, char *p, npy_intp step, npy_intp rows, npy_intp n,
                              Store store) noexcept nogil:
     cdef npy_intp row
     if step == n * <npy_intp>sizeof(uint16_t):
         rows, n = 1, rows * n
     for row in range(rows):
-        store(<const float *>block + row * n, p + row * step, sizeof(uint16_t), n)
+        store(block + row * n, p + row * step, sizeof(uint16_t), n)
 
 cdef void widened_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
-    """Rows of 16-bit numbers as some of float32 after the other: each number is converted once. As many as turns() is
-    glad of."""
+    """Rows of 16-bit numbers, or of softmin, as some that are computed with after the other: each number is converted
+    once. As many as turns() is glad of."""
     cdef Block[2 * TURNED - 2] blocks
     cdef int held = TURNED if loop.reduces else TURNED - 1
-    cdef Block *x = &blocks[0]
-    cdef Block *grad = &blocks[1]           # of gradients, for which a Block each is enough
-    cdef Block *y = &blocks[held]
+    cdef floating *x = <floating *>&blocks[0]
+    cdef floating *grad = <floating *>&blocks[1]        # of gradients, for which a Block each is enough
+    cdef floating *y = <floating *>&blocks[held]
     cdef Layout some
     cdef RowLoop plain = loop[0]
     cdef Known known
     cdef npy_intp row, rows, n = at.n, most = <npy_intp>(sizeof(Block) // sizeof(floating)) // n
-    if most > WIDE or (not loop.gradient and n * WIDE * sizeof(floating) <= held * sizeof(Block)):
-        most = max(most // WIDE * WIDE, <npy_intp>WIDE)
-    plain.load, plain.store = NULL, NULL
+    if most < WIDE and not loop.gradient:
+        most = min(held * <npy_intp>(sizeof(Block) // sizeof(floating)) // n, <npy_intp>WIDE)
+    if most > WIDE:
+        most = most // WIDE * WIDE
+    plain.load, plain.store, plain.size = NULL, NULL, sizeof(floating)
     some.x, some.grad, some.mask, some.y = <const char *>x, <const char *>grad, NULL, <char *>y
     some.n, some.far, some.soon[0], some.soon[1] = n, False, NULL, NULL
     some.x_step[0], some.x_step[1] = n * sizeof(floating), sizeof(floating)
     some.grad_step = some.x_step
     some.target_step, some.heat_step = at.target_step, at.heat_step
     some.y_step[0], some.y_step[1] = sizeof(floating) if loop.reduces else some.x_step[0], sizeof(floating)
+    if loop.store == NULL:
+        some.y_step[0], some.y_step[1] = at.y_step[0], at.y_step[1]
     for row from begin <= row < end by most:
         rows = min(most, end - row)
-        widen_rows(at.x + row * at.x_step[0], at.x_step[0], rows, n, x, loop.load)
+        widen_rows(at.x + row * at.x_step[0], at.x_step[0], rows, n, x, loop)
         if loop.gradient:
-            widen_rows(at.grad + row * at.grad_step[0], at.grad_step[0], rows, n, grad, loop.load)
+            widen_rows(at.grad + row * at.grad_step[0], at.grad_step[0], rows, n, grad, loop)
+        if loop.store == NULL:
+            some.y = at.y + row * at.y_step[0]
         some.rows, known.row = rows, -1
         some.target = at.target + row * at.target_step if loop.loss else NULL
         some.heat = at.heat + row * at.heat_step if at.heat != NULL else NULL
         run_rows(&some, 0, rows, &plain, &known, _)
+        if loop.store == NULL:
+            continue
         if loop.reduces:
             loop.store(y, at.y + row * at.y_step[0], at.y_step[0], rows)
         else:
-            narrow_rows(y, at.y + row * at.y_step[0], at.y_step[0], rows, n, loop.store)
+            narrow_rows(<const float *>y, at.y + row * at.y_step[0], at.y_step[0], rows, n, loop.store)
 
 cdef void turned_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, Known *known,
                       floating *_) noexcept nogil:

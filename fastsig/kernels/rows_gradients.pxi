@@ -1,6 +1,6 @@
-"""The gradients of softmax, from its output y: y (grad - sum(grad y)); of log_softmax, from its output y:
-grad - exp(y) sum(grad). Along rows and across them, in the order of terms of all rows. And that of cross_entropy, from
-its input.
+"""The gradients of softmax, from its output y: y (grad - sum(grad y)), and with the other sign, of softmin; of
+log_softmax, from its output y: grad - exp(y) sum(grad). Along rows and across them, in the order of terms of all rows.
+And that of cross_entropy, from its input.
 """
 
 cdef inline floating softmax_gradient(floating grad, floating y, floating sum) noexcept nogil:
@@ -216,6 +216,8 @@ cdef void gradient_rows(const Layout *at, npy_intp begin, npy_intp end, const Ro
             else:
                 for j in range(n):
                     result[j] = softmax_gradient(grad[j], y[j], rounded)
+            if loop.negates:
+                load_negative(<const char *>result, sizeof(floating), result, n)
             if result == e:
                 write(at, row, i, n, e, loop)
 
@@ -338,6 +340,8 @@ cdef void gradient_lanes(const Layout *at, npy_intp begin, npy_intp end, const R
             else:
                 for k in range(w):
                     result[k] = softmax_gradient(grad[k], y[k], rounded[k])
+            if loop.negates:
+                load_negative(<const char *>result, sizeof(floating), result, w)
             if result == e:
                 scatter(e, p, at.y_step[0], w, loop.store)
 

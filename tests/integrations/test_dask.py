@@ -9,7 +9,7 @@ from oracle import OF_ONE, called
 import fastsig
 import fastsig.dask
 
-ROWS = ("softmax", "log_softmax")
+ROWS = ("softmax", "softmin", "log_softmax")
 CHUNKS = [(6, 40), (2, 40), (6, 7), (4, 9), (3, 1), ((1, 5), (39, 1))]
 AXES = [-1, 0, (0, 1), None]
 
@@ -21,6 +21,8 @@ def logits(dtype="float32", shape=(6, 40)):
 def truth(name, x, axis):
     """The same by its definition, in extended precision."""
     x = np.asarray(x, np.longdouble)
+    if name == "softmin":
+        return truth("softmax", -x, axis)
     top = x.max(axis, keepdims=True)
     rest = np.where(x == top, 0, np.exp(x - top)).sum(axis, keepdims=True) + (x == top).sum(axis, keepdims=True) - 1
     log_softmax = (x - top) - np.log1p(rest)
@@ -54,7 +56,7 @@ def test_parameters():
 
 def test_names_of_its_own():
     x = da.from_array(logits(), (4, 9))
-    for name in (*ROWS, "logsumexp"):
+    for name in fastsig.dask.__all__:
         got, expected = getattr(fastsig.dask, name)(x, axis=1), getattr(fastsig, name)(x, axis=1)
         np.testing.assert_array_equal(got.compute(scheduler="sync"), expected.compute(scheduler="sync"))
 
@@ -159,7 +161,10 @@ def test_split_rows(name, dtype, chunks, axis):
     accurate = truth(name, x, axis).reshape(expected.shape)
     epsilon = np.finfo(expected.dtype).eps
     # The table's bound, 16 ULP and one for each by which an element is below the maximum; subnormals have less.
-    below = {"softmax": x.max(axis, keepdims=True) - x.astype("float64"), "log_softmax": 0, "logsumexp": 0}[name]
+    wide = x.astype("float64")
+    below = {"softmax": wide.max(axis, keepdims=True) - wide, "softmin": wide - wide.min(axis, keepdims=True)}.get(
+        name, 0
+    )
     tolerance = (16 + below) * epsilon * np.abs(accurate) + np.finfo(expected.dtype).smallest_subnormal
     assert (np.abs(got - accurate) <= tolerance).all()
 
@@ -181,7 +186,7 @@ def test_special_rows(chunks):
     x = np.array(rows, "float32")
     lazy = da.from_array(x, chunks)
     for name in (*ROWS, "logsumexp"):
-        got = getattr(fastsig.dask, name)(lazy, axis=1).compute(scheduler="sync")
+        got = getattr(fastsig, name)(lazy, axis=1).compute(scheduler="sync")
         np.testing.assert_allclose(got, getattr(fastsig, name)(x, axis=1), rtol=2e-6, atol=1e-44, err_msg=name)
 
 
