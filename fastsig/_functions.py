@@ -107,7 +107,7 @@ def _array(x):
 def _over_axes(name, parameter=None):
     """A function of operands, axis, out, where and other options: what the gufunc `name` does not know of these. And of
     the parameter's values, one a row, if these are not its default."""
-    plain, masked = ufuncs[name], ufuncs[name + "_where"]
+    reduces = ufuncs[name].signature.endswith("()")
 
     def call(operands, axis, out, where, kwargs, of_rows=None):
         operands = list(map(_array, operands))
@@ -116,9 +116,11 @@ def _over_axes(name, parameter=None):
             operands = [x.astype(float) if x.dtype.kind in "biu" else x for x in operands]
         if len(operands) > 1 and any(x.shape != operands[0].shape for x in operands):
             operands = _broadcast(name, operands, axis)
-        shape, beside = operands[0].shape, ()
+        shape, beside, ufunc = operands[0].shape, (), name
         if of_rows is not None:
             beside = (_row_numbers(name, parameter, of_rows, shape, _axes(name, axis, len(shape))),)
+            ufunc += f"_{parameter.name}"
+        ufunc = ufuncs[ufunc + "_where" * (where is not True)]
         if where is not True:
             where = np.broadcast_to(_bools(where), shape)
         if where is not True or beside:
@@ -128,20 +130,25 @@ def _over_axes(name, parameter=None):
                 kwargs["signature"] = (*[None] * len(operands), *others, dtype)
         if isinstance(out, tuple) and len(out) == 1:
             (out,) = out
-        if (out is None or out is ...) and shape and not plain.signature.endswith("()"):
-            out = _empty_like(operands, axis, plain if where is True else masked, kwargs)
+        if (out is None or out is ...) and shape and not reduces:
+            out = _empty_like(operands, beside, axis, ufunc, kwargs)
         if type(axis) is not int or not shape:
             axes = _axes(name, axis, len(shape))
             if len(axes) != 1 or axis is None or isinstance(axis, tuple):
                 with_parameter = functools.partial(call, of_rows=beside[0] if beside else None)
-                return _flattened(with_parameter, plain, operands, axes, out, where, kwargs)
+                return _flattened(with_parameter, ufunc, operands, axes, out, where, kwargs)
             (axis,) = axes
-        ufunc = ufuncs[f"{name}_{parameter.name}" + "_where" * (where is not True)] if beside else None
-        if where is True:
-            return (ufunc or plain)(*operands, *beside, axis=axis, out=out, **kwargs)
-        return (ufunc or masked)(*operands, *beside, where, axis=axis, out=out, **kwargs)
+        masks = () if where is True else (where,)
+        return ufunc(*operands, *beside, *masks, axis=axis, out=out, **kwargs)
 
     return call
+
+
+def _without_axes(values, ndim, axes):
+    """What is one a row beside an array of ndim axes, without those that it may have, with length 1."""
+    if len(values.shape) != ndim or any(values.shape[i] != 1 for i in axes):
+        return values
+    return values.squeeze(axis=axes[0] if len(axes) == 1 else axes)
 
 
 def _row_numbers(name, parameter, values, shape, axes):
@@ -150,11 +157,8 @@ def _row_numbers(name, parameter, values, shape, axes):
     if not np.can_cast(values.dtype, float):
         raise TypeError(f"{name}: {parameter.name} must be of numbers that float64 can hold, not of {values.dtype}")
     kept = tuple(n for i, n in enumerate(shape) if i not in axes)
-    own = values.shape
-    if len(own) == len(shape) > len(kept) and all(own[i] == 1 for i in axes):
-        own = tuple(n for i, n in enumerate(own) if i not in axes)
     try:
-        numbers = np.broadcast_to(values.reshape(own).astype(float, copy=False), kept)
+        numbers = np.broadcast_to(_without_axes(values, len(shape), axes).astype(float, copy=False), kept)
     except ValueError:
         beside = f"neither broadcasts to {kept}, x without its axis, nor has x's {len(shape)} axes with length 1 there"
         raise ValueError(f"{name}: {parameter.name} has shape {values.shape}, which {beside}") from None
@@ -165,7 +169,7 @@ def _row_numbers(name, parameter, values, shape, axes):
     return numbers
 
 
-def _empty_like(operands, axis, ufunc, kwargs):
+def _empty_like(operands, beside, axis, ufunc, kwargs):
     """A new result laid out as the last operand, which is the function's input or output: NumPy would put the axis
     last in memory, whatever the operands' order. None where that is right, and for subclasses: NumPy wraps theirs."""
     if any(type(x) is not np.ndarray for x in operands):
@@ -175,7 +179,7 @@ def _empty_like(operands, axis, ufunc, kwargs):
     if last and all(x.flags.c_contiguous for x in operands):
         return None
     if kwargs or dtype.char not in "efd" or not dtype.isnative or any(x.dtype != dtype for x in operands):
-        nothing = [np.empty(0, x.dtype) for x in operands]
+        nothing = [*(np.empty(0, x.dtype) for x in operands), *[1.0] * len(beside)]
         dtype = ufunc(*nothing, *[np.empty(0, bool)] * (ufunc.nin - len(nothing)), **kwargs).dtype
     if order == "A":
         order = "F" if all(x.flags.f_contiguous for x in operands) else "C"
@@ -289,9 +293,9 @@ def _of_reduction(function, x, b, axis, **options):
 
 def _target_without_axis(x, target, axis):
     """A target without the axis that is kept, with length 1, of classes; an empty one may be of floats."""
-    shape, is_whole = np.shape(target), np.asarray(target).dtype.kind in "iu"
-    kept = shape and len(shape) == np.ndim(x) and (is_whole or (0 in shape and shape[axis] == 1))
-    return np.squeeze(target, axis) if kept else target
+    array = np.asanyarray(target)
+    of_classes = array.ndim and (array.dtype.kind in "iu" or not array.size)
+    return _without_axes(array, np.ndim(x), (axis,)) if of_classes else target
 
 
 def _of_loss(function, x, target, axis, keepdims=False, **options):
@@ -322,10 +326,10 @@ def _without_axis(name, parameter, values, x, axis):
         values = np.asarray(values) if own else _row_numbers(name, parameter, values, (), ()).item()
     if own != ndim or own == 0:
         return values
-    axes = _axes(name, axis, ndim)
-    if not hasattr(values, "squeeze") or any(values.shape[i] != 1 for i in axes):
+    bare = _without_axes(values, ndim, _axes(name, axis, ndim)) if hasattr(values, "squeeze") else values
+    if bare is values:
         raise ValueError(f"{name}: {parameter.name} has x's {ndim} axes, but is to have one number a row")
-    return values.squeeze(axis=axes[0] if len(axes) == 1 else axes)
+    return bare
 
 
 def _rows(row):

@@ -70,6 +70,30 @@ def gradients(x, target, axis=-1):
 # -------------------------------------------------------------------------------- binary_cross_entropy_with_logits
 
 
+@each_real
+@pytest.mark.parametrize("shape", [(5,), (3, 5), (2, 3, 5), (200, 100)], ids=str)
+def test_one_class_for_all_rows(fs, dtype, shape):
+    """As an integer of any type; the same as an array of it."""
+    x, n = logits(dtype, shape), shape[-1]
+    grad = np.ones(shape[:-1], dtype)
+    for number in (0, 2, n - 1):
+        target = np.full(shape[:-1], number)
+        expected, gradient = fs.cross_entropy(x, target), fs.backward.cross_entropy(grad, x, target)
+        for kind in (int, np.intp, np.int8, np.uint64, np.array):
+            assert_same(fs, fs.cross_entropy(x, kind(number)), expected)
+            assert_same(fs, fs.cross_entropy(x.T.copy(), kind(number), 0), np.asarray(expected).T)
+            for of_result in (grad, 1.0):
+                assert_same(fs, fs.backward.cross_entropy(of_result, x, kind(number)), gradient)
+    for wrong in (-1, n, 2**62):
+        for kind in (int, np.intp):
+            for function in (fs.cross_entropy, functools.partial(fs.backward.cross_entropy, grad)):
+                with pytest.raises(IndexError, match=f"class {wrong} "):
+                    function(x, kind(wrong))
+    for wrong in (True, 10**30, "0", None):
+        with pytest.raises(TypeError):
+            fs.cross_entropy(x, wrong)
+
+
 def test_errors_name_the_loss(fs):
     """Not what finds the dtype of its result."""
     x, shares = logits("float32", (3, 4)), np.full((3, 4), 0.25)

@@ -391,6 +391,19 @@ def test_gradient_does_not_round_on_the_way(fs, dtype):
 
 
 @each_rows
+def test_dtype_and_order_along_any_axis(fs, row):
+    """A dtype is asked of the result alone."""
+    x, heat = np.random.default_rng(0).normal(size=(4, 5, 6)), np.random.default_rng(1).uniform(0.2, 3, (5, 6))
+    for name, function in functions_of(fs, row):
+        expected = function(x, 0, temperature=heat)
+        for options in ({"dtype": "float32"}, {"order": "F"}, {"dtype": "float32", "where": x < 9}):
+            got = function(x, 0, temperature=heat, **options)
+            assert got.dtype == options.get("dtype", "float64")
+            assert got.flags.f_contiguous or "order" not in options
+            np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6, err_msg=name)
+
+
+@each_rows
 def test_gradient_by_differences(fs, row):
     """At its input, x: the factor is 1 / temperature."""
     x, heat = np.random.default_rng(0).normal(0, 2, (5, 7)), np.array([0.3, 0.9, 1.0, 2.0, 8.0])

@@ -287,11 +287,21 @@ cdef bint of_shape(x, int kind, int ndim, const npy_intp *shape):
             and cnp.PyArray_CompareLists(array.shape, shape, ndim))
 
 
-cdef bint put_classes(target, int ndim, const npy_intp *shape, npy_intp rows, Layout *at):
-    """Each row's class, if they are plain and all of them exist."""
+cdef extern from "Python.h":
+    npy_intp PyNumber_AsSsize_t(object x, void *error) except? -1   # without an error to raise, the nearest there is
+
+cdef tuple CLASS = (int, np.intp)      # what one for all rows may be
+
+
+cdef bint put_classes(target, int ndim, const npy_intp *shape, npy_intp rows, npy_intp *number, Layout *at):
+    """Each row's class, or the one of all, if they are plain and all of them exist."""
     cdef const npy_intp *classes
     cdef npy_intp i
     cdef bint wrong = False
+    if type(target) in CLASS:
+        number[0] = PyNumber_AsSsize_t(target, NULL)
+        at.target, at.target_step = <const char *>number, 0
+        return <size_t>number[0] < <size_t>at.n
     if not of_shape(target, cnp.NPY_INTP, ndim, shape):
         return False
     at.target, at.target_step = cnp.PyArray_BYTES(target), sizeof(npy_intp)
@@ -334,7 +344,7 @@ cdef bint in_use(const Layout *at, npy_intp rows, npy_intp grad_size, cnp.ndarra
     """Whether a result lies where classes or grad_output are still to be read."""
     cdef char *y = cnp.PyArray_BYTES(result)
     cdef npy_intp size = cnp.PyArray_NBYTES(result)
-    if overlap(at.target, rows * <npy_intp>sizeof(npy_intp), y, size):
+    if overlap(at.target, rows * at.target_step, y, size):
         return True
     return grad_size > 0 and overlap(at.grad, rows * grad_size, y, size)
 
@@ -353,6 +363,7 @@ def build_direct(row, bint backward=False):
         cdef Layout at
         cdef Number number
         cdef double heat
+        cdef npy_intp one_class
         cdef npy_intp *shape            # of the other axes
         cdef npy_intp[2] step           # of x: [row, element]
         cdef npy_intp rows, itemsize
@@ -388,7 +399,7 @@ def build_direct(row, bint backward=False):
         rows = cnp.PyArray_MultiplyList(shape, kept)
         step[0], step[1] = (itemsize, rows * itemsize) if shape != source.shape else (at.n * itemsize, itemsize)
         at.heat = NULL
-        if f32.loss and not put_classes(beside, kept, shape, rows, &at):
+        if f32.loss and not put_classes(beside, kept, shape, rows, &one_class, &at):
             return None
         if not f32.loss and not (put_temperature(beside, &heat, &at) and (at.heat == NULL or not f32.gradient)):
             return None
