@@ -391,6 +391,20 @@ def test_gradient_does_not_round_on_the_way(fs, dtype):
 
 
 @each_rows
+@each_float
+def test_out_over_the_temperatures(fs, row, dtype):
+    """They are read before anything is written there."""
+    function, x = getattr(fs, row.name), np.random.default_rng(0).normal(size=(200, 50)).astype(dtype)
+    heat = np.random.default_rng(1).uniform(0.2, 3, 200)
+    memory = np.zeros(x.size * 8, np.uint8)
+    out, middle = memory[: x.nbytes].view(dtype).reshape(x.shape), x.nbytes // 16 * 8
+    there = memory[middle : middle + heat.nbytes].view(float)
+    there[:] = heat
+    function(x, temperature=there, out=out)
+    assert_same(fs, out, function(x, temperature=heat))
+
+
+@each_rows
 def test_dtype_and_order_along_any_axis(fs, row):
     """A dtype is asked of the result alone."""
     x, heat = np.random.default_rng(0).normal(size=(4, 5, 6)), np.random.default_rng(1).uniform(0.2, 3, (5, 6))

@@ -311,16 +311,25 @@ cdef bint put_classes(target, int ndim, const npy_intp *shape, npy_intp rows, np
     return not wrong
 
 
-cdef bint put_temperature(temperature, double *number, Layout *at):
-    """One number for all rows: only if it is not 1 is there anything to do."""
-    at.heat = NULL
+cdef bint put_temperature(temperature, int ndim, const npy_intp *shape, npy_intp rows, double *number, Layout *at):
+    """One number for all rows, or one for each; only if it is not 1 for all is there anything to do."""
+    cdef const double *numbers
+    cdef npy_intp i
+    cdef bint wrong = False
+    at.heat, at.heat_step = NULL, 0
     if temperature is None:
         return True
+    if of_shape(temperature, cnp.NPY_DOUBLE, ndim, shape):
+        at.heat, at.heat_step = cnp.PyArray_BYTES(temperature), sizeof(double)
+        numbers = <const double *>at.heat
+        for i in range(rows):
+            wrong |= not numbers[i] > 0
+        return not wrong
     if type(temperature) is not float:
         return False
     number[0] = <double>temperature
     if number[0] != 1:
-        at.heat, at.heat_step = <const char *>number, 0
+        at.heat = <const char *>number
     return number[0] > 0
 
 
@@ -401,7 +410,9 @@ def build_direct(row, bint backward=False):
         at.heat = NULL
         if f32.loss and not put_classes(beside, kept, shape, rows, &one_class, &at):
             return None
-        if not f32.loss and not (put_temperature(beside, &heat, &at) and (at.heat == NULL or not f32.gradient)):
+        if not f32.loss and not put_temperature(beside, kept, shape, rows, &heat, &at):
+            return None
+        if f32.gradient and at.heat != NULL:
             return None
         if f32.loss and not f32.reduces:
             if itemsize < 4 or not put_grad(grad_output, kind, kept, shape, &number, &at):
@@ -424,6 +435,9 @@ def build_direct(row, bint backward=False):
         else:
             return None
         if f32.loss and in_use(&at, rows, 0 if f32.reduces else itemsize, result):
+            return None
+        if at.heat != NULL and overlap(at.heat, rows * at.heat_step, cnp.PyArray_BYTES(result),
+                                       cnp.PyArray_NBYTES(result)):
             return None
         if f32.gradient and overlap(at.grad, cnp.PyArray_NBYTES(source), cnp.PyArray_BYTES(result),
                                     cnp.PyArray_NBYTES(result)):

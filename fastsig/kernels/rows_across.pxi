@@ -151,7 +151,7 @@ cdef inline void write_lanes(const Layout *at, npy_intp row, npy_intp i, npy_int
     if loop.store == NULL and at.y_step[0] == sizeof(floating):
         y = <floating *>p
     if loop.logarithm and at.heat != NULL:
-        with_temperature(value).lanes_logs(value, m, frame, WIDE, norm, y, w)
+        with_temperature(value).lanes_logs(value, 0, m, frame, WIDE, norm, y, 0, w, 1)
     elif loop.logarithm:
         for k in range(w):
             y[k] = (value[k] - m[k]) - norm[k]
@@ -180,9 +180,8 @@ cdef void short_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowL
     cdef double[WIDE] rest
     cdef const floating *x
     cdef const floating *value
-    cdef npy_intp n = at.n, row, w, i, k
-    cdef bint turned = (at.x_step[1] == WIDE * <npy_intp>sizeof(floating) and at.x_step[0] == sizeof(floating)
-                        and loop.load == NULL)
+    cdef npy_intp n = at.n, row, w, i, k, lane = WIDE * <npy_intp>sizeof(floating)
+    cdef bint turned = at.x_step[1] == lane and at.x_step[0] == sizeof(floating) and loop.load == NULL
     frame[9 * WIDE] = -1                                # see tempered_frame()
     for k in range(WIDE):
         rest[k] = 0
@@ -205,9 +204,12 @@ cdef void short_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowL
                 x = z
             move_lanes(z, n, m, base, WIDE)
         value = x if loop.logarithm else e
+        if at.heat != NULL:                             # at once, as it takes a while to begin
+            with_temperature(x).lanes_exp(x, lane, frame, WIDE, e, lane, n)
         for i in range(n):
             fetch_soon(at, i, z)
-            lanes_exp(at, x + i * WIDE, frame, WIDE, e + i * WIDE)
+            if at.heat == NULL:
+                lanes_exp(at, x + i * WIDE, frame, WIDE, e + i * WIDE)
         if loop.logarithm:
             lanes_exp(at, base, frame, WIDE, top)
             few_lanes_others(e, n, top, norm)
@@ -383,6 +385,7 @@ cdef void long_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowLo
     cdef bint plain = sizeof(floating) == 4 and not loop.logarithm and at.n <= FOUR * LANES     # as in add_total()
     # Whether exponentials are computed from where x lies, to where they wait, if they do.
     cdef bint moved, in_place = at.x_step[0] == sizeof(floating) and loop.load == NULL and (direct or loop.logarithm)
+    cdef bint together = at.heat != NULL and in_place and direct
     frame[9 * WIDE] = -1
     for row from begin <= row < end by WIDE:
         w = min(<npy_intp>WIDE, end - row)
@@ -398,12 +401,19 @@ cdef void long_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowLo
             if at.n - block < LANES:
                 clear_sums(sums, lost, LANES * WIDE)
             for i from block <= i < min(block + SEGMENT, at.n) by FOUR * LANES:
+                if together and w == WIDE and not loop.logarithm:
+                    with_temperature(z).lanes_exp(at.x + row * at.x_step[0] + i * at.x_step[1], at.x_step[1], frame,
+                                                  WIDE, at.y + row * at.y_step[0] + i * at.y_step[1], at.y_step[1],
+                                                  min(<npy_intp>(FOUR * LANES), at.n - i))
                 for j in range(min(<npy_intp>LANES, at.n - i)):
                     count = min(<npy_intp>FOUR, (at.n - i - j + LANES - 1) // LANES)
                     for q in range(count):
                         k = i + q * LANES + j
                         fetch_soon(at, k, z)
                         x = z
+                        if together and w == WIDE and not loop.logarithm:
+                            four[q] = <floating *>(at.y + row * at.y_step[0] + k * at.y_step[1])
+                            continue
                         if w == WIDE and in_place and not moved:
                             x = <const floating *>(at.x + row * at.x_step[0] + k * at.x_step[1])
                         else:
@@ -444,16 +454,17 @@ cdef void long_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowLo
         if loop.reduces:
             write_sums(at, row, w, m, norm, loop)
             continue
-        if direct:
+        if together and loop.logarithm:
+            with_temperature(z).lanes_logs(at.x + row * at.x_step[0], at.x_step[1], m, frame, WIDE, norm,
+                                           at.y + row * at.y_step[0], at.y_step[1], w, at.n)
+            continue
+        if direct and (at.heat == NULL or not loop.logarithm):
             for i in range(at.n):
                 y = <floating *>(at.y + row * at.y_step[0] + i * at.y_step[1])
                 if loop.logarithm:
                     x = read_lanes(at, row, i, w, z, loop.load)
                     if ahead and i + STEPS < at.n:
                         fetch(<char *>y + STEPS * at.y_step[1], w * sizeof(floating))
-                    if at.heat != NULL:
-                        with_temperature(x).lanes_logs(x, m, frame, WIDE, norm, y, w)
-                        continue
                     for k in range(w):
                         y[k] = (x[k] - m[k]) - norm[k]
                 else:

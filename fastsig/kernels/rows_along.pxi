@@ -97,7 +97,7 @@ cdef inline void lanes_exp(const Layout *at, const floating *x, const floating *
     """Exponentials of an element of each of n rows."""
     cdef npy_intp k
     if at.heat != NULL:
-        with_temperature(x).lanes_exp(x, frame, n, y, 1)
+        with_temperature(x).lanes_exp(x, 0, frame, n, y, 0, 1)
         return
     for k in range(n):
         y[k] = scaled_exp(x[k], frame[k], frame[n + k])

@@ -64,10 +64,19 @@ cdef inline bint fits(const floating *m, npy_intp n, floating *frame) noexcept n
         bounds_of(m[r], log2e, ln2, &frame[r], &frame[n + r])
     return True
 
+cdef void fill(floating *frame, npy_intp part, npy_intp n, floating value) noexcept nogil:
+    cdef npy_intp r
+    for r in range(n):
+        frame[part * n + r] = value
+
+cdef void copy_to(floating *frame, npy_intp part, npy_intp n, const floating *numbers) noexcept nogil:
+    cdef npy_intp r
+    for r in range(n):
+        frame[part * n + r] = numbers[r]
+
 cdef void begin_frame(double t, npy_intp n, floating *frame) noexcept nogil:
     """What fits() needs of one temperature for all rows."""
     cdef floating near = 0, scale = 0, inverse = 0, high = 0, low = 0, back, limit, most, log2e, ln2
-    cdef npy_intp r
     temper(t, &near, &scale, &inverse, &high, &low)
     if floating is float:
         limit, most, log2e, ln2 = 256, 1.1529215046068470e18, 1.44269504, 0.69314718056         # 2^60
@@ -77,57 +86,79 @@ cdef void begin_frame(double t, npy_intp n, floating *frame) noexcept nogil:
         scale, limit = 1, -1
     back = 1 / scale
     inverse *= scale
-    for r in range(n):
-        frame[2 * n + r], frame[3 * n + r], frame[4 * n + r] = log2e * inverse, high * back, low * back
-        frame[5 * n + r], frame[7 * n + r], frame[8 * n + r] = inverse, 1, 1
-        frame[9 * n + r] = 0
+    fill(frame, 2, n, log2e * inverse)
+    fill(frame, 3, n, high * back)
+    fill(frame, 4, n, low * back)
+    fill(frame, 5, n, inverse)
+    fill(frame, 7, n, <floating>1)
+    fill(frame, 8, n, <floating>1)
+    fill(frame, 9, n, <floating>0)
     frame[10 * n], frame[11 * n] = limit * near * back, near * back * ln2
 
 cdef void new_frame(const Layout *at, npy_intp row, npy_intp rows, const floating *m, npy_intp n,
                     floating *frame) noexcept nogil:
     """tempered_frame()"""
+    # By themselves at first: of all these parts of a frame the compiler could not tell that they are apart.
+    cdef floating[SHORTS] top
     cdef floating[SHORTS] near
     cdef floating[SHORTS] scale
+    cdef floating[SHORTS] log2e
     cdef floating[SHORTS] inverse
     cdef floating[SHORTS] high
     cdef floating[SHORTS] low
+    cdef floating[SHORTS] origin
+    cdef floating[SHORTS] small
+    cdef floating[SHORTS] large
     cdef double[SHORTS] t
-    cdef floating power, back, origin, small, large, base, limit, most, ln2
-    cdef npy_intp r, others = 0
+    cdef floating power, back, base, bound, limit, most, log2_e, ln2, way
+    cdef npy_intp r, others = 0, lanes = whole_lanes(n)
     cdef bint far, moved
     if floating is float:
-        limit, most, ln2 = 256, 1.1529215046068470e18, 0.69314718056                            # 2^60
+        limit, most, log2_e, ln2 = 256, 1.1529215046068470e18, 1.44269504, 0.69314718056        # 2^60
     else:
-        limit, most, ln2 = 2048, 3.2733906078961419e150, 6.93147180559945309417e-01             # 2^500
-    for r in range(n):
-        t[r] = temperature(at, row + r) if r < rows else 1
-    for r in range(n):
+        limit, most = 2048, 3.2733906078961419e150                                              # 2^500
+        log2_e, ln2 = 1.4426950408889634074, 6.93147180559945309417e-01
+    memcpy(top, m, n * sizeof(floating))
+    pad(top, n, lanes)
+    for r in range(lanes):
+        t[r] = 1
+    for r in range(min(rows, n)):
+        t[r] = temperature(at, row + r)
+    near[0] = scale[0] = 1
+    for r in range(whole(lanes, top)):
         temper(t[r], &near[r], &scale[r], &inverse[r], &high[r], &low[r])
-    for r in range(n):
-        far = not (magnitude(m[r] * scale[r]) <= limit * near[r])
+    bound = limit * near[0] / scale[0]
+    for r in range(whole(lanes, top)):
+        far = not (magnitude(top[r] * scale[r]) <= limit * near[r])
         moved = far | (scale[r] > most) | (scale[r] * most < 1)
         others += moved
         power = select(moved, 1, scale[r])
         back = 1 / power
         base = select(moved, scale[r], 1)
-        small = base if base < 1 else <floating>1
-        large = base if base > 1 else <floating>1
-        origin = select(far, m[r], 0)
+        small[r] = base if base < 1 else <floating>1
+        large[r] = base if base > 1 else <floating>1
+        origin[r] = select(far, top[r], 0)
         inverse[r] = inverse[r] * power
-        if floating is float:
-            frame[2 * n + r] = <float>1.44269504 * inverse[r]
-        else:
-            frame[2 * n + r] = <double>1.4426950408889634074 * inverse[r]
-        frame[3 * n + r] = high[r] * back
-        frame[4 * n + r] = low[r] * back
-        frame[5 * n + r] = inverse[r]
-        frame[6 * n + r], frame[7 * n + r], frame[8 * n + r] = origin, small, large
-        frame[11 * n + r] = near[r] * back * ln2
-        base = tempered_move(m[r], origin, small, large)
-        bounds_of(base, frame[2 * n + r], frame[11 * n + r], &frame[r], &frame[n + r])
-    for r in range(n):
-        frame[9 * n + r] = 2 if others else 1 if at.heat_step else 0
-    frame[10 * n] = limit * near[0] / scale[0]
+        log2e[r] = log2_e * inverse[r]
+        high[r] = high[r] * back
+        low[r] = low[r] * back
+        near[r] = near[r] * back * ln2
+    for r in range(whole(lanes, top)):
+        base = tempered_move(top[r], origin[r], small[r], large[r])
+        bounds_of(base, log2e[r], near[r], &scale[r], &top[r])
+    way = 2 if others else 1 if at.heat_step else 0
+    copy_to(frame, 0, n, scale)
+    copy_to(frame, 1, n, top)
+    copy_to(frame, 2, n, log2e)
+    copy_to(frame, 3, n, high)
+    copy_to(frame, 4, n, low)
+    copy_to(frame, 5, n, inverse)
+    copy_to(frame, 6, n, origin)
+    copy_to(frame, 7, n, small)
+    copy_to(frame, 8, n, large)
+    fill(frame, 9, n, way)
+    frame[10 * n] = bound
+    copy_to(frame, 11, n, near)
 
 cdef void tempered_frame(const Layout *at, npy_intp row, npy_intp rows, const floating *m, npy_intp n,
                          floating *frame) noexcept nogil:
@@ -178,29 +209,36 @@ cdef void tempered_exp(const floating *x, const floating *frame, npy_intp n, npy
         x += width
         y += width
 
-cdef void tempered_lanes_exp(const floating *x, const floating *frame, npy_intp n, floating *y,
-                             npy_intp steps) noexcept nogil:
+cdef inline floating *further(const floating *x, npy_intp bytes) noexcept nogil:
+    return <floating *>(<char *>x + bytes)
+
+cdef void tempered_lanes_exp(const floating *x, npy_intp x_step, const floating *frame, npy_intp n, floating *y,
+                             npy_intp y_step, npy_intp steps) noexcept nogil:
     """Exponentials of some elements of each of n rows, a multiple of LANES. y may be x."""
     cdef floating log2e = frame[2 * n], high = frame[3 * n], low = frame[4 * n], inverse = frame[5 * n]
-    cdef floating[SHORTS] z
+    cdef floating[SHORTS] moved
+    cdef floating[SHORTS] lowest
+    cdef floating[SHORTS] bias
+    cdef const floating *z
     cdef npy_intp i, k
     if frame[9 * n] == 0:
+        memcpy(lowest, frame, n * sizeof(floating))         # where results cannot be, for all that the compiler knows
+        memcpy(bias, frame + n, n * sizeof(floating))
         for i in range(steps):
             for k in range(whole(n, y)):
-                y[k] = tempered(x[k], frame[k], frame[n + k], log2e, high, low, inverse)
-            x += n
-            y += n
+                y[k] = tempered(x[k], lowest[k], bias[k], log2e, high, low, inverse)
+            x, y = further(x, x_step), further(y, y_step)
         return
     for i in range(steps):
-        memcpy(z, x, n * sizeof(floating))
+        z = x
         if frame[9 * n] == 2:
             for k in range(whole(n, y)):
-                z[k] = tempered_move(z[k], frame[6 * n + k], frame[7 * n + k], frame[8 * n + k])
+                moved[k] = tempered_move(x[k], frame[6 * n + k], frame[7 * n + k], frame[8 * n + k])
+            z = moved
         for k in range(whole(n, y)):
             y[k] = tempered(z[k], frame[k], frame[n + k], frame[2 * n + k], frame[3 * n + k], frame[4 * n + k],
                             frame[5 * n + k])
-        x += n
-        y += n
+        x, y = further(x, x_step), further(y, y_step)
 
 cdef void tempered_logs(const floating *x, const floating *m, const floating *frame, npy_intp n, const floating *norm,
                         floating *y, npy_intp count) noexcept nogil:
@@ -210,17 +248,21 @@ cdef void tempered_logs(const floating *x, const floating *m, const floating *fr
     for i in range(count):
         y[i] = multiply_add(tempered_move(x[i], top, small, large), inverse, -less)
 
-cdef void tempered_lanes_logs(const floating *x, const floating *m, const floating *frame, npy_intp n,
-                              const floating *norm, floating *y, npy_intp count) noexcept nogil:
-    """Likewise of an element of each of `count` rows."""
+cdef void tempered_lanes_logs(const floating *x, npy_intp x_step, const floating *m, const floating *frame, npy_intp n,
+                              const floating *norm, floating *y, npy_intp y_step, npy_intp count,
+                              npy_intp steps) noexcept nogil:
+    """Likewise of some elements of each of `count` rows."""
     cdef floating inverse = frame[5 * n]
-    cdef npy_intp k
-    if frame[9 * n] == 0:
-        for k in range(count):
-            y[k] = multiply_add(x[k] - m[k], inverse, -norm[k])
-        return
-    for k in range(count):
-        y[k] = multiply_add(tempered_move(x[k], m[k], frame[7 * n + k], frame[8 * n + k]), frame[5 * n + k], -norm[k])
+    cdef npy_intp i, k
+    for i in range(steps):
+        if frame[9 * n] == 0:
+            for k in range(count):
+                y[k] = multiply_add(x[k] - m[k], inverse, -norm[k])
+        else:
+            for k in range(count):
+                y[k] = multiply_add(tempered_move(x[k], m[k], frame[7 * n + k], frame[8 * n + k]), frame[5 * n + k],
+                                    -norm[k])
+        x, y = further(x, x_step), further(y, y_step)
 
 
 # By their addresses, that are known at run time alone: where they are called is no room for copies of them.
@@ -229,16 +271,19 @@ ctypedef void (*NewFrame)(const Layout *at, npy_intp row, npy_intp rows, const v
                           void *frame) noexcept nogil
 ctypedef void (*RowsExp)(const void *x, const void *frame, npy_intp n, npy_intp rows, void *y,
                          npy_intp width) noexcept nogil
-ctypedef void (*LanesExp)(const void *x, const void *frame, npy_intp n, void *y, npy_intp steps) noexcept nogil
+ctypedef void (*LanesExp)(const void *x, npy_intp x_step, const void *frame, npy_intp n, void *y, npy_intp y_step,
+                          npy_intp steps) noexcept nogil
 ctypedef void (*RowLogs)(const void *x, const void *m, const void *frame, npy_intp n, const void *norm, void *y,
                          npy_intp count) noexcept nogil
+ctypedef void (*LanesLogs)(const void *x, npy_intp x_step, const void *m, const void *frame, npy_intp n,
+                           const void *norm, void *y, npy_intp y_step, npy_intp count, npy_intp steps) noexcept nogil
 
 cdef struct Tempered:
     NewFrame frame
     RowsExp exp
     LanesExp lanes_exp
     RowLogs logs
-    RowLogs lanes_logs
+    LanesLogs lanes_logs
 
 cdef Tempered[2] tempered_rows
 
@@ -248,7 +293,7 @@ cdef Tempered functions_of(floating *_):
     functions.exp = <RowsExp><void *>tempered_exp[floating]
     functions.lanes_exp = <LanesExp><void *>tempered_lanes_exp[floating]
     functions.logs = <RowLogs><void *>tempered_logs[floating]
-    functions.lanes_logs = <RowLogs><void *>tempered_lanes_logs[floating]
+    functions.lanes_logs = <LanesLogs><void *>tempered_lanes_logs[floating]
     return functions
 
 tempered_rows[0], tempered_rows[1] = functions_of(<float *>NULL), functions_of(<double *>NULL)
