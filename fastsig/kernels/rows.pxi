@@ -349,21 +349,34 @@ cdef inline void last_four(const floating *e, npy_intp whole, const floating *ta
         for j in range(LANES):
             lanes[j] = (e[j] + e[LANES + j]) + (e[2 * LANES + j] + tail[j])
 
+cdef void add_few(const floating *e, npy_intp whole, const floating *tail, Sum *sum) noexcept nogil:
+    """What plus() would give for softmax in float32, of up to eight vectors, with less to do. Not inline, see
+    maximum()."""
+    cdef floating[LANES] first
+    cdef floating[LANES] second
+    cdef double[8] lanes
+    cdef npy_intp j
+    if whole < FOUR * LANES:
+        last_four(e, whole, tail, first)
+        for j in range(8):
+            lanes[j] = <double>first[j] + <double>first[8 + j]
+    else:
+        last_four(e, 3 * LANES, e + 3 * LANES, first)
+        last_four(e + FOUR * LANES, whole - FOUR * LANES, tail, second)
+        for j in range(8):
+            lanes[j] = (<double>first[j] + <double>second[j]) + (<double>first[8 + j] + <double>second[8 + j])
+    add_to(sum, fold_half(lanes), 0)
+
 cdef void add_total(const floating *e, npy_intp whole, const floating *tail, bint logarithm, Sum *sum) noexcept nogil:
     """Up to a block of terms, `whole`, a multiple of LANES, and LANES more, to a row's sum. Not inline, see
     maximum()."""
     cdef floating[LANES] sums
     cdef floating[LANES] lost
-    cdef floating[LANES] lanes
-    cdef double[8] wide
     cdef const floating *four[FOUR]
     cdef npy_intp i = 0, j
     if floating is float:
-        if not logarithm and whole < FOUR * LANES:          # with less to do, what plus() would give
-            last_four(e, whole, tail, lanes)
-            for j in range(8):
-                wide[j] = <double>lanes[j] + <double>lanes[8 + j]
-            add_to(sum, fold_half(wide), 0)
+        if not logarithm and whole < 2 * FOUR * LANES:
+            add_few(e, whole, tail, sum)
             return
     clear_sums(sums, lost, LANES)
     while True:

@@ -9,18 +9,20 @@ cdef inline void lanes_maximum(const floating *x, npy_intp w, floating *m) noexc
     for k in range(w):
         m[k] = x[k] if x[k] > m[k] else m[k]
 
-cdef inline double two_lanes(const floating *sums, const floating *lost, bint plain) noexcept nogil:
-    """One lane's sum, and half of LANES further that one's; `plain`: of lanes that have no beginning and have lost
-    nothing."""
+cdef inline double two_lanes(const floating *sums, const floating *lost, int plain) noexcept nogil:
+    """One lane's sum, and half of LANES further that one's; `plain`: of lanes that have no beginning, and have lost
+    nothing (1) or have another sum there (2)."""
     cdef npy_intp half = LANES // 2 * WIDE
-    if plain:
+    if plain == 1:
         return <double>sums[0] + <double>sums[half]
+    if plain == 2:
+        return (<double>sums[0] + <double>lost[0]) + (<double>sums[half] + <double>lost[half])
     if floating is float:
         return lane_sum(sums[0], lost[0]) + lane_sum(sums[half], lost[half])
     else:
         return (sums[0] - beginning(sums)) + (sums[half] - beginning(sums))
 
-cdef inline double fold_lanes(const floating *sums, const floating *lost, bint plain) noexcept nogil:
+cdef inline double fold_lanes(const floating *sums, const floating *lost, int plain) noexcept nogil:
     """fold() of a row's lanes."""
     cdef double[8] lanes
     cdef int j
@@ -28,7 +30,7 @@ cdef inline double fold_lanes(const floating *sums, const floating *lost, bint p
         lanes[j] = two_lanes(sums + j * WIDE, lost + j * WIDE, plain)
     return (((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) + ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7])))
 
-cdef inline void lanes_fold(const floating *sums, const floating *lost, bint plain, bint first, double *high,
+cdef inline void lanes_fold(const floating *sums, const floating *lost, int plain, bint first, double *high,
                             double *low) noexcept nogil:
     """fold_to() of WIDE rows, of which this may be the first block."""
     cdef double[WIDE] total
@@ -39,7 +41,7 @@ cdef inline void lanes_fold(const floating *sums, const floating *lost, bint pla
         total[k], rest[k] = fold_lanes(sums + k, lost + k, plain), 0
     if floating is double:
         for k in range(WIDE):
-            rest[k] = fold_lanes(lost + k, lost + k, True)
+            rest[k] = fold_lanes(lost + k, lost + k, 1)
     for k in range(WIDE):
         sum.high, sum.low = 0 if first else high[k], 0 if first else low[k]
         add_to(&sum, total[k], rest[k])
@@ -382,7 +384,9 @@ cdef void long_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowLo
     cdef bint direct = loop.store == NULL and at.y_step[0] == sizeof(floating) and not loop.reduces
     # What a few elements further on lies too far away in memory for the CPU to fetch it unasked.
     cdef bint ahead = at.far and at.x_step[0] == sizeof(floating)
-    cdef bint plain = sizeof(floating) == 4 and not loop.logarithm and at.n <= FOUR * LANES     # as in add_total()
+    # As in add_few(): 0 if it is not for these rows, or how many fours a lane has.
+    cdef bint few = sizeof(floating) == 4 and not loop.logarithm and at.n <= 2 * FOUR * LANES
+    cdef int plain = 0 if not few else 1 if at.n <= FOUR * LANES else 2
     # Whether exponentials are computed from where x lies, to where they wait, if they do.
     cdef bint moved, in_place = at.x_step[0] == sizeof(floating) and loop.load == NULL and (direct or loop.logarithm)
     cdef bint together = at.heat != NULL and in_place and direct
@@ -400,6 +404,8 @@ cdef void long_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowLo
         for block from 0 <= block < at.n by SEGMENT:
             if at.n - block < LANES:
                 clear_sums(sums, lost, LANES * WIDE)
+            if plain == 2:
+                pad(lost, 0, LANES * WIDE)
             for i from block <= i < min(block + SEGMENT, at.n) by FOUR * LANES:
                 if together and w == WIDE and not loop.logarithm:
                     with_temperature(z).lanes_exp(at.x + row * at.x_step[0] + i * at.x_step[1], at.x_step[1], frame,
@@ -433,17 +439,19 @@ cdef void long_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowLo
                     if i == block and not plain:
                         clear_sums(sums + j * WIDE, lost + j * WIDE, WIDE)
                     if plain:
-                        four_sums(four, count, sums + j * WIDE)
+                        four_sums(four, count, &sums[j * WIDE] if i == block else &lost[j * WIDE])
                     elif loop.logarithm:
                         plus_some(four, count, WIDE, True, sums + j * WIDE, lost + j * WIDE)
                     else:
                         plus_some(four, count, WIDE, False, sums + j * WIDE, lost + j * WIDE)
-            if plain:
-                lanes_fold(sums, lost, True, True, high, low)
+            if plain == 1:
+                lanes_fold(sums, lost, 1, True, high, low)
+            elif plain:
+                lanes_fold(sums, lost, 2, True, high, low)
             elif block == 0:
-                lanes_fold(sums, lost, False, True, high, low)
+                lanes_fold(sums, lost, 0, True, high, low)
             else:
-                lanes_fold(sums, lost, False, False, high, low)
+                lanes_fold(sums, lost, 0, False, high, low)
         if loop.logarithm:
             lanes_exp(at, base, frame, WIDE, top)
             lanes_logarithm(at, row, w, m, high, low, top, norm, loop)
