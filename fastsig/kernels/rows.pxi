@@ -439,7 +439,7 @@ cdef inline floating dominated(npy_intp n, const floating *_) noexcept nogil:
     if floating is float:
         return <float>(1.0 / (1 << 18))
     else:
-        return 1.0 / (<npy_intp>1 << 32)
+        return 1.0 / 4294967296.0       # 2 ** 32: npy_intp may have 32 bits
 
 cdef inline void two_sums(double *sums, double *lost, npy_intp half) noexcept nogil:
     """add_halves(), and what is lost."""
