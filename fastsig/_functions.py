@@ -179,7 +179,7 @@ def _empty_like(operands, beside, axis, ufunc, kwargs):
     if last and all(x.flags.c_contiguous for x in operands):
         return None
     if kwargs or dtype.char not in "efd" or not dtype.isnative or any(x.dtype != dtype for x in operands):
-        nothing = [*(np.empty(0, x.dtype) for x in operands), *[1.0] * len(beside)]
+        nothing = [np.empty(0, x.dtype) for x in (*operands, *beside)]
         dtype = ufunc(*nothing, *[np.empty(0, bool)] * (ufunc.nin - len(nothing)), **kwargs).dtype
     if order == "A":
         order = "F" if all(x.flags.f_contiguous for x in operands) else "C"

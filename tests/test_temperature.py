@@ -296,6 +296,13 @@ def test_dtypes(fs, row, dtype):
         assert function(x, temperature=temperature, where=x > 0).dtype == dtype
         assert gradient(got, got, temperature=temperature).dtype == dtype
         assert gradient(got, got, temperature=temperature, where=x > 0).dtype == dtype
+        mask = (x > 0).T  # the axis is not the last one in memory
+        turned = temperature.reshape(1, 70) if np.ndim(temperature) == 2 else temperature
+        assert_same(
+            fs,
+            function(np.ascontiguousarray(x.T), 0, temperature=turned, where=mask),
+            function(x, temperature=temperature, where=mask.T).T,
+        )
     assert function(x, temperature=[np.float32(0.7)] * 70, dtype="float64").dtype == "float64"
     assert function(x, temperature=0.7, dtype="float32", casting="unsafe").dtype == "float32"
     assert gradient(x, x.astype("float64"), temperature=0.7).dtype == "float64"
