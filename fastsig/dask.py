@@ -23,7 +23,7 @@ from ._functions import _bools, _check_gradient, _halved, functions, ufuncs
 # PyInstaller and its like would otherwise put Dask, and all that it uses, into every program that has fastsig.
 da = importlib.import_module("dask.array")
 
-__all__ = ["log_softmax", "logsumexp", "softmax"]
+__all__ = ["log_softmax", "logsumexp", "softmax", "softmin"]
 
 _ROWS = {row.name: row for row in TABLE if row.kind == "rows"}
 
@@ -48,6 +48,28 @@ def softmax(x, axis=-1):
     fastsig.softmax
     """
     return functions["softmax"](x, axis)
+
+
+def softmin(x, axis=-1):
+    """The softmax of the negative of a dask array, ``exp(-x_i) / sum_j exp(-x_j)``.
+
+    Parameters
+    ----------
+    x : dask.array.Array
+        Of any chunks.
+    axis : int, tuple of ints or None, optional
+        Along which the results add up to 1; None is all.
+
+    Returns
+    -------
+    dask.array.Array
+        With the shape and chunks of `x`, not computed yet.
+
+    See Also
+    --------
+    fastsig.softmin
+    """
+    return functions["softmin"](x, axis)
 
 
 def log_softmax(x, axis=-1):
