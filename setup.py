@@ -40,15 +40,18 @@ FLAGS = {
         ["-fno-trapping-math"],  # else a float select does not vectorise
         ["-fno-math-errno"],
         ["-ffp-contract=fast"],  # a*b + c in one rounding where the CPU can
-        ["-frename-registers"],
-        ["-fschedule-insns", "-fsched-pressure"],
-        ["-fno-tree-loop-distribute-patterns"],  # to copy or clear a few vectors, rep movs and rep stos take too long
-        # clang: pairing the polynomials of one number's gelu gains little, and rounds unlike the arrays' loop
-        ["-mllvm", "-slp-threshold=8"],
         ["-Wno-unused-function"],
     ],
     "msvc": [["/O2"], ["/fp:precise"], ["/fp:contract"]],
 }
+# Of kernels alone: other code they make larger, and not faster.
+LOOP_FLAGS = [
+    ["-frename-registers"],
+    ["-fschedule-insns", "-fsched-pressure"],
+    ["-fno-tree-loop-distribute-patterns"],  # to copy or clear a few vectors, rep movs and rep stos take too long
+    # clang: pairing the polynomials of one number's gelu gains little, and rounds unlike the arrays' loop
+    ["-mllvm", "-slp-threshold=8"],
+]
 UNROLLING = [["-funroll-loops"], ["--param=max-unroll-times=2"]]  # by default 8: no faster, and a quarter larger
 # Where 16 floats are one vector: taken apart before it is vectorised, a loop over them would stay so.
 PEELING = [["--param=max-completely-peel-times=3"]]
@@ -148,6 +151,7 @@ class Modules(build_ext):
         import numpy
 
         flags = [*self.always, *self.known(FLAGS[self.kind])]
+        loop_flags = self.known(LOOP_FLAGS) if self.kind == "unix" else []
         arithmetic = ARITHMETIC if self.kind == "unix" else []
         link_flags = [flag for group in arithmetic if self.compiles([], group) for flag in group]
         # A module may lack functions until it is loaded: clang's OpenMP, linked by gcc, would be no error before.
@@ -168,6 +172,8 @@ class Modules(build_ext):
                     self.leave_out(ext, f"this compiler does not know {march}")
                 continue
             ext.extra_compile_args = [*flags, *openmp[0], *([march] if march else [])]
+            if ext.name.startswith(KERNELS):
+                ext.extra_compile_args += loop_flags
             if self.kind == "unix" and (march or not x86_64):
                 ext.extra_compile_args += self.known(MORE_FLAGS.get(kernel_set, []))
             ext.extra_link_args = [*link_flags, *openmp[1], *strip]

@@ -82,7 +82,8 @@ def check(target, folder, modules):
     empty = folder / "empty.c"
     empty.write_text(setup.EMPTY)
     strict = [flag for group in setup.STRICT for flag in group]
-    known = [group for group in setup.FLAGS["unix"] if compiles(target, folder, *strict, *group, empty)[0]]
+    groups = (*setup.FLAGS["unix"], *setup.LOOP_FLAGS)
+    known = [group for group in groups if compiles(target, folder, *strict, *group, empty)[0]]
     flags = [flag for group in known for flag in group]
     includes = ["-I", numpy_headers(TARGETS[target], folder), "-I", python]
     tried = failed = 0
