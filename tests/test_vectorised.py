@@ -103,7 +103,7 @@ def report(request, kernels, kernel_set):
         pytest.skip(f"this compiler does not know {march}")
     flags = [march] if march else []
     more = setup["MORE_FLAGS"][kernel_set] if march or "__x86_64__" not in macros else []
-    for group in [*setup["FLAGS"]["unix"], *more]:  # without those of other compilers
+    for group in [*setup["FLAGS"]["unix"], *setup["LOOP_FLAGS"], *more]:  # without those of other compilers
         flags += group if said("-Werror", *group, "-c", "-x", "c", "/dev/null", "-o", "/dev/null") is not None else []
     flags += [f"-D{name}={value}" for name, value in setup["extension"](f"fastsig._kernels_{kernel_set}").define_macros]
     includes = ["-I", sysconfig.get_paths()["include"], "-I", np.get_include()]
