@@ -510,11 +510,11 @@ def _against_slope(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.where(x < 0, e / (1 + e) - y, (1 - y) - e / (1 + e))
 
 
-def _gated_slope(x: np.ndarray, q: np.ndarray, z: np.ndarray, lost: Any = 0) -> np.ndarray:
-    """The derivative of x * sigmoid(z + lost), with q = |x| z'; z >= 0 is for |x|."""
+def _gated_slope(x: np.ndarray, z: np.ndarray, lost: Any = 0) -> np.ndarray:
+    """The derivative of x * sigmoid(x), of z + lost for x in its exponentials; z >= 0 is for |x|."""
     e = np.exp(-z) * (1 - lost)
-    below = np.where(z > 700, _times_exp((1 - q + e) * (1 - lost), -z), (1 - q + e) * e)
-    return np.where(x < 0, below, 1 + e * (1 + q)) / (1 + e * (2 + e))
+    below = np.where(z > 700, _times_exp((1 - z + e) * (1 - lost), -z), (1 - z + e) * e)
+    return np.where(x < 0, below, 1 + e * (1 + z)) / (1 + e * (2 + e))
 
 
 def _gelu_tanh_slope(x: np.ndarray) -> np.ndarray:
@@ -585,7 +585,7 @@ def _above(grad: np.ndarray, x: np.ndarray, bound: Any, value: Any) -> np.ndarra
 def _swish_slope(x: np.ndarray, beta: Any) -> np.ndarray:
     z, lost = _swish_argument(x, beta)
     a = np.minimum(np.abs(z), 1000)
-    return _gated_slope(z, a, a, np.where(z < 0, -lost, lost))
+    return _gated_slope(z, a, np.where(z < 0, -lost, lost))
 
 
 def _log1mexp_slope(x: np.ndarray) -> np.ndarray:
@@ -604,7 +604,7 @@ GRADIENTS: dict[str, Callable[..., np.ndarray]] = {
     "hard_sigmoid": lambda grad, x: _between(grad * x.dtype.type(1 / 6), x, -3, 3),
     "hard_swish": lambda grad, x: np.where(x <= -3, 0, grad * ((np.where(x >= 3, 1.5, x) + 1.5) / 3)),
     "softsign": lambda grad, x: grad * np.where(np.abs(x) < 1e30, 1 / (1 + np.abs(x) * (2 + np.abs(x))), 1 / x / x),
-    "silu": lambda grad, x: grad * _gated_slope(x, np.minimum(np.abs(x), 1000), np.minimum(np.abs(x), 1000)),
+    "silu": lambda grad, x: grad * _gated_slope(x, np.minimum(np.abs(x), 1000)),
     "mish": lambda grad, x: grad * _mish_slope(x),
     "gelu": lambda grad, x: grad * _gelu_slope(x),
     "gelu_tanh": lambda grad, x: grad * _gelu_tanh_slope(x),
