@@ -119,11 +119,11 @@ cdef void exp_rows(const Layout *at, const floating *x, const floating *frame, n
         y += width
 
 cdef void short_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
-    cdef Block[2] z_block
-    cdef Block[2] spare_block
-    cdef floating *z = <floating *>&z_block
-    cdef floating *spare = <floating *>&spare_block
-    cdef floating *e = spare if loop.logarithm else z
+    cdef Block[3] floats
+    cdef Block[4] doubles
+    cdef floating *z = <floating *>(&floats[0] if sizeof(floating) == 4 else &doubles[0])
+    cdef floating *spare = <floating *>(<Block *>z + 2)
+    cdef floating *e = spare if loop.logarithm and not loop.reduces else z
     cdef Block[2] frame_block                           # of float64, there are half of SHORTS rows
     cdef Block[1] numbers
     cdef int shorts = SHORTS * 4 // <int>sizeof(floating)
@@ -138,7 +138,7 @@ cdef void short_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLo
     cdef npy_intp n = at.n, row = begin, rows, lanes = 0, r, i, count, next_row, next_i, width = whole_lanes(n)
     cdef npy_intp strip = max(<npy_intp>(STRIP // <int>sizeof(floating)) // width, <npy_intp>1)
     # As few as pay, to leave the nearest cache to input and output; what is computed once a row pays for many at once.
-    cdef npy_intp most = (<npy_intp>sizeof(z_block) // <npy_intp>sizeof(floating) if loop.reduces
+    cdef npy_intp most = (2 * <npy_intp>sizeof(Block) // <npy_intp>sizeof(floating) if loop.reduces
                           else SEGMENT * 2) // width
     cdef const floating *terms
     cdef floating *y
@@ -150,7 +150,7 @@ cdef void short_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLo
             lanes = whole_lanes(rows)
             frame[9 * lanes] = -1                       # see tempered_frame()
         for r in range(rows):
-            terms = read(at, row + r, 0, n, spare + r * width, loop.load)
+            terms = read(at, row + r, 0, n, spare, loop.load)
             top[r] = maximum(terms, n)
             copy_wide(terms, <floating>0, z + r * width, n, width)
             if ahead and not loop.reduces and at.y_step[1] == sizeof(floating):

@@ -54,11 +54,12 @@ cdef inline void narrow_rows(const float *block, char *p, npy_intp step, npy_int
 cdef void widened_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
     """Rows of 16-bit numbers, or of softmin, as some that are computed with after the other: each number is converted
     once. As many as turns() is glad of."""
-    cdef Block[2 * TURNED - 2] blocks
+    cdef Block[TURNED] blocks
     cdef int held = TURNED if loop.reduces else TURNED - 1
     cdef floating *x = <floating *>&blocks[0]
     cdef floating *grad = <floating *>&blocks[1]        # of gradients, for which a Block each is enough
-    cdef floating *y = <floating *>&blocks[held]
+    # Results take the place of what they come from, one result a row that of a row before: a stack may be of 64 kB.
+    cdef floating *y = <floating *>&blocks[2 if loop.gradient else 0]
     cdef Layout some
     cdef RowLoop plain = loop[0]
     cdef Known known
