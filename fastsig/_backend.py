@@ -105,9 +105,9 @@ def _choose():
     if pinned and threads and pinned not in supported:
         raise ValueError(f"FASTSIG_ISA={pinned!r}: this CPU can run {', '.join(supported)}")
     for name in [pinned] if pinned and threads else supported:
-        kernels, why = _import(f"_kernels_{name}")
-        if kernels:
-            return name, kernels, threads, skipped, late
+        module, why = _import(f"_kernels_{name}")
+        if module:
+            return name, module.kernels, threads, skipped, late
         skipped.append(why)
     if pinned:
         raise ImportError(f"FASTSIG_ISA={pinned!r}: this kernel set cannot be imported ({'; '.join(skipped)})")

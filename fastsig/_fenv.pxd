@@ -19,7 +19,7 @@ cdef extern from *:
     static inline void restore_fenv(Fenv before) {
         if ((before & ~0x3fu) != 0x1f80u) _mm_setcsr(before);
     }
-    static inline void clear_fp_flags(void) {
+    CYTHON_UNUSED static inline void clear_fp_flags(void) {
         unsigned flags = _mm_getcsr();
         if (flags & 0x1du) _mm_setcsr(flags & ~0x1du);      /* invalid, divide by zero, overflow, underflow */
     }
@@ -47,7 +47,9 @@ cdef extern from *:
         if (before != FE_TONEAREST) fesetround(before);
     }
     #endif
-    static inline void clear_fp_flags(void) { feclearexcept(FE_INVALID | FE_DIVBYZERO | FE_OVERFLOW | FE_UNDERFLOW); }
+    CYTHON_UNUSED static inline void clear_fp_flags(void) {
+        feclearexcept(FE_INVALID | FE_DIVBYZERO | FE_OVERFLOW | FE_UNDERFLOW);
+    }
     #endif
     """
     ctypedef unsigned long long Fenv        # or smaller

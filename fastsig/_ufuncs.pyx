@@ -1,15 +1,18 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, freethreading_compatible=True
-"""What all kernel sets share. How loops become ufuncs: loop tables, dtypes that no loop has, and the short way of
+"""What all kernel sets share. How kernels become ufuncs: loop tables, dtypes that no loop has, and the short way of
 calls; threads; which sets this CPU can run. Built for the baseline."""
+from cython cimport floating
 from cpython.mem cimport PyMem_Malloc
 from cpython.pycapsule cimport PyCapsule_New
 from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XINCREF, PyObject
 from libc.float cimport FLT_MAX
 from libc.math cimport INFINITY
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 cimport numpy as cnp
 from numpy cimport npy_intp, PyUFuncGenericFunction
+
+from fastsig._fenv cimport Fenv, default_fenv, restore_fenv
 
 import sys
 from _thread import allocate_lock     # threading would take a while to import
@@ -58,6 +61,15 @@ cdef void *allocated(size_t size) except NULL:
 
 cdef class Loops:
     """The loop table of one ufunc as it grows. NumPy keeps pointers into it, so it is never freed."""
+    cdef int n
+    cdef PyUFuncGenericFunction *functions
+    cdef void **data
+    cdef bytearray types
+    cdef tuple texts
+    cdef bint equals                    # operands of equal standing: all become the dtype that they are promoted to
+    cdef str bfloat16_types             # of the loop that waits for the first bfloat16 ("E", as in ml_dtypes)
+    cdef PyUFuncGenericFunction bfloat16_function
+    cdef void *bfloat16_data
 
     def __cinit__(self):
         self.functions = <PyUFuncGenericFunction *>allocated(MAX_LOOPS * sizeof(PyUFuncGenericFunction))
@@ -201,3 +213,6 @@ cdef int promote(object ufunc, DType **given, DType **signature, DType **wanted)
     for i in range(nin + 1):
         Py_XINCREF(<PyObject *>wanted[i])
     return 0
+
+
+include "kernels/building.pxi"

@@ -63,11 +63,17 @@ ctypedef fused word:
 
 cdef enum:
     PIECE = 512         # elements of a call with a mask that are computed together
+    KEEPS_GIL = 500     # numbers for which NumPy does not release the GIL: who does may have to wait for it
 
 cdef vectorcallfunc *numpy_entry = entry_of(np.negative)
 cdef vectorcallfunc numpy_call = numpy_entry[0] if numpy_entry != NULL else NULL     # what all of NumPy's calls go to
 cdef str OUT = sys.intern("out"), WHERE = sys.intern("where")
 cdef cnp.dtype float32_dtype = np.dtype("f"), float64_dtype = np.dtype("d")
+
+
+cdef inline bint warns_when_written(int flags) noexcept nogil:
+    """As a result of np.broadcast_arrays does: bit 31 of an array's flags, which has no public name."""
+    return flags < 0
 
 
 cdef inline int loop_of(const PyUFuncObject *ufunc, int kind) noexcept:

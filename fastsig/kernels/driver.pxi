@@ -66,22 +66,6 @@ ctypedef fused integer:
     uint32_t
     uint64_t
 
-ctypedef void (*BlockKernel)(const void **x, void *y, npy_intp n) noexcept nogil
-ctypedef void (*Load)(const char *p, npy_intp stride, void *block, npy_intp n) noexcept nogil
-ctypedef void (*Store)(const void *block, char *p, npy_intp stride, npy_intp n) noexcept nogil
-
-cdef struct Loop:
-    int nin                 # the kernel's inputs
-    int operands            # how many of them a call gives; the others are parameters with their default values
-    const void *defaults[MAX_IN]    # a block full of each of these
-    double cost             # ns for one element, about
-    BlockKernel kernel
-    Load load               # how input 0..nin-1 is stored and becomes the computed type; NULL: it is the computed type
-    bint load_all           # parameters are stored like input 0 (16-bit floats), or already are the computed type
-    Store store             # likewise for the output
-    bint of_bytes           # input 0 is stored as bytes, the results as double
-    const double *table     # of the results for each byte, or NULL
-
 
 # ------------------------------------------------------------------------------ operands of other types than computed
 

@@ -141,10 +141,6 @@ cdef extern from *:
     uint64_t double_bits(double) noexcept nogil
     double bits_double(uint64_t) noexcept nogil
 
-cdef enum:
-    BLOCK = 1024    # the most elements a block kernel is given: its stage buffers stay in L1
-    VECTOR = 64     # bytes: blocks are padded to whole vectors, so no element ever passes through scalar remainder code
-
 ctypedef fused number:              # reals are computed, integers only by relu
     float
     double
@@ -157,26 +153,9 @@ ctypedef fused number:              # reals are computed, integers only by relu
     uint32_t
     uint64_t
 
-cdef class Kernel:
-    """The block kernels of one elementwise function and what the driver must know of it."""
-    cdef int nin
-    cdef double cost            # ns for one float32, about: decides when threads pay
-    cdef void *f32
-    cdef void *f64
-    cdef void *scalar32         # the stages composed directly, for one number; NULL if nothing calls that
-    cdef void *scalar64
-    cdef tuple both             # of a gradient, a block kernel of float and one of double with a second result
-    cdef dict as_stored         # "i4" (kind and size), "e" or "E" -> block kernel's address, if these are not converted
-
-cdef dict kernels = {}
-
-cdef Kernel elementwise(str name, int nin, double cost, void *f32, void *f64, void *scalar32, void *scalar64):
+cdef Kernel elementwise(const char *name, int nin, double cost, void *f32, void *f64, void *scalar32, void *scalar64):
     """Hand a function to the driver. cost: one float32's time on one core, ns, about."""
-    cdef Kernel kernel = Kernel()
-    kernel.nin, kernel.cost, kernel.as_stored = nin, cost, {}
-    kernel.f32, kernel.f64, kernel.scalar32, kernel.scalar64 = f32, f64, scalar32, scalar64
-    kernels[name] = kernel
-    return kernel
+    return here.elementwise(name, nin, cost, f32, f64, scalar32, scalar64)
 
 
 cdef inline npy_intp whole(npy_intp n, const number *_) noexcept nogil:
@@ -665,7 +644,8 @@ cdef inline floating scaled_exp(floating x, floating lowest, floating bias) noex
         scale = bits_double(double_bits(n) << 52)
     return exp_finish(without_ln2(z, n - bias), scale)
 
-cdef void scaled_exp_block(const floating *x, floating lowest, floating bias, floating *y, npy_intp n) noexcept nogil:
+cdef inline void scaled_exp_block(const floating *x, floating lowest, floating bias, floating *y,
+                                  npy_intp n) noexcept nogil:
     cdef npy_intp i
     for i in range(whole(n, y)):
         y[i] = scaled_exp(x[i], lowest, bias)
@@ -703,7 +683,7 @@ cdef inline floating log1p_finish(floating f, floating exponent) noexcept nogil:
     else:
         return exponent * 6.93147180369123816490e-01 + (f - multiply_add(exponent, -1.90821492927058770002e-10, low))
 
-cdef void log1p_block(const floating *u, floating *y, npy_intp n) noexcept nogil:
+cdef inline void log1p_block(const floating *u, floating *y, npy_intp n) noexcept nogil:
     """Few numbers, one a row: two stages would gain nothing, and need memory for what passes between them."""
     cdef floating f, exponent = 0
     cdef npy_intp i

@@ -3,25 +3,9 @@ given one after the other, or, of short ones, as many side by side as make a blo
 """
 
 cdef enum:
-    STRANDS = 5             # the most operands and results of a call
     SHORT_ROW = 64          # elements: shorter ones are put side by side
     PIECE_BYTES = 2048      # of a strand that are there together: little of the stack
-    MAX_DIMS = 64           # NumPy's
     HAND = 32               # bytes that are copied at once
-
-ctypedef void (*BothKernel)(const void **x, void *y, void *z, npy_intp n) noexcept nogil
-
-cdef struct Strand:         # an operand, or a result
-    char *start
-    npy_intp step           # bytes from one row to the next
-
-cdef struct Halves:
-    npy_intp n              # elements of a row of one half
-    npy_intp size           # bytes of one
-    int count, operands     # strands; the first of them are operands
-    Strand[STRANDS] strands
-    const Loop *loop
-    BothKernel both         # if there are two results, in the place of the loop's
 
 
 cdef inline void copy_ends(const char *x, char *y, npy_intp size, npy_intp some) noexcept nogil:

@@ -48,38 +48,6 @@ cdef enum:
     TURNED = 4          # Blocks of rows that are turned into lanes
     FRAME = 12          # numbers of a row's frame, see tempered_frame(); without a temperature two are used
 
-cdef struct RowLoop:
-    bint logarithm          # log_softmax and logsumexp, not softmax
-    bint reduces            # logsumexp: one result a row, "(n)->()"
-    bint gradient           # of softmax or log_softmax; grad_output is a first operand: "(n),(n)->(n)"
-    bint negates            # softmin, of -x: `load` changes the sign; a gradient is given the other one
-    bint loss               # cross_entropy: reduces, with a row's class beside x: "(n),()->()"; or its gradient
-    bint scaled             # softmax times a row's grad, of such a gradient
-    bint tempered           # temperatures, one a row, beside x
-    bint masked             # a last, boolean operand
-    double cost             # as in Loop
-    Load load               # as in Loop
-    Store store
-    npy_intp size           # bytes of a number as it is stored
-
-cdef struct Layout:         # one call's operands; strides in bytes, [row, element]
-    const char *x           # for a gradient, the function's output
-    const char *grad        # not used if there is no gradient; of a loss, or if scaled, one a row
-    const char *target      # of a loss, a row's class as npy_intp: less than n; below 0, the row does not count
-    const char *heat        # a row's temperature as double, above 0; or NULL
-    const char *mask        # or NULL
-    char *y
-    npy_intp n
-    npy_intp rows
-    bint far                # so many rows that most come from memory, not from a cache
-    const char *soon[2]     # n * WIDE elements each that are fetched while this is computed, or NULL
-    npy_intp[2] x_step
-    npy_intp[2] grad_step
-    npy_intp target_step
-    npy_intp heat_step
-    npy_intp[2] mask_step
-    npy_intp[2] y_step      # the second is not used if a row has one result
-
 # What softmin's rows are loaded by. `block` may be p.
 
 cdef void load_negative(const char *p, npy_intp stride, floating *block, npy_intp n) noexcept nogil:
@@ -99,7 +67,7 @@ cdef void load_negative_bfloat16(const char *p, npy_intp stride, void *block, np
     load_bfloat16(p, stride, block, n)
     load_negative(<const char *>block, sizeof(float), <float *>block, n)
 
-cdef Load negative_load(Load load, npy_intp size):
+cdef Load negative_load(Load load, npy_intp size) noexcept nogil:
     """What loads the same with the other sign."""
     if load == load_half:
         return load_negative_half

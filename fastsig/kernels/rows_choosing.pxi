@@ -155,6 +155,14 @@ cdef void run_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop
     else:
         long_rows(at, begin, end, loop, known, _)
 
+cdef bint all_below(const npy_intp *numbers, npy_intp n, npy_intp bound) noexcept nogil:
+    """Whether classes exist: all are in [0, bound)."""
+    cdef npy_intp i
+    cdef bint wrong = False
+    for i in range(n):
+        wrong |= <size_t>numbers[i] >= <size_t>bound
+    return not wrong
+
 cdef void run_row_shares(const Layout *at, npy_intp chunk, const RowLoop *loop, Share *shares, int count, int thread,
                          floating *_) noexcept nogil:
     """What one thread of a team does."""
