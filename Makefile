@@ -83,7 +83,7 @@ lint: .venv-lint/.installed
 
 # The files that are made from the table: __init__.pyi, cython_api and the README's list of functions.
 generate: .venv/.installed
-	FASTSIG_PURE_PYTHON=1 .venv/bin/python -c "from fastsig._docs import write_files; write_files()"
+	FASTSIG_PURE_PYTHON=1 .venv/bin/python -c "from fastsig._generate import write_files; write_files()"
 
 # The same bytes for the same commit: setuptools leaves the clock's time and the user in an sdist.
 sdist wheel: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct)

@@ -10,7 +10,7 @@ import textwrap
 from pathlib import Path
 
 import fastsig
-from fastsig import _docs
+from fastsig import _generate
 from fastsig._catalog import TABLE, expanded
 
 CHECKOUT = Path(__file__).parent.parent
@@ -121,7 +121,7 @@ def bound(row):
 def index():
     """The list of functions, each with a link to its page."""
     rows = [variant for row in TABLE for _, variant in expanded(row)]
-    lines = [f"| [`{_docs.call(row)}`]({row.name}.md) | {bound(row)} | `{row.formula}` |" for row in rows]
+    lines = [f"| [`{_generate.call(row)}`]({row.name}.md) | {bound(row)} | `{row.formula}` |" for row in rows]
     listing, tree = "\n".join(lines), "\n".join(row.name for row in TABLE)
     return f"""# Functions
 
@@ -173,7 +173,7 @@ def first():
 
 def listing():
     """The functions by what they are, each with a link to its page."""
-    return _docs.function_list(lambda row: f"[`{_docs.call(row)}`](functions/{row.name}.md)")
+    return _generate.function_list(lambda row: f"[`{_generate.call(row)}`](functions/{row.name}.md)")
 
 
 def accuracy():

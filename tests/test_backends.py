@@ -36,7 +36,7 @@ from oracle import (
     ulp_error,
 )
 
-from fastsig import _docs
+from fastsig import _docs, _generate
 from fastsig._bench import operands
 from fastsig._catalog import TABLE, Parameter, Row, expanded
 from fastsig._lazy import Made
@@ -276,14 +276,14 @@ def test_examples_run(fs, monkeypatch):
 
 
 @needs_checkout
-@pytest.mark.parametrize("name", _docs.made_files())
+@pytest.mark.parametrize("name", _generate.made_files())
 def test_made_file_is_current(name):
-    assert (PACKAGE / name).read_text() == _docs.made_files()[name], "run `make generate`"
+    assert (PACKAGE / name).read_text() == _generate.made_files()[name], "run `make generate`"
 
 
 def test_stubs_name_what_there_is(fs):
-    modules = {"backward": _docs.gradient_stub, "scalar": _docs.scalar_stub}
-    for name, made in modules.items() | {("fastsig", _docs.stub)}:
+    modules = {"backward": _generate.gradient_stub, "scalar": _generate.scalar_stub}
+    for name, made in modules.items() | {("fastsig", _generate.stub)}:
         stub = {
             node.name if isinstance(node, ast.FunctionDef) else node.target.id
             for node in ast.parse(made()).body
@@ -295,9 +295,9 @@ def test_stubs_name_what_there_is(fs):
 @needs_checkout
 def test_readme_list_is_current():
     readme = (CHECKOUT / "README.md").read_text()
-    if _docs.BEGIN not in readme:
+    if _generate.BEGIN not in readme:
         pytest.skip("no list in the README")
-    assert readme == _docs.with_list(readme), "run `make generate`"
+    assert readme == _generate.with_list(readme), "run `make generate`"
 
 
 # -------------------------------------------------------------------------------- three places for a function
@@ -386,14 +386,14 @@ def test_a_new_row_needs_nothing_else(python, tmp_path):
             fallback.write(f"\n{formula}\n")
     code = """
 import fastsig, inspect, numpy as np
-from fastsig import _docs
+from fastsig import _generate
 assert (fastsig.thrice(np.float32([1, 2])) == [3, 6]).all() and fastsig.thrice(np.float32(1)).dtype == np.float32
 assert "thrice" in fastsig.__all__ and "Thrice." in fastsig.thrice.__doc__
 assert str(inspect.signature(fastsig.thrice)).startswith("(x, factor=3.0")
 assert (fastsig.backward.thrice(2, np.float32([1, 2])) == [6, 6]).all() and "thrice" in fastsig.backward.__all__
-assert "def thrice(grad_output" in _docs.gradient_stub()
-assert fastsig.scalar.thrice(2, 5) == 10 and "def thrice(" in _docs.scalar_stub()
-assert "def thrice(" in _docs.stub() and "thrice(x, factor=3.0)" in _docs.function_list()
+assert "def thrice(grad_output" in _generate.gradient_stub()
+assert fastsig.scalar.thrice(2, 5) == 10 and "def thrice(" in _generate.scalar_stub()
+assert "def thrice(" in _generate.stub() and "thrice(x, factor=3.0)" in _generate.function_list()
 """
     done = python(code, folder=tmp_path)
     assert done.returncode == 0, done.stderr

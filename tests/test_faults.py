@@ -288,8 +288,8 @@ def at_once(threads, works, expected):
 
 @linux
 def test_small_stacks(passes):
-    """All calls twenty calls of C deep in a thread of 128 KiB, which is what musl gives one; the workers' have less than
-    half of that, 4 kB below what is promised: what the dynamic linker takes there differs from CPU to CPU."""
+    """All calls twenty calls of C deep in a thread of 128 KiB, which is what musl gives one; the workers' have less
+    than half of that, 4 kB below what is promised: what the dynamic linker takes there differs from CPU to CPU."""
     code = """
 fastsig.set_num_threads(2)
 def deep(levels, function):

@@ -20,7 +20,7 @@ PLACES = [
     ("_fallback.py", "FORMULAS: "),
     ("_fallback.py", "GRADIENTS: "),
 ]
-GENERATE = "from fastsig._docs import write_files; write_files()"
+GENERATE = "from fastsig._generate import write_files; write_files()"
 BUILD = """
 import setup, setuptools
 setup.MARCH["unix"].clear()     # for the baseline alone, and quickly
