@@ -373,12 +373,12 @@ cdef inline double exact_sum(floating a, floating b, floating c, floating d) noe
         p, q, r, s = (a + most) - most, (b + most) - most, (c + most) - most, (d + most) - most
         return ((p + r) + (q + s)) + (((a - p) + (c - r)) + ((b - q) + (d - s)))
 
-cdef double few_total(const floating *e, floating top, bint rest) noexcept nogil:
-    """The sum of LANES terms: two roundings. `rest`: without the maxima, as exp(x) = top."""
+cdef double few_total(const floating *e) noexcept nogil:
+    """The sum of LANES terms: two roundings."""
     cdef floating[LANES] lanes
     cdef npy_intp j
     for j in range(LANES):
-        lanes[j] = without(e[j], top) if rest else e[j]
+        lanes[j] = e[j]
     add_halves(lanes, 8)
     add_halves(lanes, 4)
     return exact_sum(lanes[0], lanes[1], lanes[2], lanes[3])
@@ -387,8 +387,26 @@ cdef double few_total(const floating *e, floating top, bint rest) noexcept nogil
 # LANES terms, all but the maxima are added up, and then the maxima but one. Of more, it is what the sum exceeds `top`
 # by; where next to nothing is left then, they need the rest, added up for itself.
 
-cdef inline floating tie(floating e, floating top) noexcept nogil:
-    return <floating>1 if e == top else <floating>0
+cdef inline floating other(floating e, floating top, floating *others) noexcept nogil:
+    """0 for a maximum. Else the term, and `others`, which has the bits of a whole number, counts one more: added up as
+    floats, maxima would cost twice as much."""
+    cdef uint32_t all32
+    cdef uint64_t all64
+    if floating is float:
+        all32 = <uint32_t>0xffffffff if e != top else <uint32_t>0
+        others[0] = bits_float(float_bits(others[0]) - all32)
+        return bits_float(float_bits(e) & all32)
+    else:
+        all64 = <uint64_t>0xffffffffffffffff if e != top else <uint64_t>0
+        others[0] = bits_double(double_bits(others[0]) - all64)
+        return bits_double(double_bits(e) & all64)
+
+cdef inline floating number_of(floating others) noexcept nogil:
+    """What other() has counted, from 0.0 on."""
+    if floating is float:
+        return bits_float(float_bits(others) | <uint32_t>0x4b000000) - <float>8388608.0
+    else:
+        return bits_double(double_bits(others) | <uint64_t>0x4330000000000000) - 4503599627370496.0
 
 cdef inline floating over_ties(double rest, floating ties, floating top) noexcept nogil:
     """What log1p takes, for so many maxima."""
@@ -396,11 +414,16 @@ cdef inline floating over_ties(double rest, floating ties, floating top) noexcep
 
 cdef floating few_others(const floating *e, floating top) noexcept nogil:
     """Likewise, for LANES terms."""
-    cdef floating ties = 0
+    cdef floating[LANES] lanes
+    cdef floating[LANES] others
     cdef npy_intp j
     for j in range(LANES):
-        ties += tie(e[j], top)
-    return over_ties(few_total(e, top, True), ties, top)
+        others[j] = 0
+        lanes[j] = other(e[j], top, &others[j])
+        others[j] = number_of(others[j])
+    add_halves(lanes, 8)
+    add_halves(lanes, 4)
+    return over_ties(exact_sum(lanes[0], lanes[1], lanes[2], lanes[3]), LANES - fold(others), top)
 
 cdef inline floating dominated(npy_intp n, const floating *_) noexcept nogil:
     """From which share of `top` on downwards next to nothing is left, in rows of n."""

@@ -47,29 +47,28 @@ cdef inline void lanes_fold(const floating *sums, const floating *lost, int plai
         add_to(&sum, total[k], rest[k])
         high[k], low[k] = sum.high, sum.low
 
-cdef inline floating fourth(const floating *e, floating top, bint rest, int fours, floating *ties) noexcept nogil:
+cdef inline floating fourth(const floating *e, floating top, bint rest, int fours, floating *others) noexcept nogil:
     """Every fourth of a row's terms, of which there are so many fours, added up; `rest`: without `top`."""
     cdef floating[FOUR] term
     cdef int i
     for i in range(FOUR):
         term[i] = e[i * FOUR * WIDE] if i < fours else <floating>0
         if rest and i < fours:
-            ties[0] += tie(term[i], top)
-            term[i] = without(term[i], top)
+            term[i] = other(term[i], top, others)
     return (term[0] + term[2]) + (term[1] + term[3])
 
-cdef inline double few_sum(const floating *e, floating top, bint rest, int fours, floating *ties) noexcept nogil:
-    return exact_sum(fourth(e, top, rest, fours, ties), fourth(e + WIDE, top, rest, fours, ties),
-                     fourth(e + 2 * WIDE, top, rest, fours, ties), fourth(e + 3 * WIDE, top, rest, fours, ties))
+cdef inline double few_sum(const floating *e, floating top, bint rest, int fours, floating *others) noexcept nogil:
+    return exact_sum(fourth(e, top, rest, fours, others), fourth(e + WIDE, top, rest, fours, others),
+                     fourth(e + 2 * WIDE, top, rest, fours, others), fourth(e + 3 * WIDE, top, rest, fours, others))
 
 cdef inline void few_others_of(const floating *e, const floating *top, int fours, floating *norm) noexcept nogil:
-    cdef floating ties
+    cdef floating others
     cdef double rest
     cdef npy_intp k
     for k in range(WIDE):
-        ties = 0
-        rest = few_sum(e + k, top[k], True, fours, &ties)
-        norm[k] = over_ties(rest, ties, top[k])
+        others = 0
+        rest = few_sum(e + k, top[k], True, fours, &others)
+        norm[k] = over_ties(rest, fours * FOUR - number_of(others), top[k])
 
 cdef inline void few_totals_of(const floating *e, int fours, double *sum) noexcept nogil:
     cdef npy_intp k

@@ -176,7 +176,7 @@ cdef void short_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLo
             elif loop.logarithm:
                 norm[r] = few_others(terms, exp_top[r])
             else:
-                sums[r].high = few_total(terms, <floating>0, False)
+                sums[r].high = few_total(terms)
         if not loop.logarithm:
             for r in range(lanes):
                 invert(sums[r].high, sums[r].low, &norm[r], &fine[r])
