@@ -1084,8 +1084,8 @@ cdef inline floating softplus_part(floating t, floating scale, floating unit, fl
         return select(e[0] * unit > <float>0.33, u, e[0] * unit)
     else:
         k = e[0] * unit
-        u = select(k > 1e-250, multiply_add(scale, p, scale - e[0]), <double>0.0)       # lest it be subnormal
-        base[0] = u * (0.62 * unit)
+        u = multiply_add(scale, p, scale - e[0])
+        base[0] = u * select(k > 1e-250, 0.62 * unit, <double>0.0)      # lest the product be subnormal
         return k / (1.0 + 0.5 * k)
 
 cdef inline floating softplus_linear(floating x, floating z) noexcept nogil:
