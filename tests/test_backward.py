@@ -1039,3 +1039,30 @@ def test_softmax_of_rows_that_few_dominate(fs, dtype, n):
         error = np.abs(fs.backward.softmax(grad, y) - wide_y * (wide_grad - total)) / unit
         worst = max(worst, error[y > 1e3 * np.finfo(dtype).tiny].max())
     assert worst <= row.gradient.max_ulp[dtype == "float64"]
+
+
+@pytest.mark.skipif(not HAS_LONG_DOUBLE, reason="no long double here")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("n", [5, 17, 33, 50, 64, 100, 1000])
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+def test_rows_that_one_term_dominates(fs, name, dtype, n):
+    """All terms of the sum but one are just below half a unit of that one, of one sign: a sum may lose each of them."""
+    rng, dtype = np.random.default_rng(0), np.dtype(dtype)
+    shape, eps = (max(20, 40_000 // n), n), np.finfo(dtype).eps
+    rows = np.arange(shape[0])
+    term = eps * rng.uniform(0.45, 0.5, shape) * rng.choice([-1, 1], (len(rows), 1))
+    term *= np.where(rng.random(shape) < rng.choice([0, 0.3, 0.6], (len(rows), 1)), rng.random((len(rows), 1)), 1)
+    term[:, 0] = (1 + eps * rng.integers(0, 5, len(rows))) * rng.choice([-1, 1], len(rows))
+    if name == "log_softmax":
+        grad, y = term, np.log(rng.choice([0.12499, 0.2499, 0.4999, 0.95, 0.9999], shape))
+    else:
+        y = rng.uniform(0.225, 0.25, shape)
+        y[:, 0] = rng.uniform(0.5, 1, len(rows))
+        grad = term / y.astype(dtype)
+        seen = rng.integers(1, n, len(rows))
+        y[rows, seen], grad[rows, seen] = 0.25 * (1 - eps), rng.choice([0, 1e-3, -1e-3, 0.01], len(rows))
+    grad, y = grad.astype(dtype), y.astype(dtype)
+    row = next(row for row in TABLE if row.name == name)
+    truth, scale = gradient_along(row, grad, y)
+    errors = ulp_error(getattr(fs.backward, name)(grad, y), truth, scale)
+    assert errors.max() <= row.gradient.max_ulp[dtype == np.float64]
