@@ -6,7 +6,6 @@ in the cache, and parameters that are numbers as such; NumPy's warnings are off 
 `Ufunc` is all the rest that a caller expects of a `numpy.ufunc`.
 """
 
-import inspect
 import math
 import sys
 from collections.abc import Callable
@@ -737,6 +736,8 @@ class Ufunc:
         self._ways = {dtype: self._formula.way(dtype) for dtype in _PLAIN}
         inputs = ["x"] if self.nin == 1 else [f"x{i + 1}" for i in range(self.nin)]
         self.__doc__ = f"{name}({', '.join(inputs)}, /, out=None, *, {self._usage})\n\n{doc}"
+        import inspect  # as in _functions.py
+
         try:
             like = inspect.signature(self._like)
         except ValueError:  # NumPy before 2.4 has no signatures of ufuncs

@@ -1,7 +1,6 @@
 """The Python face: ufuncs without parameters as they are, and thin functions over those with parameters or an axis."""
 
 import functools
-import inspect
 import math
 import operator
 from collections.abc import Hashable
@@ -19,6 +18,8 @@ _OPTIONS = {"out": None, "where": True, "dtype": None, "casting": "same_kind", "
 
 def _signed(function):
     """A function whose signature, for help and completion, has a ufunc's options in the place of **kwargs."""
+    import inspect  # not at the top, see test_import_is_short: NumPy before 2.3 does without
+
     own = [p for p in inspect.signature(function).parameters.values() if p.kind is not p.VAR_KEYWORD]
     missing = {name: default for name, default in _OPTIONS.items() if name not in {p.name for p in own}}
     keyword = inspect.Parameter.KEYWORD_ONLY
