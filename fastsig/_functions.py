@@ -569,7 +569,7 @@ def _weighted_block(softmax, plain, x, b, axes, where):
     part = b != 0
     if where is not True or not part.all():
         part &= where
-        x, b = np.where(part, x, -np.inf), np.where(part, b, 0)
+        x, b = np.where(part, x, -np.inf), np.where(part, b, b.dtype.type(0))
     wide, axis = x.astype(float, copy=False), axes[0] if len(axes) == 1 else axes
     result = plain((wide,), axis, None, True, {})
     terms = softmax(wide, axis, out=None if wide is x else wide)
