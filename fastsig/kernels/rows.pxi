@@ -16,8 +16,9 @@ No x_i - max x is rounded before its exponential is taken: see exp_frame(). All 
 element i goes to lane i mod LANES, FOUR terms of a lane at a time, lanes are folded in halves, and blocks of SEGMENT
 elements follow one after the other. A row's bits thus depend neither on where it lies nor on its neighbours. Beyond one
 term a lane, what rounding takes from a sum is added up, too, so that a million small terms beside a large one count,
-and the logarithm of 1 + tiny loses nothing until it is dominated(). The gradients, gradient_rows and gradient_lanes,
-keep that order. While exponentials are computed, the next rows come from memory, strip by strip.
+and the logarithm of 1 + tiny loses nothing until it is dominated(). The gradients, short_gradients, gradient_rows and
+gradient_lanes, have an order of their own. While exponentials are computed, the next rows come from memory, strip by
+strip.
 The pointer `_` at the end of a signature only tells Cython the type.
 """
 from libc.math cimport INFINITY

@@ -4,7 +4,8 @@ And that of cross_entropy, from its input.
 """
 
 cdef inline floating softmax_gradient(floating grad, floating y, floating sum) noexcept nogil:
-    return y * (grad - sum)
+    """y (grad - sum), whose difference would be rounded in units that y makes twice as large."""
+    return multiply_add(y, grad, -(y * sum))
 
 cdef inline floating log_softmax_gradient(floating grad, floating scaled_e, floating sum) noexcept nogil:
     return grad - (scaled_e * exp_unit_inverse(sum)) * sum
@@ -18,167 +19,185 @@ cdef inline void exponentials(const floating *y, floating lowest, floating bias,
     pad(e, n, whole_lanes(n))
     scaled_exp_block(e, lowest, bias, e, whole_lanes(n))
 
-cdef inline const floating *tail_of(const floating *x, npy_intp n, npy_intp whole, floating *block) noexcept nogil:
-    """The elements of n that follow `whole`, less than LANES, and zeros, in a block of 2 * LANES. At least LANES
-    elements that end with the n-th can be read."""
-    cdef npy_intp j
-    for j in range(LANES):
-        block[j] = x[n - LANES + j]
-        block[LANES + j] = 0
-    return block + (LANES - (n - whole))
+# Terms are added up two at a time, and those pairs to a lane's sum: float32's in double, float64's with what rounding
+# takes from it. What is left over behind the last whole vector goes to the last lanes, beside the last odd vector if
+# there is one.
 
-cdef inline floating term(const floating **grad, const floating **y, npy_intp count, npy_intp k,
+cdef inline floating term(floating grad, floating y, floating sum, bint logarithm) noexcept nogil:
+    """And `sum`: products are added at once, so that all ways fuse the two, or none."""
+    return sum + grad if logarithm else multiply_add(grad, y, sum)
+
+cdef inline floating pair(const floating *grad, npy_intp grad_step, const floating *y, npy_intp y_step, int count,
                           bint logarithm) noexcept nogil:
-    """Of lane k of so many vectors, up to four. Products are added at once, so that all ways fuse the two, or none."""
-    cdef floating one = 0, two = 0
-    if logarithm:
-        one = grad[0][k]
-        if count > 1:
-            one = one + grad[1][k]
-        if count > 2:
-            two = grad[2][k]
-        if count > 3:
-            two = two + grad[3][k]
-    else:
-        one = multiply_add(grad[0][k], y[0][k], one)
-        if count > 1:
-            one = multiply_add(grad[1][k], y[1][k], one)
-        if count > 2:
-            two = multiply_add(grad[2][k], y[2][k], two)
-        if count > 3:
-            two = multiply_add(grad[3][k], y[3][k], two)
-    return one + two
+    """The sum of one or two terms."""
+    cdef floating one = term(grad[0], y[0], <floating>0, logarithm)
+    return term(grad[grad_step], y[y_step], one, logarithm) if count > 1 else one
 
-cdef inline void plus_terms(const floating **grad, const floating **y, npy_intp count, npy_intp n, bint logarithm,
-                            bint few, floating *sums, floating *lost) noexcept nogil:
-    """These of n lanes to their sums; unless they are few, what rounding takes from these to `lost` (Knuth's)."""
-    cdef floating more, added, one
+cdef inline void plus_term(floating term, double *sum, double *lost) noexcept nogil:
+    """What float64 loses goes to `lost` (Knuth's)."""
+    cdef double more = sum[0] + term, added
+    if floating is double:
+        added = more - sum[0]
+        lost[0] += (sum[0] - (more - added)) + (term - added)
+    sum[0] = more
+
+cdef inline void plus_terms(const floating *grad, npy_intp grad_step, const floating *y, npy_intp y_step, int count,
+                            npy_intp n, bint logarithm, bint first, double *sums, double *lost) noexcept nogil:
+    """One, two or four terms of n lanes, so many elements apart, to their sums, which may begin with the first two."""
+    cdef double sum, less = 0
     cdef npy_intp k
-    if few:
-        for k in range(n):
-            sums[k] += term(grad, y, count, k, logarithm)
-        return
     for k in range(n):
-        one = term(grad, y, count, k, logarithm)
-        more = sums[k] + one
-        added = more - sums[k]
-        lost[k] += (sums[k] - (more - added)) + (one - added)
-        sums[k] = more
-
-cdef inline void add_terms(const floating **grad, const floating **y, npy_intp count, npy_intp n, bint logarithm,
-                           bint few, floating *sums, floating *lost) noexcept nogil:
-    """Likewise, in loops that know how many vectors there are."""
-    if count == 1:
-        plus_terms(grad, y, 1, n, logarithm, few, sums, lost)
-    elif count == 2:
-        plus_terms(grad, y, 2, n, logarithm, few, sums, lost)
-    elif count == 3:
-        plus_terms(grad, y, 3, n, logarithm, few, sums, lost)
-    else:
-        plus_terms(grad, y, 4, n, logarithm, few, sums, lost)
-
-cdef inline void add_last_terms(const floating **grad, const floating *last_grad, const floating **y,
-                                const floating *last_y, npy_intp count, bint logarithm, bint few, floating *sums,
-                                floating *lost) noexcept nogil:
-    """Likewise, LANES of each, the last of which are given apart."""
-    if count == 1:
-        grad[0], y[0] = last_grad, last_y
-        plus_terms(grad, y, 1, LANES, logarithm, few, sums, lost)
-    elif count == 2:
-        grad[1], y[1] = last_grad, last_y
-        plus_terms(grad, y, 2, LANES, logarithm, few, sums, lost)
-    elif count == 3:
-        grad[2], y[2] = last_grad, last_y
-        plus_terms(grad, y, 3, LANES, logarithm, few, sums, lost)
-    elif count == 4:
-        grad[3], y[3] = last_grad, last_y
-        plus_terms(grad, y, 4, LANES, logarithm, few, sums, lost)
-
-cdef inline void add_block_terms(const floating *grad, const floating *y, npy_intp n, bint logarithm, bint few,
-                                 floating *sums, floating *lost) noexcept nogil:
-    """Up to a block of a row to its partial sums; see tail_of()."""
-    cdef floating[2 * LANES] last_grads
-    cdef floating[2 * LANES] last_ys
-    cdef npy_intp i, whole = n & ~<npy_intp>(LANES - 1)
-    cdef const floating *grads[FOUR]
-    cdef const floating *ys[FOUR]
-    cdef const floating *last_grad = grad + whole - LANES
-    cdef const floating *last_y = y + whole - LANES
-    if n > whole:
-        last_grad, last_y = tail_of(grad, n, whole, last_grads), tail_of(y, n, whole, last_ys)
-    for i from 0 <= i < n by FOUR * LANES:
-        grads[0], grads[1], grads[2], grads[3] = grad, grad + LANES, grad + 2 * LANES, grad + 3 * LANES
-        ys[0], ys[1], ys[2], ys[3] = y, y + LANES, y + 2 * LANES, y + 3 * LANES
-        if i + FOUR * LANES < n:
-            plus_terms(grads, ys, FOUR, LANES, logarithm, few, sums, lost)
-            grad += FOUR * LANES
-            y += FOUR * LANES
+        if first:
+            sum = pair(grad + k, grad_step, y + k, y_step, count, logarithm)
         else:
-            add_last_terms(grads, last_grad, ys, last_y, (n - i + LANES - 1) // LANES, logarithm, few, sums, lost)
+            sum = sums[k]
+            if floating is double:
+                less = lost[k]
+            plus_term(pair(grad + k, grad_step, y + k, y_step, count, logarithm), &sum, &less)
+        if count > 2:
+            plus_term(pair(grad + 2 * grad_step + k, grad_step, y + 2 * y_step + k, y_step, count, logarithm), &sum,
+                      &less)
+        sums[k] = sum
+        if floating is double:
+            lost[k] = less
 
-cdef inline void fold_halves(double *sums, double *lost, npy_intp half, bint first) noexcept nogil:
-    """add_halves(); what rounding takes goes to `lost` (Knuth's), which holds nothing at first."""
-    cdef double more, added, taken
+cdef inline void fold_halves(double *sums, double *lost, npy_intp half, npy_intp n, floating *_) noexcept nogil:
+    """Of n partial sums, those from `half` on to those before, as plus_term() does."""
     cdef npy_intp j
-    for j in range(half):
-        more = sums[j] + sums[half + j]
-        added = more - sums[j]
-        taken = (sums[j] - (more - added)) + (sums[half + j] - added)
-        lost[j] = taken if first else (lost[j] + lost[half + j]) + taken
-        sums[j] = more
+    for j in range(n - half):
+        if floating is double:
+            lost[j] += lost[half + j]
+            plus_term(sums[half + j], &sums[j], &lost[j])
+        else:
+            sums[j] += sums[half + j]
 
-cdef inline double fold_all(floating *sums, bint few, double *lost) noexcept nogil:
-    """fold(): float32 in double; float64, unless they are few, with what the first two steps lose."""
-    cdef double[8] lanes
-    cdef npy_intp j
+cdef inline floating where(floating mask, floating yes, floating no) noexcept nogil:
+    """`yes` where all bits of the mask are set, `no` where none is."""
     if floating is float:
-        for j in range(8):
-            lanes[j] = <double>sums[j] + <double>sums[8 + j]
-        return fold_half(lanes)
-    elif few:
-        return fold(sums)
+        return bits_float((float_bits(yes) & float_bits(mask)) | (float_bits(no) & ~float_bits(mask)))
     else:
-        fold_halves(sums, lanes, 8, True)
-        fold_halves(sums, lanes, 4, False)
-        add_halves(sums, 2)
-        lost[0] += (lanes[0] + lanes[2]) + (lanes[1] + lanes[3])
-        return sums[0] + sums[1]
+        return bits_double((double_bits(yes) & double_bits(mask)) | (double_bits(no) & ~double_bits(mask)))
 
-cdef void add_gradient_total(const floating *grad, const floating *y, npy_intp n, bint few, bint logarithm,
-                             Sum *sum) noexcept nogil:
-    """What up to a block of a row adds to its sum. Not inline, see maximum()."""
-    cdef floating[LANES] sums
-    cdef floating[LANES] lost
-    cdef double high, low
-    pad(sums, 0, LANES)
-    if few:
-        if logarithm:
-            add_block_terms(grad, y, n, True, True, sums, lost)
+cdef inline void mask_of(npy_intp left, floating *mask) noexcept nogil:
+    """Of the last so many of LANES."""
+    cdef npy_intp k
+    for k in range(LANES):
+        if floating is float:
+            mask[k] = bits_float(<uint32_t>0xffffffff if k >= LANES - left else <uint32_t>0)
         else:
-            add_block_terms(grad, y, n, False, True, sums, lost)
-        sum.high = fold_all(sums, True, &low)
-        return
-    pad(lost, 0, LANES)
-    if logarithm:
-        add_block_terms(grad, y, n, True, False, sums, lost)
-    else:
-        add_block_terms(grad, y, n, False, False, sums, lost)
-    low = fold(lost)
-    high = fold_all(sums, False, &low)
-    add_to(sum, high, low)
+            mask[k] = bits_double(<uint64_t>0xffffffffffffffff if k >= LANES - left else <uint64_t>0)
+
+cdef inline void add_block_terms(const floating *grad, const floating *y, npy_intp n, const floating *mask,
+                                 bint logarithm, Sum *sum) noexcept nogil:
+    """Up to a block of a row to its sum. Its last LANES elements, some of which may lie before it, are one vector: what
+    is copied into one would have to wait until it is in memory."""
+    cdef double[LANES] sums
+    cdef double[LANES] lost
+    cdef const floating *last_grad = grad + n - LANES
+    cdef const floating *last_y = y + n - LANES
+    cdef npy_intp k, whole = n & ~<npy_intp>(LANES - 1)
+    cdef bint odd = n & LANES
+    cdef floating one
+    for k in range(LANES):
+        sums[k] = lost[k] = 0
+    if whole >= 2 * LANES:
+        plus_terms(grad, LANES, y, LANES, 2, LANES, logarithm, True, sums, lost)
+        grad += 2 * LANES
+        y += 2 * LANES
+        whole -= 2 * LANES
+    while whole >= FOUR * LANES:
+        plus_terms(grad, LANES, y, LANES, FOUR, LANES, logarithm, False, sums, lost)
+        grad += FOUR * LANES
+        y += FOUR * LANES
+        whole -= FOUR * LANES
+    if whole >= 2 * LANES:
+        plus_terms(grad, LANES, y, LANES, 2, LANES, logarithm, False, sums, lost)
+        grad += 2 * LANES
+        y += 2 * LANES
+    if odd:
+        for k in range(LANES):
+            one = pair(grad + k, LANES, y + k, LANES, 1, logarithm)
+            one = where(mask[k], term(last_grad[k], last_y[k], one, logarithm), one)
+            plus_term(one, &sums[k], &lost[k])
+    elif n & (LANES - 1):
+        for k in range(LANES):
+            one = pair(last_grad + k, LANES, last_y + k, LANES, 1, logarithm)
+            plus_term(where(mask[k], one, <floating>0), &sums[k], &lost[k])
+    fold_halves(sums, lost, 8, 16, <floating *>grad)
+    fold_halves(sums, lost, 4, 8, <floating *>grad)
+    fold_halves(sums, lost, 2, 4, <floating *>grad)
+    fold_halves(sums, lost, 1, 2, <floating *>grad)
+    sum.high = sums[0]
+    sum.low = lost[0] if floating is double else 0
+
+cdef void add_products(const floating *grad, const floating *y, npy_intp n, const floating *mask,
+                       Sum *sum) noexcept nogil:
+    add_block_terms(grad, y, n, mask, False, sum)
+
+cdef void add_gradients(const floating *grad, const floating *y, npy_intp n, const floating *mask,
+                        Sum *sum) noexcept nogil:
+    add_block_terms(grad, y, n, mask, True, sum)
 
 cdef inline double sum_of(double high, double low) noexcept nogil:
     """What infinity has lost says nothing."""
     cdef double sum = high + low
-    return sum if sum - sum == 0 else high
+    return select(sum - sum == 0, sum, high)
 
 cdef inline const floating *read_gradient(const Layout *at, const char *p, const npy_intp *step, npy_intp row,
                                           npy_intp i, npy_intp n, floating *block, Load load) noexcept nogil:
-    """As read_operand(); LANES elements that end with the n-th can be read, as `block` begins with so many others."""
+    """As read_operand(); LANES elements that end with the n-th can be read, as `block` begins with so many others. Of a
+    shorter row, LANES that end with zeros, which are there."""
     if at.n >= LANES:
         return read_operand(at, p, step, row, i, n, block + LANES, <floating>0, load)
-    gather_masked(at, p, step, row, i, n, block + LANES, <floating>0, load)
-    return block + LANES
+    gather_masked(at, p, step, row, i, n, block, <floating>0, load)
+    return block
+
+ctypedef void (*AddTerms)(const floating *, const floating *, npy_intp, const floating *, Sum *) noexcept nogil
+
+cdef inline bint is_short(const Layout *at, const RowLoop *loop, floating *_) noexcept nogil:
+    """Whether rows are in place, as their results can be, and fit a block."""
+    return (LANES <= at.n <= SEGMENT and loop.load == NULL and at.grad_step[1] == sizeof(floating)
+            and at.x_step[1] == sizeof(floating) and in_output(at, loop, _))
+
+cdef void short_gradients(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop,
+                          AddTerms add, const floating *mask, floating *_) noexcept nogil:
+    """As many rows as fit a block: their sums, whose additions then need not wait for each other, their exponentials,
+    their results."""
+    cdef floating[SEGMENT + LANES] e
+    cdef floating[WIDE] sums
+    cdef const char *grads
+    cdef const char *ys
+    cdef const floating *grad
+    cdef const floating *y
+    cdef floating *result
+    cdef floating rounded, lowest, bias
+    cdef Sum sum
+    cdef npy_intp row, rows, r, j, n = at.n, together = SEGMENT // n, grad_step = at.grad_step[0], y_step = at.x_step[0]
+    exp_frame(hidden(<floating>0), &lowest, &bias)
+    for row from begin <= row < end by together:
+        rows = min(together, end - row)
+        grads, ys = at.grad + row * grad_step, at.x + row * y_step
+        for r in range(rows):
+            add(<const floating *>(grads + r * grad_step), <const floating *>(ys + r * y_step), n, mask, &sum)
+            sums[r] = <floating>sum_of(sum.high, sum.low)
+        if loop.logarithm:
+            if y_step == n * <npy_intp>sizeof(floating):
+                exponentials(<const floating *>ys, lowest, bias, e, rows * n)
+            else:
+                for r in range(rows):
+                    exponentials(<const floating *>(ys + r * y_step), lowest, bias, e + r * n, n)
+        for r in range(rows):
+            rounded = sums[r]
+            grad, y = <const floating *>(grads + r * grad_step), <const floating *>(ys + r * y_step)
+            result = <floating *>(at.y + (row + r) * at.y_step[0])
+            if loop.logarithm:
+                for j in range(n):
+                    result[j] = log_softmax_gradient(grad[j], e[r * n + j], rounded)
+            else:
+                for j in range(n):
+                    result[j] = softmax_gradient(grad[j], y[j], rounded)
+            if loop.negates:
+                load_negative(<const char *>result, sizeof(floating), result, n)
 
 cdef void gradient_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop,
                         floating *_) noexcept nogil:
@@ -186,22 +205,30 @@ cdef void gradient_rows(const Layout *at, npy_intp begin, npy_intp end, const Ro
     cdef floating[LANES + SEGMENT] grad_block
     cdef floating[LANES + SEGMENT] y_block
     cdef floating[SEGMENT] e
+    cdef floating[LANES] mask
     cdef const floating *grad = NULL
     cdef const floating *y = NULL
     cdef floating *result
     cdef floating rounded, lowest, bias
-    cdef Sum sum
-    cdef npy_intp row, i, j, n
+    cdef Sum sum, more
+    cdef npy_intp row, i, j, n, least = LANES if at.n < LANES else 0
+    # By its address, so that gcc cannot make it inline; see maximum().
+    cdef AddTerms add = add_gradients if loop.logarithm else add_products
     exp_frame(hidden(<floating>0), &lowest, &bias)
     pad(grad_block, 0, LANES)
     pad(y_block, 0, LANES)
+    mask_of(max(at.n, least) & (LANES - 1), mask)
+    if is_short(at, loop, e):
+        short_gradients(at, begin, end, loop, add, mask, e)
+        return
     for row in range(begin, end):
-        sum.high = sum.low = 0
         for i from 0 <= i < at.n by SEGMENT:
             n = min(<npy_intp>SEGMENT, at.n - i)
             grad = read_gradient(at, at.grad, at.grad_step, row, i, n, grad_block, loop.load)
             y = read_gradient(at, at.x, at.x_step, row, i, n, y_block, loop.load)
-            add_gradient_total(grad, y, n, at.n <= FOUR * LANES, loop.logarithm, &sum)
+            add(grad, y, max(n, least), mask, &sum if i == 0 else &more)
+            if i:
+                add_to(&sum, more.high, more.low)
         rounded = <floating>sum_of(sum.high, sum.low)
         for i from 0 <= i < at.n by SEGMENT:
             n = min(<npy_intp>SEGMENT, at.n - i)
@@ -221,115 +248,170 @@ cdef void gradient_rows(const Layout *at, npy_intp begin, npy_intp end, const Ro
             if result == e:
                 write(at, row, i, n, e, loop)
 
-cdef inline const floating *gradient_lanes_at(const char *p, const npy_intp *step, npy_intp row, npy_intp i, npy_intp w,
-                                              floating *block, Load load) noexcept nogil:
-    """Element i of w rows of one operand, where it lies, or else in `block`."""
+cdef inline const floating *gradient_lanes_at(const char *p, const npy_intp *step, npy_intp row, npy_intp i,
+                                              npy_intp far, npy_intp count, npy_intp w, floating *block, Load load,
+                                              npy_intp *apart) noexcept nogil:
+    """Elements i, i + far, ... of w rows of one operand, where they lie, or else in `block`; how far apart."""
+    cdef npy_intp q
     p += row * step[0] + i * step[1]
-    if load == NULL and step[0] == sizeof(floating):
+    far *= step[1]
+    apart[0] = far // <npy_intp>sizeof(floating)
+    if load == NULL and step[0] == sizeof(floating) and apart[0] * <npy_intp>sizeof(floating) == far:
         return <const floating *>p
-    gather(p, step[0], block, w, load)
+    for q in range(count):
+        gather(p + q * far, step[0], block + q * WIDE, w, load)
+    apart[0] = WIDE
     return block
 
-cdef inline void fold_some(floating *lanes, npy_intp n) noexcept nogil:
-    """fold() of WIDE rows, of which the partial sums after the first n are 0 and need not be there."""
-    cdef npy_intp half = LANES // 2, k
+cdef void fold_across(double *sums, double *lost, npy_intp n, floating *_) noexcept nogil:
+    """n partial sums of WIDE rows, up to LANES, to one. How many is not for the compiler to know: it would take loops
+    apart before it could vectorise them."""
+    cdef npy_intp half = 8
     while half:
-        for k in range(min(half, n - half) * WIDE):
-            lanes[k] += lanes[half * WIDE + k]
+        if n > half:
+            fold_halves(sums, lost, half * WIDE, n * WIDE, _)
+            n = half
         half //= 2
 
-cdef inline void add_sums_across(floating *sums, floating *lost, npy_intp n, bint few, double *wide, double *high,
-                                 double *low) noexcept nogil:
-    """fold_all() of WIDE rows, and add_to(). `wide` is for 8 of each."""
+cdef inline void add_two(const floating *grad, const floating *y, const floating *more_grad, const floating *more_y,
+                         npy_intp n, bint two, bint logarithm, double *sums, double *lost) noexcept nogil:
+    """One or two terms of n rows."""
+    cdef double sum, less
     cdef npy_intp k
-    cdef Sum sum
-    if not few:
-        fold_some(lost, n)
-    if floating is float:
-        for k in range(min(<npy_intp>8, n) * WIDE):
-            wide[k] = sums[k]
-        for k in range((n - 8) * WIDE):
-            wide[k] += sums[8 * WIDE + k]
-        fold_some(wide, min(<npy_intp>8, n))
-        for k in range(WIDE):
-            wide[WIDE + k] = <floating>0 if few else lost[k]
-    elif few:
-        fold_some(sums, n)
-        for k in range(WIDE):
-            wide[k] = sums[k]
-            wide[WIDE + k] = 0
+    for k in range(n):
+        sum, less = <double>0 + term(grad[k], y[k], <floating>0, logarithm), 0
+        if two:
+            plus_term(term(more_grad[k], more_y[k], <floating>0, logarithm), &sum, &less)
+        sums[k] = sum
+        if floating is double:
+            lost[k] = less
+
+cdef void add_few_across(const floating **grads, const floating **ys, npy_intp n, npy_intp w, bint logarithm,
+                         double *sums, double *lost, floating *_) noexcept nogil:
+    """Up to LANES elements of w rows to their sums."""
+    cdef npy_intp j, k
+    for j in range(min(<npy_intp>8, n)):
+        k = j + 8
+        if k < n:
+            if logarithm:
+                add_two(grads[j], ys[j], grads[k], ys[k], w, True, True, sums + j * WIDE, lost + j * WIDE)
+            else:
+                add_two(grads[j], ys[j], grads[k], ys[k], w, True, False, sums + j * WIDE, lost + j * WIDE)
+        elif logarithm:
+            add_two(grads[j], ys[j], grads[j], ys[j], w, False, True, sums + j * WIDE, lost + j * WIDE)
+        else:
+            add_two(grads[j], ys[j], grads[j], ys[j], w, False, False, sums + j * WIDE, lost + j * WIDE)
+    fold_across(sums, lost, min(<npy_intp>8, n), _)
+
+cdef void add_lane_across(const Layout *at, npy_intp row, npy_intp w, npy_intp i, npy_intp far, npy_intp count,
+                          bint first, const RowLoop *loop, floating *block, double *sums, double *lost) noexcept nogil:
+    """plus_terms() of w rows: their elements i, i + far, ..., one, two or four."""
+    cdef npy_intp apart, y_apart
+    cdef const floating *grad = gradient_lanes_at(at.grad, at.grad_step, row, i, far, count, w, block, loop.load,
+                                                  &apart)
+    cdef const floating *y = gradient_lanes_at(at.x, at.x_step, row, i, far, count, w, block + FOUR * WIDE, loop.load,
+                                               &y_apart)
+    if count == 1 and first:
+        if loop.logarithm:
+            plus_terms(grad, apart, y, y_apart, 1, w, True, True, sums, lost)
+        else:
+            plus_terms(grad, apart, y, y_apart, 1, w, False, True, sums, lost)
+    elif count == 1:
+        if loop.logarithm:
+            plus_terms(grad, apart, y, y_apart, 1, w, True, False, sums, lost)
+        else:
+            plus_terms(grad, apart, y, y_apart, 1, w, False, False, sums, lost)
+    elif first:
+        if loop.logarithm:
+            plus_terms(grad, apart, y, y_apart, 2, w, True, True, sums, lost)
+        else:
+            plus_terms(grad, apart, y, y_apart, 2, w, False, True, sums, lost)
+    elif count == 2:
+        if loop.logarithm:
+            plus_terms(grad, apart, y, y_apart, 2, w, True, False, sums, lost)
+        else:
+            plus_terms(grad, apart, y, y_apart, 2, w, False, False, sums, lost)
+    elif loop.logarithm:
+        plus_terms(grad, apart, y, y_apart, FOUR, w, True, False, sums, lost)
     else:
-        fold_halves(sums, wide, 8 * WIDE, True)
-        fold_halves(sums, wide, 4 * WIDE, False)
-        for k in range(WIDE):
-            wide[k] = (wide[k] + wide[2 * WIDE + k]) + (wide[WIDE + k] + wide[3 * WIDE + k])
-            wide[WIDE + k] = lost[k] + wide[k]
-            wide[k] = (sums[k] + sums[2 * WIDE + k]) + (sums[WIDE + k] + sums[3 * WIDE + k])
-    for k in range(WIDE):
-        sum.high, sum.low = high[k], low[k]
-        add_to(&sum, wide[k], wide[WIDE + k])
-        high[k], low[k] = sum.high, sum.low
+        plus_terms(grad, apart, y, y_apart, FOUR, w, False, False, sums, lost)
+
+cdef void add_block_across(const Layout *at, npy_intp row, npy_intp w, npy_intp i, npy_intp n, const RowLoop *loop,
+                           floating *block, double *sums, double *lost) noexcept nogil:
+    """Up to a block of w rows to their sums, as add_block_terms() does."""
+    cdef npy_intp j, count, left = n & (LANES - 1), end = i + n - left
+    cdef bint first = n >= LANES
+    if not first:
+        for j in range(LANES * WIDE):
+            sums[j] = lost[j] = 0
+    while end - i >= 2 * LANES:
+        count = 2 if first or end - i < FOUR * LANES else FOUR
+        for j in range(LANES):
+            add_lane_across(at, row, w, i + j, LANES, count, first, loop, block, sums + j * WIDE, lost + j * WIDE)
+        i += count * LANES
+        first = False
+    for j in range(LANES if i < end else 0):
+        count = 1 if j < LANES - left else 2
+        add_lane_across(at, row, w, i + j, left, count, first, loop, block, sums + j * WIDE, lost + j * WIDE)
+    for j in range(LANES if i < end else LANES - left, LANES):
+        add_lane_across(at, row, w, i + left - LANES + j, LANES, 1, False, loop, block, sums + j * WIDE,
+                        lost + j * WIDE)
+    fold_across(sums, lost, LANES, block)
 
 cdef void gradient_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop,
                          floating *_) noexcept nogil:
     """Vector lanes across rows: many that are short, or that lie side by side."""
-    cdef floating[LANES * WIDE] sums
-    cdef floating[LANES * WIDE] grad_block
-    cdef floating[LANES * WIDE] more_block
+    cdef double[LANES * WIDE] sums
+    cdef floating[LANES * WIDE] block
+    cdef double[LANES * WIDE] more_block
     cdef floating[WIDE] e
     cdef floating[WIDE] rounded
-    cdef double[8 * WIDE] wide
     cdef double[WIDE] high
     cdef double[WIDE] low
-    cdef const floating *grads[FOUR]
-    cdef const floating *ys[FOUR]
+    cdef Sum sum
+    cdef const floating *grads[LANES]
+    cdef const floating *ys[LANES]
     cdef const floating *grad
     cdef const floating *y
     cdef floating *result
     cdef char *p
-    cdef bint few = at.n <= LANES, fours = at.n > FOUR * LANES
-    # Where few elements are gathered, they stay; of more, four, and there are sums that may lose something.
-    cdef floating *lost = more_block
-    cdef floating *y_block = <floating *>more_block if few else grad_block + FOUR * WIDE
-    cdef npy_intp row, w, i, j, k, q, count, slot, lanes = min(<npy_intp>LANES, at.n)
+    cdef bint few = at.n <= LANES
+    # Where few elements are gathered, they stay, and there are half as many sums.
+    cdef double *lost = &sums[8 * WIDE] if few else &more_block[0]
+    cdef npy_intp row, w, i, k, apart
     cdef floating lowest, bias
     exp_frame(hidden(<floating>0), &lowest, &bias)
+    for k in range(LANES * WIDE):
+        sums[k] = more_block[k] = 0
     for row from begin <= row < end by WIDE:
         w = min(<npy_intp>WIDE, end - row)
-        for k in range(WIDE):
-            high[k] = low[k] = 0
-        pad(sums, 0, lanes * WIDE)
-        if fours:
-            pad(lost, 0, LANES * WIDE)
-        for i from 0 <= i < at.n by FOUR * LANES:
-            for j in range(min(<npy_intp>LANES, at.n - i)):
-                count = min(<npy_intp>FOUR, (at.n - i - j + LANES - 1) // LANES)
-                for q in range(count):
-                    k, slot = i + q * LANES + j, j if few else q
-                    grads[q] = gradient_lanes_at(at.grad, at.grad_step, row, k, w, grad_block + slot * WIDE, loop.load)
-                    ys[q] = gradient_lanes_at(at.x, at.x_step, row, k, w, y_block + slot * WIDE, loop.load)
-                if not fours:
-                    if loop.logarithm:
-                        add_terms(grads, ys, count, w, True, True, sums + j * WIDE, lost + j * WIDE)
-                    else:
-                        add_terms(grads, ys, count, w, False, True, sums + j * WIDE, lost + j * WIDE)
-                elif loop.logarithm:
-                    add_terms(grads, ys, count, w, True, False, sums + j * WIDE, lost + j * WIDE)
-                else:
-                    add_terms(grads, ys, count, w, False, False, sums + j * WIDE, lost + j * WIDE)
-            if (i + FOUR * LANES) % SEGMENT == 0 or i + FOUR * LANES >= at.n:
-                add_sums_across(sums, lost, lanes, not fours, wide, high, low)
-                pad(sums, 0, lanes * WIDE)
-                if fours:
-                    pad(lost, 0, LANES * WIDE)
+        if few:
+            for i in range(at.n):
+                grads[i] = gradient_lanes_at(at.grad, at.grad_step, row, i, LANES, 1, w, &block[i * WIDE], loop.load,
+                                             &apart)
+                ys[i] = gradient_lanes_at(at.x, at.x_step, row, i, LANES, 1, w, <floating *>more_block + i * WIDE,
+                                          loop.load, &apart)
+            add_few_across(grads, ys, at.n, w, loop.logarithm, sums, lost, e)
+        for i from 0 <= i < at.n by SEGMENT:
+            if not few:
+                add_block_across(at, row, w, i, min(<npy_intp>SEGMENT, at.n - i), loop, block, sums, lost)
+            if i:
+                for k in range(WIDE):
+                    sum.high, sum.low = high[k], low[k]
+                    add_to(&sum, sums[k], lost[k] if floating is double else 0)
+                    high[k], low[k] = sum.high, sum.low
+            else:
+                for k in range(WIDE):
+                    high[k], low[k] = sums[k], lost[k] if floating is double else 0
         for k in range(WIDE):
             rounded[k] = <floating>sum_of(high[k], low[k])
         for i in range(at.n):
-            grad, y, result = grad_block + i * WIDE, y_block + i * WIDE, e
-            if not few or (loop.load == NULL and at.grad_step[0] == sizeof(floating)):
-                grad = gradient_lanes_at(at.grad, at.grad_step, row, i, w, grad_block, loop.load)
-            if not few or (loop.load == NULL and at.x_step[0] == sizeof(floating)):
-                y = gradient_lanes_at(at.x, at.x_step, row, i, w, y_block, loop.load)
+            if few:
+                grad, y = grads[i], ys[i]
+            else:
+                grad = gradient_lanes_at(at.grad, at.grad_step, row, i, LANES, 1, w, block, loop.load, &apart)
+                y = gradient_lanes_at(at.x, at.x_step, row, i, LANES, 1, w, block + WIDE, loop.load, &apart)
+            result = e
             p = at.y + row * at.y_step[0] + i * at.y_step[1]
             if loop.store == NULL and at.y_step[0] == sizeof(floating):
                 result = <floating *>p
