@@ -36,9 +36,9 @@ def offer(made, namespace):
     """Let a module, of which this is the namespace, have these as attributes, too."""
 
     def __getattr__(name):
-        if name not in made:
+        if name[:1] == "_" or name not in made:  # import asks for __path__, and need not list the recipes for that
             module = namespace["__name__"]
-            message, meant = f"module {module!r} has no attribute {name!r}", "" if name[0] == "_" else known_as(name)
+            message, meant = f"module {module!r} has no attribute {name!r}", "" if name[:1] == "_" else known_as(name)
             if meant:  # without the object, in which Python would look for names that are spelt alike
                 raise AttributeError(f"{message}: here it is {' or '.join(meant)}", name=name)
             raise AttributeError(message, name=name, obj=sys.modules.get(module))

@@ -162,7 +162,7 @@ IMPORTED = {"_backend", "_catalog", "_config", "_docs", "_functions", "_lazy", "
 
 @pytest.mark.parametrize("pure", "01")
 def test_import_is_short(python, pure):
-    """Nothing but these modules, and no function until it is asked for; `make bench` prints the time."""
+    """Nothing but these modules, no function until it is asked for, nor their recipes; `make bench` prints the time."""
     code = """
 import importlib.machinery, numpy, sys  # newer NumPys have importlib
 before = set(sys.modules)
@@ -170,15 +170,16 @@ import fastsig
 print(*(name for name in set(sys.modules) - before if "cython" not in name))
 modules, functions = [fastsig, fastsig.backward, fastsig.scalar, fastsig._backend], fastsig._functions.functions
 print(*(name for module in modules for name in vars(module) if name in functions))
+print("_recipes" in vars(fastsig._backend.ufuncs))
 """
     done = python(code, FASTSIG_PURE_PYTHON=pure)
     assert done.returncode == 0, done.stderr
-    imported, made = done.stdout.splitlines()
+    imported, made, listed = done.stdout.splitlines()
     kernels = {*SHARED, f"_kernels_{runnable[-1]}"} if pure == "0" and runnable else {"_fallback"}
     if (PACKAGE / "_left_out.py").exists() and pure == "0":
         kernels.add("_left_out")
     assert set(imported.split()) == {"fastsig", *(f"fastsig.{name}" for name in IMPORTED | kernels)}
-    assert made == ""
+    assert made == "" and listed == "False"
 
 
 def test_who_is_first_makes_it():
