@@ -67,7 +67,7 @@ def speed(row):
 def calls(row):
     """(Library, its call for the same) of a function."""
     numpy = [("NumPy", variant.numpy) for _, variant in expanded(row)]
-    return [*numpy, *([("PyTorch", row.torch)] if row.torch else []), *row.elsewhere]
+    return [*numpy, *([("PyTorch", row.torch)] if row.torch else []), *row.elsewhere.items()]
 
 
 def other_names(row):
@@ -77,7 +77,9 @@ def other_names(row):
     if row.words:
         texts.append(f"Also known, or looked for, as {', '.join(row.words)}.")
     if row.differs:
-        texts.append("Other numbers: " + "; ".join(f"in {library}, {text}" for library, text in row.differs) + ".")
+        texts.append(
+            "Other numbers: " + "; ".join(f"in {library}, {text}" for library, text in row.differs.items()) + "."
+        )
     return "\n\n".join([*texts, "[From all libraries](../names.md)"])
 
 
@@ -87,7 +89,7 @@ def names_of(library):
     for row in TABLE:
         link = f"[`{row.name}`](functions/{row.name}.md)"
         table += [f"| `{call}` | {link} |" for call in [call for of, call in calls(row) if of == library][:1]]
-        list_ += [f"- {link}: {text}." for of, text in row.differs if of == library]
+        list_ += [f"- {link}: {text}." for of, text in row.differs.items() if of == library]
     return "\n".join([*table, *(["", "Other numbers there:", "", *list_] if list_ else [])]) + "\n"
 
 

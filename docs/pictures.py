@@ -131,7 +131,7 @@ def peers_of(row):
     """(Name, function) of others that do the same along the last axis, of those that are installed."""
     if row.kind != "rows":
         return
-    yield "SciPy", lambda x: eval(dict(row.elsewhere)["SciPy"], {"scipy": scipy, "x": x, "axis": -1})
+    yield "SciPy", lambda x: eval(row.elsewhere["SciPy"], {"scipy": scipy, "x": x, "axis": -1})
     if importlib.util.find_spec("torch"):
         import torch
 

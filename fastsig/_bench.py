@@ -47,8 +47,8 @@ def others_calls(row, x):
     with contextlib.suppress(ImportError, AttributeError):  # no SciPy, or one that has no such function yet
         importlib.import_module("scipy.special")
         scipy = importlib.import_module("scipy")
-        for call in (call for library, call in row.elsewhere if library == "SciPy"):
-            theirs = numpy_call(row, x, call, scipy=scipy)
+        if "SciPy" in row.elsewhere:
+            theirs = numpy_call(row, x, row.elsewhere["SciPy"], scipy=scipy)
             theirs()
             yield theirs
 

@@ -4,8 +4,13 @@ To add an elementwise function: its formula in kernels/formulas.pxi and its deri
 row here, its line in each of the two tables of _fallback.py.
 """
 
+import functools
 import re
+from collections.abc import Mapping
 from math import inf
+from types import MappingProxyType
+
+NOTHING: Mapping = MappingProxyType({})
 
 
 class Record:
@@ -16,9 +21,10 @@ class Record:
         cls._known, cls._required = set(cls._fields), {name for name in cls._fields if not hasattr(cls, name)}
 
     def __init__(self, *values, **named):
-        self.__dict__ = given = dict(zip(self._fields, values)) | named
-        if not self._required <= given.keys() <= self._known:
-            wrong = (self._required - given.keys()) | (given.keys() - self._known)
+        named.update(zip(self._fields, values))
+        self.__dict__ = named
+        if not self._required <= named.keys() <= self._known:
+            wrong = (self._required - named.keys()) | (named.keys() - self._known)
             raise TypeError(f"{type(self).__name__}: missing or unknown: {', '.join(sorted(wrong))}")
 
     def __iter__(self):
@@ -40,7 +46,7 @@ class Gradient(Record):
     """The derivative f'(x) of an elementwise function; along an axis, the whole vector-Jacobian product."""
 
     formula: str
-    max_ulp: tuple[float, float]  # float32, float64: largest error, in units of `scale` if there is one
+    max_ulp: tuple  # float32, float64: largest error, in units of `scale` if there is one
     special: str  # kinks and special values, one sentence each
     truth: (
         str  # for mpmath, without cancellation, as Row.truth; along an axis, a list of one row's, from rows grad and x
@@ -51,24 +57,13 @@ class Gradient(Record):
     slope: str = ""  # the function that is a reduction's derivative; of a loss, that of the prediction
 
 
-class Variant(Record):
-    """What is another function for this value of the choice; its ufunc is called NAME_VALUE."""
-
-    value: str
-    formula: str
-    max_ulp: tuple[float, float]
-    truth: str
-    numpy: str
-    gradient: Gradient
-
-
 class Choice(Record):
-    """A parameter that is a word. What the row says holds for the default."""
+    """A parameter that is a word. What the row says holds for the default; the ufunc of another value is NAME_VALUE."""
 
     name: str
     default: str
     text: str
-    variants: tuple[Variant, ...]
+    variants: dict  # value: what is different in its row, {field: what it is there}
 
 
 class Row(Record):
@@ -77,27 +72,25 @@ class Row(Record):
     # "halves" (of an axis: elementwise, of the first and the second)
     summary: str
     formula: str
-    max_ulp: tuple[
-        float, float
-    ]  # float32, float64; enforced by the tests, printed by the docs; along an axis, see _docs
+    max_ulp: tuple  # float32, float64; enforced by the tests, printed by the docs; along an axis, see _docs
     special: str  # special values, one sentence each
     truth: str  # the same formula for mpmath, in x and the parameters' names; along an axis, a list, and x is one row
     numpy: str  # what people write today, in np, math, x and the parameters' names
     torch: str | None  # the same function there, in torch, x and the parameters' names
     reference: str
     example: str
-    parameters: tuple[Parameter, ...] = ()
+    parameters: tuple = ()  # of Parameter
     keeps_integers: bool = False
     logarithm: bool = False  # of rows: nothing, as where an entry is masked out, is -inf and not 0
     negates: bool = False  # of rows: a function of -x
     choice: Choice | None = None
     gradient: Gradient | None = None  # None only in tests
-    elsewhere: tuple[tuple[str, str], ...] = ()  # (library, its call for the same), in x and the parameters' names
-    differs: tuple[tuple[str, str], ...] = ()  # (library, what makes other numbers there)
-    words: tuple[str, ...] = ()  # other names, and what people look for
-    related: tuple[str, ...] = ()  # functions to see, too
-    keywords: tuple[tuple[str, str], ...] = ()  # (keyword elsewhere, its name here, or what to do in its place)
-    domain: tuple[float, float] = (-inf, inf)  # where it is a number
+    elsewhere: Mapping = NOTHING  # library: its call for the same, in x and the parameters' names
+    differs: Mapping = NOTHING  # library: what makes other numbers there
+    words: tuple = ()  # other names, and what people look for
+    related: tuple = ()  # functions to see, too
+    keywords: Mapping = NOTHING  # keyword elsewhere: its name here, or what to do in its place
+    domain: tuple = (-inf, inf)  # where it is a number
 
     @property
     def operands(self):
@@ -113,9 +106,8 @@ class Row(Record):
 def expanded(row):
     """(Name of the ufunc, row) of a function and of its variants, each with its value as the choice's default."""
     yield row.name, row
-    for variant in row.choice.variants if row.choice else ():
-        own = {name: field for name, field in vars(variant).items() if name != "value"}
-        yield f"{row.name}_{variant.value}", row._replace(choice=row.choice._replace(default=variant.value), **own)
+    for value, different in row.choice.variants.items() if row.choice else ():
+        yield f"{row.name}_{value}", row._replace(choice=row.choice._replace(default=value), **different)
 
 
 SIGNIFICANT = "Goodfellow, Bengio & Courville, Deep Learning (2016), section 6.2.2."
@@ -147,13 +139,13 @@ TABLE = (
         truth="1 / (1 + exp(-x))",
         numpy="1 / (1 + np.exp(-x))",
         torch="torch.sigmoid(x)",
-        elsewhere=(
-            ("SciPy", "scipy.special.expit(x)"),
-            ("JAX", "jax.nn.sigmoid(x)"),
-            ("Keras", "keras.activations.sigmoid(x)"),
-            ("ONNX", "Sigmoid(x)"),
-            ("transformers", "ACT2FN['sigmoid'](x)"),
-        ),
+        elsewhere={
+            "SciPy": "scipy.special.expit(x)",
+            "JAX": "jax.nn.sigmoid(x)",
+            "Keras": "keras.activations.sigmoid(x)",
+            "ONNX": "Sigmoid(x)",
+            "transformers": "ACT2FN['sigmoid'](x)",
+        },
         words=("expit", "logistic", "inverse logit"),
         related=("log_sigmoid", "logit", "softmax"),
         reference=SIGNIFICANT,
@@ -175,12 +167,12 @@ TABLE = (
         truth="tanh(x)",
         numpy="np.tanh(x)",
         torch="torch.tanh(x)",
-        elsewhere=(
-            ("JAX", "jax.numpy.tanh(x)"),
-            ("Keras", "keras.activations.tanh(x)"),
-            ("ONNX", "Tanh(x)"),
-            ("transformers", "ACT2FN['tanh'](x)"),
-        ),
+        elsewhere={
+            "JAX": "jax.numpy.tanh(x)",
+            "Keras": "keras.activations.tanh(x)",
+            "ONNX": "Tanh(x)",
+            "transformers": "ACT2FN['tanh'](x)",
+        },
         related=("hard_tanh", "softsign"),
         reference="LeCun, Bottou, Orr & Müller, Efficient BackProp (1998), section 4.4.",
         example=">>> fastsig.tanh([-1.0, 0.0, 1.0])\narray([-0.76159416,  0.        ,  0.76159416])",
@@ -201,18 +193,18 @@ TABLE = (
         truth="x if x > 0 else mpf(0)",
         numpy="np.maximum(x, 0)",
         torch="torch.relu(x)",
-        elsewhere=(
-            ("JAX", "jax.nn.relu(x)"),
-            ("Keras", "keras.activations.relu(x)"),
-            ("ONNX", "Relu(x)"),
-            ("transformers", "ACT2FN['relu'](x)"),
-        ),
+        elsewhere={
+            "JAX": "jax.nn.relu(x)",
+            "Keras": "keras.activations.relu(x)",
+            "ONNX": "Relu(x)",
+            "transformers": "ACT2FN['relu'](x)",
+        },
         words=("ramp", "rectifier"),
-        keywords=(
-            ("negative_slope", "leaky_relu(x, negative_slope) has one"),
-            ("max_value", "hard_tanh(x, 0, max_value) ends there"),
-            ("threshold", "threshold(x, threshold, 0) has one"),
-        ),
+        keywords={
+            "negative_slope": "leaky_relu(x, negative_slope) has one",
+            "max_value": "hard_tanh(x, 0, max_value) ends there",
+            "threshold": "threshold(x, threshold, 0) has one",
+        },
         related=("leaky_relu", "relu6"),
         reference="Nair & Hinton, Rectified Linear Units Improve Restricted Boltzmann Machines, ICML (2010).",
         example=">>> fastsig.relu([-2, 0, 3])\narray([0, 0, 3])",
@@ -234,18 +226,18 @@ TABLE = (
         truth="x if x > 0 else negative_slope * x",
         numpy="np.where(x > 0, x, negative_slope * x)",
         torch="torch.nn.functional.leaky_relu(x, negative_slope)",
-        elsewhere=(
-            ("JAX", "jax.nn.leaky_relu(x, negative_slope)"),
-            ("Keras", "keras.activations.leaky_relu(x, negative_slope)"),
-            ("ONNX", "LeakyRelu(x, alpha=negative_slope)"),
-            ("transformers", "ACT2FN['leaky_relu'](x)"),
-        ),
-        differs=(
-            ("PyTorch", "torch.nn.PReLU begins with the slope 0.25"),
-            ("Keras", "the slope is 0.2 unless it is given"),
-        ),
+        elsewhere={
+            "JAX": "jax.nn.leaky_relu(x, negative_slope)",
+            "Keras": "keras.activations.leaky_relu(x, negative_slope)",
+            "ONNX": "LeakyRelu(x, alpha=negative_slope)",
+            "transformers": "ACT2FN['leaky_relu'](x)",
+        },
+        differs={
+            "PyTorch": "torch.nn.PReLU begins with the slope 0.25",
+            "Keras": "the slope is 0.2 unless it is given",
+        },
         words=("PReLU", "parametric ReLU"),
-        keywords=(("alpha", "negative_slope"), ("slope", "negative_slope")),
+        keywords={"alpha": "negative_slope", "slope": "negative_slope"},
         related=("relu", "elu"),
         reference="Maas, Hannun & Ng, Rectifier Nonlinearities Improve Neural Network Acoustic Models, ICML (2013).",
         example=">>> fastsig.leaky_relu([-2.0, 0.0, 3.0], 0.1)\narray([-0.2,  0. ,  3. ])",
@@ -267,12 +259,12 @@ TABLE = (
         truth="min(max(x, 0), 6)",
         numpy="np.clip(x, 0, 6)",
         torch="torch.nn.functional.relu6(x)",
-        elsewhere=(
-            ("JAX", "jax.nn.relu6(x)"),
-            ("Keras", "keras.activations.relu6(x)"),
-            ("ONNX", "Clip(x, 0, 6)"),
-            ("transformers", "ACT2FN['relu6'](x)"),
-        ),
+        elsewhere={
+            "JAX": "jax.nn.relu6(x)",
+            "Keras": "keras.activations.relu6(x)",
+            "ONNX": "Clip(x, 0, 6)",
+            "transformers": "ACT2FN['relu6'](x)",
+        },
         related=("relu", "hard_tanh"),
         reference="Krizhevsky, Convolutional Deep Belief Networks on CIFAR-10 (2010).",
         example=">>> fastsig.relu6([-1.0, 3.0, 9.0])\narray([0., 3., 6.])",
@@ -294,13 +286,13 @@ TABLE = (
         truth="min(max(x, min_val), max_val)",
         numpy="np.clip(x, min_val, max_val)",
         torch="torch.nn.functional.hardtanh(x, min_val, max_val)",
-        elsewhere=(
-            ("JAX", "jax.numpy.clip(x, min_val, max_val)"),
-            ("Keras", "keras.ops.clip(x, min_val, max_val)"),
-            ("ONNX", "Clip(x, min_val, max_val)"),
-        ),
+        elsewhere={
+            "JAX": "jax.numpy.clip(x, min_val, max_val)",
+            "Keras": "keras.ops.clip(x, min_val, max_val)",
+            "ONNX": "Clip(x, min_val, max_val)",
+        },
         words=("hardtanh", "clamp"),
-        keywords=(("min", "min_val"), ("max", "max_val"), ("min_value", "min_val"), ("max_value", "max_val")),
+        keywords={"min": "min_val", "max": "max_val", "min_value": "min_val", "max_value": "max_val"},
         related=("tanh", "relu6"),
         reference="Collobert, Large Scale Machine Learning, PhD thesis, Université Paris VI (2004).",
         example=">>> fastsig.hard_tanh([-2.0, 0.5, 3.0], max_val=2.0)\narray([-1. ,  0.5,  2. ])",
@@ -325,16 +317,16 @@ TABLE = (
         truth="min(max(x + 3, 0), 6) / 6",
         numpy="np.clip(x / 6 + 0.5, 0, 1)",
         torch="torch.nn.functional.hardsigmoid(x)",
-        elsewhere=(
-            ("JAX", "jax.nn.hard_sigmoid(x)"),
-            ("Keras", "keras.activations.hard_sigmoid(x)"),
-            ("ONNX", "HardSigmoid(x, alpha=1/6)"),
-        ),
-        differs=(("Keras", "before Keras 3 the slope was 0.2"), ("ONNX", "the slope alpha is 0.2 unless it is given")),
+        elsewhere={
+            "JAX": "jax.nn.hard_sigmoid(x)",
+            "Keras": "keras.activations.hard_sigmoid(x)",
+            "ONNX": "HardSigmoid(x, alpha=1/6)",
+        },
+        differs={"Keras": "before Keras 3 the slope was 0.2", "ONNX": "the slope alpha is 0.2 unless it is given"},
         words=("hardsigmoid",),
-        keywords=tuple(
-            (name, "hard_tanh(slope * x + offset, 0, 1) has any slope and offset, alpha and beta in ONNX")
-            for name in ("alpha", "beta", "slope", "offset")
+        keywords=dict.fromkeys(
+            ("alpha", "beta", "slope", "offset"),
+            "hard_tanh(slope * x + offset, 0, 1) has any slope and offset, alpha and beta in ONNX",
         ),
         related=("sigmoid", "hard_swish"),
         reference="Courbariaux, Bengio & David, BinaryConnect, NIPS (2015).",
@@ -356,11 +348,11 @@ TABLE = (
         truth="x * min(max(x + 3, 0), 6) / 6",
         numpy="x * np.clip(x + 3, 0, 6) / 6",
         torch="torch.nn.functional.hardswish(x)",
-        elsewhere=(
-            ("JAX", "jax.nn.hard_swish(x)"),
-            ("Keras", "keras.activations.hard_swish(x)"),
-            ("ONNX", "HardSwish(x)"),
-        ),
+        elsewhere={
+            "JAX": "jax.nn.hard_swish(x)",
+            "Keras": "keras.activations.hard_swish(x)",
+            "ONNX": "HardSwish(x)",
+        },
         words=("hardswish", "hard_silu"),
         related=("silu", "hard_sigmoid"),
         reference="Howard et al., Searching for MobileNetV3, ICCV (2019).",
@@ -382,7 +374,7 @@ TABLE = (
         truth="x / (1 + abs(x))",
         numpy="x / (1 + np.abs(x))",
         torch="torch.nn.functional.softsign(x)",
-        elsewhere=(("JAX", "jax.nn.soft_sign(x)"), ("Keras", "keras.activations.softsign(x)"), ("ONNX", "Softsign(x)")),
+        elsewhere={"JAX": "jax.nn.soft_sign(x)", "Keras": "keras.activations.softsign(x)", "ONNX": "Softsign(x)"},
         words=("soft_sign",),
         related=("tanh",),
         reference="Bergstra, Desjardins, Lamblin & Bengio, Quadratic Polynomials Learn Better Image Features (2009).",
@@ -405,14 +397,14 @@ TABLE = (
         truth="x / (1 + exp(-x))",
         numpy="x / (1 + np.exp(-x))",
         torch="torch.nn.functional.silu(x)",
-        elsewhere=(
-            ("JAX", "jax.nn.silu(x)"),
-            ("Keras", "keras.activations.silu(x)"),
-            ("ONNX", "Mul(x, Sigmoid(x))"),
-            ("transformers", "ACT2FN['silu'](x)"),
-        ),
+        elsewhere={
+            "JAX": "jax.nn.silu(x)",
+            "Keras": "keras.activations.silu(x)",
+            "ONNX": "Mul(x, Sigmoid(x))",
+            "transformers": "ACT2FN['silu'](x)",
+        },
         words=("swish1", "SiLU"),
-        keywords=(("beta", "swish(x, beta) has that"), ("alpha", "swish(x, alpha) has that, as beta")),
+        keywords={"beta": "swish(x, beta) has that", "alpha": "swish(x, alpha) has that, as beta"},
         related=("swish", "hard_swish", "mish", "gelu"),
         reference="Elfwing, Uchibe & Doya, Sigmoid-Weighted Linear Units, Neural Networks 107 (2018).",
         example=">>> fastsig.silu([-1.0, 0.0, 1.0])\narray([-0.26894142,  0.        ,  0.73105858])",
@@ -434,12 +426,12 @@ TABLE = (
         truth="x * tanh(log1p(exp(x)))",
         numpy="x * np.tanh(np.log1p(np.exp(x)))",
         torch="torch.nn.functional.mish(x)",
-        elsewhere=(
-            ("JAX", "jax.nn.mish(x)"),
-            ("Keras", "keras.activations.mish(x)"),
-            ("ONNX", "Mish(x)"),
-            ("transformers", "ACT2FN['mish'](x)"),
-        ),
+        elsewhere={
+            "JAX": "jax.nn.mish(x)",
+            "Keras": "keras.activations.mish(x)",
+            "ONNX": "Mish(x)",
+            "transformers": "ACT2FN['mish'](x)",
+        },
         related=("silu", "softplus"),
         reference="Misra, Mish: A Self Regularized Non-Monotonic Activation Function, BMVC (2020).",
         example=">>> fastsig.mish([-1.0, 0.0, 1.0])\narray([-0.30340146,  0.        ,  0.86509839])",
@@ -462,21 +454,18 @@ TABLE = (
         truth="x * ncdf(x)",
         numpy="0.5 * x * np.vectorize(math.erfc)(-x / np.sqrt(2))",
         torch="torch.nn.functional.gelu(x, approximate=approximate)",
-        elsewhere=(
-            ("SciPy", "x * scipy.special.ndtr(x)"),
-            ("JAX", "jax.nn.gelu(x, approximate=False)"),
-            ("Keras", "keras.activations.gelu(x)"),
-            ("ONNX", "Gelu(x)"),
-            ("transformers", "ACT2FN['gelu'](x)"),
-        ),
-        differs=(
-            ("JAX", "it approximates by tanh unless told not to"),
-            ("Keras", "keras.ops.gelu approximates by tanh unless told not to"),
-            (
-                "transformers",
-                '"gelu_new", "gelu_fast" and "gelu_pytorch_tanh" are approximate="tanh"; "quick_gelu" is swish(x, 1.702)',
-            ),
-        ),
+        elsewhere={
+            "SciPy": "x * scipy.special.ndtr(x)",
+            "JAX": "jax.nn.gelu(x, approximate=False)",
+            "Keras": "keras.activations.gelu(x)",
+            "ONNX": "Gelu(x)",
+            "transformers": "ACT2FN['gelu'](x)",
+        },
+        differs={
+            "JAX": "it approximates by tanh unless told not to",
+            "Keras": "keras.ops.gelu approximates by tanh unless told not to",
+            "transformers": '"gelu_new", "gelu_fast" and "gelu_pytorch_tanh" are approximate="tanh"; "quick_gelu" is swish(x, 1.702)',
+        },
         words=("gelu_new", "gelu_pytorch_tanh"),
         related=("silu",),
         reference="Hendrycks & Gimpel, Gaussian Error Linear Units, arXiv:1606.08415 (2016).",
@@ -485,22 +474,21 @@ TABLE = (
             "approximate",
             "none",
             "Whether to compute the function itself or the approximation by tanh.",
-            (
-                Variant(
-                    "tanh",
-                    "0.5 * x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3)))",
-                    (2.5, 2.5),
-                    "x / (1 + exp(-2 * sqrt(2 / pi) * (x + 0.044715 * x * x * x)))",
-                    "0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))",
-                    Gradient(
+            {
+                "tanh": {
+                    "formula": "0.5 * x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3)))",
+                    "max_ulp": (2.5, 2.5),
+                    "truth": "x / (1 + exp(-2 * sqrt(2 / pi) * (x + 0.044715 * x * x * x)))",
+                    "numpy": "0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))",
+                    "gradient": Gradient(
                         "sigmoid(z) * (1 + x * z' * sigmoid(-z)), z = sqrt(8 / pi) * (x + 0.044715 * x**3)",
                         (2.5, 2.5),
                         "As without the approximation.",
                         "((1 + exp(-(sqrt(8 / pi) * abs(x) * (1 + 0.044715 * x * x))) + (sqrt(8 / pi) * abs(x) * (1 + 0.044715 * x * x * 3)) * exp(-(sqrt(8 / pi) * abs(x) * (1 + 0.044715 * x * x)))) if x > 0 else exp(-(sqrt(8 / pi) * abs(x) * (1 + 0.044715 * x * x))) * (1 - (sqrt(8 / pi) * abs(x) * (1 + 0.044715 * x * x * 3)) + exp(-(sqrt(8 / pi) * abs(x) * (1 + 0.044715 * x * x))))) / (1 + exp(-(sqrt(8 / pi) * abs(x) * (1 + 0.044715 * x * x))))**2",
                         crosses_zero=True,
                     ),
-                ),
-            ),
+                },
+            },
         ),
         gradient=Gradient(
             "Phi(x) + x * phi(x)",
@@ -520,11 +508,11 @@ TABLE = (
         truth="x if x > 0 else alpha * expm1(x)",
         numpy="np.where(x > 0, x, alpha * np.expm1(x))",
         torch="torch.nn.functional.elu(x, alpha)",
-        elsewhere=(
-            ("JAX", "jax.nn.elu(x, alpha)"),
-            ("Keras", "keras.activations.elu(x, alpha)"),
-            ("ONNX", "Elu(x, alpha=alpha)"),
-        ),
+        elsewhere={
+            "JAX": "jax.nn.elu(x, alpha)",
+            "Keras": "keras.activations.elu(x, alpha)",
+            "ONNX": "Elu(x, alpha=alpha)",
+        },
         related=("selu", "celu"),
         reference="Clevert, Unterthiner & Hochreiter, Fast and Accurate Deep Network Learning by ELUs, ICLR (2016).",
         example=">>> fastsig.elu([-1.0, 0.0, 1.0])\narray([-0.63212056,  0.        ,  1.        ])",
@@ -546,8 +534,8 @@ TABLE = (
         truth="1.0507009873554805 * (x if x > 0 else 1.6732632423543772 * expm1(x))",
         numpy="1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * np.expm1(x))",
         torch="torch.selu(x)",
-        elsewhere=(("JAX", "jax.nn.selu(x)"), ("Keras", "keras.activations.selu(x)"), ("ONNX", "Selu(x)")),
-        keywords=tuple((name, "gamma * elu(x, alpha) has any alpha and gamma") for name in ("alpha", "gamma")),
+        elsewhere={"JAX": "jax.nn.selu(x)", "Keras": "keras.activations.selu(x)", "ONNX": "Selu(x)"},
+        keywords=dict.fromkeys(("alpha", "gamma"), "gamma * elu(x, alpha) has any alpha and gamma"),
         related=("elu",),
         reference="Klambauer, Unterthiner, Mayr & Hochreiter, Self-Normalizing Neural Networks, NIPS (2017).",
         example=">>> fastsig.selu([-1.0, 0.0, 1.0])\narray([-1.11133074,  0.        ,  1.05070099])",
@@ -569,11 +557,11 @@ TABLE = (
         truth="x if x > 0 else alpha * expm1(x / alpha)",
         numpy="np.where(x > 0, x, alpha * np.expm1(x / alpha))",
         torch="torch.nn.functional.celu(x, alpha)",
-        elsewhere=(
-            ("JAX", "jax.nn.celu(x, alpha)"),
-            ("Keras", "keras.activations.celu(x, alpha)"),
-            ("ONNX", "Celu(x, alpha=alpha)"),
-        ),
+        elsewhere={
+            "JAX": "jax.nn.celu(x, alpha)",
+            "Keras": "keras.activations.celu(x, alpha)",
+            "ONNX": "Celu(x, alpha=alpha)",
+        },
         related=("elu",),
         reference="Barron, Continuously Differentiable Exponential Linear Units, arXiv:1704.07483 (2017).",
         example=">>> fastsig.celu([-1.0, 0.0, 1.0], 2.0)\narray([-0.78693868,  0.        ,  1.        ])",
@@ -597,15 +585,15 @@ TABLE = (
         truth="(x if beta * x > 0 else mpf(0)) + log1p(exp(-abs(beta * x))) / beta",
         numpy="np.log1p(np.exp(beta * x)) / beta",
         torch="torch.nn.functional.softplus(x, beta, 800)",
-        elsewhere=(
-            ("SciPy", "scipy.special.softplus(x)"),
-            ("JAX", "jax.nn.softplus(x)"),
-            ("Keras", "keras.activations.softplus(x)"),
-            ("ONNX", "Softplus(x)"),
-        ),
-        differs=(("PyTorch", "where beta * x > threshold, 20 unless it is given, the result is x"),),
+        elsewhere={
+            "SciPy": "scipy.special.softplus(x)",
+            "JAX": "jax.nn.softplus(x)",
+            "Keras": "keras.activations.softplus(x)",
+            "ONNX": "Softplus(x)",
+        },
+        differs={"PyTorch": "where beta * x > threshold, 20 unless it is given, the result is x"},
         words=("log1pexp", "SmoothReLU"),
-        keywords=(("threshold", "softplus needs none, it is exact everywhere"),),
+        keywords={"threshold": "softplus needs none, it is exact everywhere"},
         related=("relu", "log_sigmoid"),
         reference="Dugas, Bengio, Bélisle, Nadeau & Garcia, Incorporating Second-Order Functional Knowledge, NIPS (2000).",
         example=">>> fastsig.softplus([-1.0, 0.0, 1.0])\narray([0.31326169, 0.69314718, 1.31326169])",
@@ -627,12 +615,12 @@ TABLE = (
         truth="min(x, 0) - log1p(exp(-abs(x)))",
         numpy="-np.log1p(np.exp(-x))",
         torch="torch.nn.functional.logsigmoid(x)",
-        elsewhere=(
-            ("SciPy", "scipy.special.log_expit(x)"),
-            ("JAX", "jax.nn.log_sigmoid(x)"),
-            ("Keras", "keras.activations.log_sigmoid(x)"),
-            ("ONNX", "Neg(Softplus(Neg(x)))"),
-        ),
+        elsewhere={
+            "SciPy": "scipy.special.log_expit(x)",
+            "JAX": "jax.nn.log_sigmoid(x)",
+            "Keras": "keras.activations.log_sigmoid(x)",
+            "ONNX": "Neg(Softplus(Neg(x)))",
+        },
         words=("logsigmoid",),
         related=("sigmoid", "softplus", "binary_cross_entropy_with_logits"),
         reference="Mächler, Accurately Computing ``log(1 - exp(-|a|))``, vignette of the R package Rmpfr (2012).",
@@ -658,11 +646,11 @@ TABLE = (
         torch="torch.nn.functional.binary_cross_entropy_with_logits(x, target, reduction='none')",
         words=("BCEWithLogitsLoss", "binary cross entropy", "sigmoid_cross_entropy_with_logits", "log loss"),
         related=("cross_entropy", "log_sigmoid", "sigmoid"),
-        keywords=(
-            ("reduction", "its mean() or sum() is that of the losses, which are not reduced"),
-            ("weight", "the result times the weights is the same"),
-            ("pos_weight", "the result times np.where(target == 1, pos_weight, 1) is the same, for targets 0 and 1"),
-        ),
+        keywords={
+            "reduction": "its mean() or sum() is that of the losses, which are not reduced",
+            "weight": "the result times the weights is the same",
+            "pos_weight": "the result times np.where(target == 1, pos_weight, 1) is the same, for targets 0 and 1",
+        },
         reference="Cox, The Regression Analysis of Binary Sequences, J. Roy. Statist. Soc. B 20 (1958).",
         example=">>> fastsig.binary_cross_entropy_with_logits([-1.0, 0.0, 30.0], [1.0, 0.5, 1.0])\n"
         "array([1.31326169e+00, 6.93147181e-01, 9.35762297e-14])",
@@ -695,10 +683,10 @@ TABLE = (
         truth="2 * atanh(2 * x - 1) if abs(x - 0.5) < 0.25 else log(x) - log1p(-x) if abs(x - 0.5) <= 0.5 else nan",
         numpy="np.log(x / (1 - x))",
         torch="torch.logit(x)",
-        elsewhere=(("SciPy", "scipy.special.logit(x)"), ("JAX", "jax.scipy.special.logit(x)")),
-        differs=(("PyTorch", "eps clips x to [eps, 1 - eps] first, if it is given"),),
+        elsewhere={"SciPy": "scipy.special.logit(x)", "JAX": "jax.scipy.special.logit(x)"},
+        differs={"PyTorch": "eps clips x to [eps, 1 - eps] first, if it is given"},
         words=("log-odds",),
-        keywords=(("eps", "np.clip(x, eps, 1 - eps) as x does the same"),),
+        keywords={"eps": "np.clip(x, eps, 1 - eps) as x does the same"},
         related=("sigmoid",),
         reference="Berkson, Application of the Logistic Function to Bio-Assay, J. Amer. Statist. Assoc. 39 (1944).",
         example=">>> fastsig.logit([0.25, 0.5, 1.0])\narray([-1.09861229,  0.        ,         inf])",
@@ -721,7 +709,7 @@ TABLE = (
         truth="(log(-expm1(-x)) if x < 0.7 else log1p(-exp(-x))) if x >= 0 else nan",
         numpy="np.where(x < 0.7, np.log(-np.expm1(-x)), np.log1p(-np.exp(-x)))",
         torch="torch.log(-torch.expm1(-x))",
-        elsewhere=(("JAX", "jax.nn.log1mexp(x)"),),
+        elsewhere={"JAX": "jax.nn.log1mexp(x)"},
         words=("log1m_exp", "log complement"),
         related=("log_sigmoid", "softplus"),
         reference="Mächler, Accurately Computing ``log(1 - exp(-|a|))``, vignette of the R package Rmpfr (2012).",
@@ -745,15 +733,12 @@ TABLE = (
         truth="x if abs(x) > lambd else 0 * x",
         numpy="np.where(np.abs(x) > lambd, x, 0)",
         torch="torch.nn.functional.hardshrink(x, lambd)",
-        elsewhere=(("Keras", "keras.activations.hard_shrink(x, lambd)"), ("ONNX", "Shrink(x, lambd=lambd)")),
+        elsewhere={"Keras": "keras.activations.hard_shrink(x, lambd)", "ONNX": "Shrink(x, lambd=lambd)"},
         words=("hardshrink", "hard thresholding"),
-        keywords=(
-            ("threshold", "lambd"),
-            (
-                "bias",
-                "soft_shrink has lambd as its bias; with another it is y - np.copysign(bias, y) where y = hard_shrink(x, lambd) is not 0",
-            ),
-        ),
+        keywords={
+            "threshold": "lambd",
+            "bias": "soft_shrink has lambd as its bias; with another it is y - np.copysign(bias, y) where y = hard_shrink(x, lambd) is not 0",
+        },
         related=("soft_shrink", "tanh_shrink", "threshold"),
         reference="Donoho & Johnstone, Ideal Spatial Adaptation by Wavelet Shrinkage, Biometrika 81 (1994).",
         example=">>> fastsig.hard_shrink([-2.0, 0.25, 3.0])\narray([-2.,  0.,  3.])",
@@ -771,12 +756,12 @@ TABLE = (
         truth="(x + lambd if x < 0 else x - lambd) if abs(x) > lambd else 0 * x",
         numpy="x - np.clip(x, -lambd, lambd)",
         torch="torch.nn.functional.softshrink(x, lambd)",
-        elsewhere=(
-            ("Keras", "keras.activations.soft_shrink(x, lambd)"),
-            ("ONNX", "Shrink(x, lambd=lambd, bias=lambd)"),
-        ),
+        elsewhere={
+            "Keras": "keras.activations.soft_shrink(x, lambd)",
+            "ONNX": "Shrink(x, lambd=lambd, bias=lambd)",
+        },
         words=("softshrink", "soft thresholding", "proximal operator of L1"),
-        keywords=(("threshold", "lambd"), ("bias", "lambd is that, too; hard_shrink has none")),
+        keywords={"threshold": "lambd", "bias": "lambd is that, too; hard_shrink has none"},
         related=("hard_shrink", "tanh_shrink"),
         reference="Donoho, De-noising by Soft-Thresholding, IEEE Trans. Information Theory 41 (1995).",
         example=">>> fastsig.soft_shrink([-2.0, 0.25, 3.0])\narray([-1.5,  0. ,  2.5])",
@@ -794,7 +779,7 @@ TABLE = (
         truth="x - tanh(x) if abs(x) > 0.05 else x * (x * x) / (x * x + 3 + x * x / (5 + x * x / (7 + x * x / (9 + x * x / (11 + x * x / (13 + x * x / (15 + x * x / (17 + x * x / (19 + x * x / (21 + x * x / (23 + x * x / (25 + x * x / (27 + x * x / (29 + x * x / (31 + x * x / (33 + x * x / (35 + x * x / 37)))))))))))))))))",
         numpy="x - np.tanh(x)",
         torch="torch.nn.functional.tanhshrink(x)",
-        elsewhere=(("Keras", "keras.activations.tanh_shrink(x)"),),
+        elsewhere={"Keras": "keras.activations.tanh_shrink(x)"},
         words=("tanhshrink",),
         related=("tanh", "soft_shrink"),
         reference="Lambert, Beiträge zum Gebrauche der Mathematik und deren Anwendung II (1770), for the continued fraction of tanh.",
@@ -816,14 +801,14 @@ TABLE = (
         truth="x if x > threshold else value",
         numpy="np.where(x > threshold, x, value)",
         torch="torch.nn.functional.threshold(x, threshold, value)",
-        elsewhere=(("Keras", "keras.activations.threshold(x, threshold, value)"),),
-        differs=(("ONNX", "ThresholdedRelu(x, alpha=alpha) is threshold(x, alpha, 0)"),),
+        elsewhere={"Keras": "keras.activations.threshold(x, threshold, value)"},
+        differs={"ONNX": "ThresholdedRelu(x, alpha=alpha) is threshold(x, alpha, 0)"},
         words=("ThresholdedRelu", "thresholded_relu"),
-        keywords=(
-            ("default_value", "it is the third operand, value"),
-            ("alpha", "threshold(x, alpha, 0) is ONNX's ThresholdedRelu"),
-            ("theta", "threshold(x, theta, 0) is Keras' ThresholdedReLU"),
-        ),
+        keywords={
+            "default_value": "it is the third operand, value",
+            "alpha": "threshold(x, alpha, 0) is ONNX's ThresholdedRelu",
+            "theta": "threshold(x, theta, 0) is Keras' ThresholdedReLU",
+        },
         related=("relu", "hard_shrink"),
         reference="Konda, Memisevic & Krueger, Zero-Bias Autoencoders and the Benefits of Co-Adapting Features, ICLR (2015).",
         example=">>> fastsig.threshold([-1.0, 0.5, 2.0], 0.5, 0.0)\narray([0., 0., 2.])",
@@ -853,15 +838,15 @@ TABLE = (
         truth="x / (1 + exp(-beta * x))",
         numpy="x / (1 + np.exp(-beta * x))",
         torch="x * torch.sigmoid(beta * x)",
-        elsewhere=(
-            ("SciPy", "x * scipy.special.expit(beta * x)"),
-            ("JAX", "x * jax.nn.sigmoid(beta * x)"),
-            ("ONNX", "Swish(x, alpha=beta)"),
-            ("transformers", "ACT2FN['swish'](x)"),
-        ),
-        differs=(("transformers", '"quick_gelu" is swish(x, 1.702)'),),
+        elsewhere={
+            "SciPy": "x * scipy.special.expit(beta * x)",
+            "JAX": "x * jax.nn.sigmoid(beta * x)",
+            "ONNX": "Swish(x, alpha=beta)",
+            "transformers": "ACT2FN['swish'](x)",
+        },
+        differs={"transformers": '"quick_gelu" is swish(x, 1.702)'},
         words=("quick_gelu", "swish1"),
-        keywords=(("alpha", "beta"),),
+        keywords={"alpha": "beta"},
         related=("silu", "hard_swish", "gelu"),
         reference="Ramachandran, Zoph & Le, Searching for Activation Functions, arXiv:1710.05941 (2017).",
         example=">>> fastsig.swish([-1.0, 0.0, 1.0], 1.702)  # quick_gelu\narray([-0.15420423,  0.        ,  0.84579577])",
@@ -887,7 +872,7 @@ TABLE = (
         truth="[a / (1 + exp(-b)) for a, b in zip(x[: len(x) // 2], x[len(x) // 2 :])]",
         numpy="(lambda a, b: a / (1 + np.exp(-b)))(*np.split(x, 2, axis))",
         torch="torch.nn.functional.glu(x, axis)",
-        elsewhere=(("JAX", "jax.nn.glu(x, axis)"), ("Keras", "keras.activations.glu(x, axis)")),
+        elsewhere={"JAX": "jax.nn.glu(x, axis)", "Keras": "keras.activations.glu(x, axis)"},
         words=("GLU", "gated linear unit", "gating"),
         related=("sigmoid", "silu", "swish"),
         reference="Dauphin, Fan, Auli & Grangier, Language Modeling with Gated Convolutional Networks, ICML (2017).",
@@ -915,16 +900,16 @@ TABLE = (
         truth="[exp((v - max(x)) / temperature) / fsum(exp((w - max(x)) / temperature) for w in x) for v in x]",
         numpy="(e := np.exp(x - x.max(axis, keepdims=True))) / e.sum(axis, keepdims=True)",
         torch="torch.softmax(x, axis)",
-        elsewhere=(
-            ("SciPy", "scipy.special.softmax(x, axis)"),
-            ("JAX", "jax.nn.softmax(x, axis)"),
-            ("Keras", "keras.activations.softmax(x, axis)"),
-            ("ONNX", "Softmax(x, axis=axis)"),
-        ),
-        differs=(
-            ("SciPy", "the axis is None, the whole array, unless it is given"),
-            ("ONNX", "before opset 13 the axis is 1 unless it is given, and those behind it are one with it"),
-        ),
+        elsewhere={
+            "SciPy": "scipy.special.softmax(x, axis)",
+            "JAX": "jax.nn.softmax(x, axis)",
+            "Keras": "keras.activations.softmax(x, axis)",
+            "ONNX": "Softmax(x, axis=axis)",
+        },
+        differs={
+            "SciPy": "the axis is None, the whole array, unless it is given",
+            "ONNX": "before opset 13 the axis is 1 unless it is given, and those behind it are one with it",
+        },
         words=("temperature", "softargmax", "attention"),
         related=("log_softmax", "logsumexp", "softmin", "sigmoid"),
         reference="Bridle, Probabilistic Interpretation of Feedforward Classification Network Outputs (1990).",
@@ -969,7 +954,7 @@ TABLE = (
         truth="[exp((min(x) - v) / temperature) / fsum(exp((min(x) - w) / temperature) for w in x) for v in x]",
         numpy="(e := np.exp(x.min(axis, keepdims=True) - x)) / e.sum(axis, keepdims=True)",
         torch="torch.nn.functional.softmin(x, axis)",
-        elsewhere=(("SciPy", "scipy.special.softmax(-x, axis)"), ("JAX", "jax.nn.softmax(-x, axis)")),
+        elsewhere={"SciPy": "scipy.special.softmax(-x, axis)", "JAX": "jax.nn.softmax(-x, axis)"},
         words=("soft argmin", "Boltzmann distribution", "Gibbs distribution"),
         related=("softmax", "log_softmax"),
         reference="Kendall et al., End-to-End Learning of Geometry and Context for Deep Stereo Regression, ICCV (2017), "
@@ -1010,16 +995,16 @@ TABLE = (
         truth="[(v - max(x)) / temperature - log(fsum(exp((w - max(x)) / temperature) for w in x)) for v in x]",
         numpy="(z := x - x.max(axis, keepdims=True)) - np.log(np.exp(z).sum(axis, keepdims=True))",
         torch="torch.log_softmax(x, axis)",
-        elsewhere=(
-            ("SciPy", "scipy.special.log_softmax(x, axis)"),
-            ("JAX", "jax.nn.log_softmax(x, axis)"),
-            ("Keras", "keras.activations.log_softmax(x, axis)"),
-            ("ONNX", "LogSoftmax(x, axis=axis)"),
-        ),
-        differs=(
-            ("SciPy", "the axis is None, the whole array, unless it is given"),
-            ("ONNX", "before opset 13 the axis is 1 unless it is given, and those behind it are one with it"),
-        ),
+        elsewhere={
+            "SciPy": "scipy.special.log_softmax(x, axis)",
+            "JAX": "jax.nn.log_softmax(x, axis)",
+            "Keras": "keras.activations.log_softmax(x, axis)",
+            "ONNX": "LogSoftmax(x, axis=axis)",
+        },
+        differs={
+            "SciPy": "the axis is None, the whole array, unless it is given",
+            "ONNX": "before opset 13 the axis is 1 unless it is given, and those behind it are one with it",
+        },
         related=("softmax", "logsumexp", "cross_entropy"),
         reference="Blanchard, Higham & Higham, Accurately Computing the Log-Sum-Exp and Softmax Functions, IMA J. Numer. Anal. (2021).",
         example=">>> fastsig.log_softmax([1.0, 2.0, 3.0])\narray([-2.40760596, -1.40760596, -0.40760596])\n"
@@ -1059,12 +1044,12 @@ TABLE = (
         truth="[log(fsum(exp(v) for v in x))]",
         numpy="np.log(np.exp(x - (m := x.max(axis, keepdims=True))).sum(axis)) + np.squeeze(m, axis)",
         torch="torch.logsumexp(x, axis)",
-        elsewhere=(
-            ("SciPy", "scipy.special.logsumexp(x, axis)"),
-            ("JAX", "jax.nn.logsumexp(x, axis)"),
-            ("Keras", "keras.ops.logsumexp(x, axis)"),
-            ("ONNX", "ReduceLogSumExp(x, [axis], keepdims=0)"),
-        ),
+        elsewhere={
+            "SciPy": "scipy.special.logsumexp(x, axis)",
+            "JAX": "jax.nn.logsumexp(x, axis)",
+            "Keras": "keras.ops.logsumexp(x, axis)",
+            "ONNX": "ReduceLogSumExp(x, [axis], keepdims=0)",
+        },
         words=("log-sum-exp", "LSE"),
         related=("softmax", "log_softmax"),
         reference="Blanchard, Higham & Higham, Accurately Computing the Log-Sum-Exp and Softmax Functions, IMA J. Numer. Anal. (2021).",
@@ -1109,10 +1094,10 @@ TABLE = (
             "sparse_categorical_crossentropy",
         ),
         related=("log_softmax", "softmax", "binary_cross_entropy_with_logits"),
-        keywords=(
-            ("reduction", "its mean() or sum() is that of the losses, which are not reduced"),
-            ("weight", "the result times weight[target] is the same, for classes without label_smoothing"),
-        ),
+        keywords={
+            "reduction": "its mean() or sum() is that of the losses, which are not reduced",
+            "weight": "the result times weight[target] is the same, for classes without label_smoothing",
+        },
         reference="Good, Rational Decisions, J. Roy. Statist. Soc. B 14 (1952).",
         example=">>> fastsig.cross_entropy([[1.0, 2.0, 3.0], [0.0, 80.0, 0.0]], [2, 0])\n"
         "array([ 0.40760596, 80.        ])\n"
@@ -1150,7 +1135,7 @@ SINGLE_CALL = r"(?:\w+\.)*(\w+)(?:\['(\w+)'\])?\(x(?:, [^()]*)?\)"
 
 def names(row):
     """What a function is called, here and elsewhere."""
-    calls = [re.fullmatch(SINGLE_CALL, call) for call in (row.torch or "", *(call for _, call in row.elsewhere))]
+    calls = [re.fullmatch(SINGLE_CALL, call) for call in (row.torch or "", *row.elsewhere.values())]
     return [row.name, *row.words, *(match[2] or match[1] for match in calls if match)]
 
 
@@ -1170,15 +1155,20 @@ COMMON = (
     ("keepdim", "keepdims", ("reduction",)),
     ("mask", "where", ("rows", "reduction", "loss")),
 )
-FOREIGN = {keyword for keyword, *_ in COMMON}.union(
-    keyword for row in TABLE for keyword in (*dict(row.keywords), *(row.operands if row.is_ufunc else ()))
-)
+
+
+@functools.cache
+def _foreign():
+    """All such keywords."""
+    return {keyword for keyword, *_ in COMMON}.union(
+        keyword for row in TABLE for keyword in (*row.keywords, *(row.operands if row.is_ufunc else ()))
+    )
 
 
 def refuse(name, keywords):
     """A TypeError that says what is meant here, for one of these that the function has under another name, or not."""
-    for row in () if FOREIGN.isdisjoint(keywords) else TABLE:
-        meant = {keyword: text for keyword, text, kinds in COMMON if row.kind in kinds} | dict(row.keywords)
+    for row in () if _foreign().isdisjoint(keywords) else TABLE:
+        meant = {keyword: text for keyword, text, kinds in COMMON if row.kind in kinds} | row.keywords
         if row.is_ufunc:
             meant |= dict.fromkeys(row.operands, "it goes by position, as all operands of a ufunc do")
         for keyword in keywords if row.name == name else ():

@@ -89,10 +89,10 @@ def _wrapped(text):
 def _other_names(row):
     """What others call a function, as a note."""
     own = {"ONNX": "{} in ONNX", "transformers": "{} of transformers"}
-    calls = [*([("PyTorch", row.torch)] if row.torch else []), *row.elsewhere]
+    calls = [*([("PyTorch", row.torch)] if row.torch else []), *row.elsewhere.items()]
     calls = [own.get(library, "{}").format(f"``{call}``") for library, call in calls]
     text = f"Elsewhere: {', '.join(calls)}." + (f" Also: {', '.join(row.words)}." if row.words else "")
-    return text + "".join(f" In {library}: {differs}." for library, differs in row.differs)
+    return text + "".join(f" In {library}: {differs}." for library, differs in row.differs.items())
 
 
 def _numpydoc(row, summary, formulas, parameters, result, notes, see_also=(), references=()):

@@ -42,7 +42,7 @@ def test_axis(fs, row, dtype, axis):
     assert_close(got, along(row, x, axis))
     assert_same(fs, function(x, axis), got)
     if dtype == "float64":
-        scipys = eval(dict(row.elsewhere)["SciPy"], {"scipy": scipy, "x": x, "axis": axis})
+        scipys = eval(row.elsewhere["SciPy"], {"scipy": scipy, "x": x, "axis": axis})
         np.testing.assert_allclose(got, scipys, rtol=1e-13, atol=1e-15)
     for layout in LAYOUTS:
         assert_same(fs, function(place(x, layout), axis=axis), got, layout)

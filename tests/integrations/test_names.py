@@ -57,7 +57,7 @@ def transformers():
 
 
 LIBRARIES = {"JAX": jax, "Keras": keras, "ONNX": onnx, "transformers": transformers}
-CALLS = [(row, library, call) for row in TABLE for library, call in row.elsewhere if library in LIBRARIES]
+CALLS = [(row, library, call) for row in TABLE for library, call in row.elsewhere.items() if library in LIBRARIES]
 
 
 @pytest.mark.parametrize(("row", "library", "call"), CALLS, ids=lambda value: getattr(value, "name", value))
