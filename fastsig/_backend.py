@@ -15,8 +15,13 @@ from ._catalog import TABLE, expanded
 from ._docs import docstring, gradient_docstring
 from ._lazy import Made, offer
 
-SPIN_SETTINGS = {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"}
+SPIN_SETTINGS = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
+PLACE_SETTINGS = ("OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY")
 SETS = ("x86_64_v4", "x86_64_v3", "baseline")
+
+
+def _any_set(variables):
+    return any(variable in os.environ for variable in variables)
 
 
 def _switch(variable):
@@ -30,14 +35,17 @@ def _fallback():
 def _refuse_cut_short(name):
     """Linux's loader does not look whether all of a library is there: what a full disk has cut off is a crash."""
     for suffix in EXTENSION_SUFFIXES:  # of which the first that is there is imported
-        with contextlib.suppress(FileNotFoundError), open(f"{os.path.dirname(__file__)}/{name}{suffix}", "rb") as file:
+        with (
+            contextlib.suppress(FileNotFoundError),
+            open(f"{os.path.dirname(__file__)}/{name}{suffix}", "rb", 0) as file,
+        ):
             head, size = file.read(64), file.seek(0, os.SEEK_END)
             if head[:6] != b"\x7fELF\x02\x01" or len(head) < 64:  # 64 bits, little-endian
                 return
-            table, each, count = struct.unpack_from("<32xQ14xHH", head)
+            table, count = struct.unpack_from("<32xQ16xH", head)
             file.seek(table)
-            segments = file.read(each * count).ljust(each * count, b"\xff")
-            ends = [sum(struct.unpack_from("<8xQ16xQ", segments, i * each)) for i in range(count)]  # place + length
+            segments = file.read(56 * count).ljust(56 * count, b"\xff")
+            ends = [place + length for place, length in struct.iter_unpack("<8xQ16xQ16x", segments)]
             if max(ends, default=0) > size:
                 raise ImportError(f"{file.name} is cut short")
             return
@@ -69,7 +77,7 @@ def _short_spin():
     By default they spin so long that they take the CPU from other work, their own caller's included. What the user has
     set stays, and so does the environment. If another package has loaded libgomp before, it is too late.
     """
-    ours = not SPIN_SETTINGS & os.environ.keys()
+    ours = not _any_set(SPIN_SETTINGS)
     if ours:
         os.environ["GOMP_SPINCOUNT"] = "4000"
     try:
@@ -97,9 +105,8 @@ def _choose():
         threads, why = _import("_ufuncs")
     late = False
     if threads:
-        late = threads.libgomp_was_here() and not SPIN_SETTINGS & os.environ.keys()
-        placed = {"OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY"} & os.environ.keys()
-        threads.set_keep_apart(not placed)
+        late = threads.libgomp_was_here() and not _any_set(SPIN_SETTINGS)
+        threads.set_keep_apart(not _any_set(PLACE_SETTINGS))
     skipped = [why] if why else []
     supported = threads.kernel_sets() if threads else []
     if pinned and threads and pinned not in supported:

@@ -30,8 +30,8 @@ def _number(text):
 
 
 def _read(path):
-    with open(path) as file:  # pathlib would take longer to import than all of fastsig
-        return file.read()
+    with open(path, "rb", 0) as file:  # pathlib would take longer to import than all of fastsig
+        return os.fsdecode(file.read())
 
 
 def _quota(folder):
@@ -63,14 +63,16 @@ def _cgroup_quota():
 
 
 def _default_threads():
-    """FASTSIG_NUM_THREADS, else OMP_NUM_THREADS, else the CPUs that this process may use."""
+    """FASTSIG_NUM_THREADS, else OMP_NUM_THREADS, else the CPUs that this process may use; 1 in pure Python."""
     own = os.environ.get("FASTSIG_NUM_THREADS", "").strip()
     if own:
         return _checked(_number(own), f"FASTSIG_NUM_THREADS={own!r}")
     openmp = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()  # a list is one number a nesting level
     if 1 <= _number(openmp) <= MOST_THREADS:
         return _number(openmp)
-    bound = _backend.threads.bound_cpus() if _backend.threads else ()
+    if not _backend.threads:
+        return 1
+    bound = _backend.threads.bound_cpus()
     mask = bound or (os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1))
     return max(1, int(min(len(mask), _cgroup_quota())))
 

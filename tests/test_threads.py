@@ -5,6 +5,7 @@ import re
 import sys
 import threading
 import time
+import types
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -289,6 +290,7 @@ def version_1(folder, quota, period=100000):
 def test_cgroup_quota(default, monkeypatch, own, files, threads):
     files = Files(files if own is None else files | {"/proc/self/cgroup": own})
     monkeypatch.setattr(default._config, "_read", files.__getitem__)
+    monkeypatch.setattr(default._backend, "threads", types.SimpleNamespace(bound_cpus=tuple))
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
     for variable in ("FASTSIG_NUM_THREADS", "OMP_NUM_THREADS"):
         monkeypatch.delenv(variable, raising=False)
