@@ -1,6 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, freethreading_compatible=True
 """What all kernel sets share. How kernels become ufuncs: loop tables, dtypes that no loop has, and the short way of
 calls; threads; which sets this CPU can run. Built for the baseline."""
+cimport cython
 from cython cimport floating
 from cpython.mem cimport PyMem_Malloc
 from cpython.pycapsule cimport PyCapsule_New

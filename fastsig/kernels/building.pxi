@@ -244,6 +244,7 @@ cdef put_halves(Strand *strands, cnp.ndarray array, npy_intp row):
     strands[0].step = strands[1].step = 2 * row
 
 
+@cython.no_gc                 # it holds numbers
 cdef class Kernel:
     """The block kernels of one elementwise function and what the driver must know of it."""
 
