@@ -1,6 +1,6 @@
 """The gradients of softmax, from its output y: y (grad - sum(grad y)), and with the other sign, of softmin; of
-log_softmax, from its output y: grad - exp(y) sum(grad). Along rows and across them, in the order of terms of all rows.
-And that of cross_entropy, from its input.
+log_softmax, from its output y: grad - exp(y) sum(grad). Along rows and across them, in one order of terms. And that of
+cross_entropy, from its input.
 """
 
 cdef inline floating softmax_gradient(floating grad, floating y, floating sum) noexcept nogil:
