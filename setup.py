@@ -38,7 +38,7 @@ FLAGS = {
     "unix": [
         *ARITHMETIC,
         ["-fno-trapping-math"],  # else a float select does not vectorise
-        ["-Wno-overriding-t-option"],  # clang to 17: it takes back what -fno-unsafe-math-optimizations has said of traps
+        ["-Wno-overriding-t-option"],  # clang to 17: of -fno-unsafe-math-optimizations, which allowed them
         ["-fno-math-errno"],
         ["-ffp-contract=fast"],  # a*b + c in one rounding where the CPU can
         ["-Wno-unused-function"],

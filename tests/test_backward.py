@@ -1066,6 +1066,6 @@ def test_rows_that_one_term_dominates(fs, name, dtype, n):
     truth, scale = gradient_along(row, grad, y)
     errors = ulp_error(getattr(fs.backward, name)(grad, y), truth, scale)
     assert errors.max() <= row.gradient.max_ulp[dtype == np.float64]
-    temperature = 1.0001  # whose quotients have the units of what is divided
-    errors = ulp_error(getattr(fs.backward, name)(grad, y, temperature=temperature), truth / temperature, scale / temperature)
+    heat = 1.0001  # whose quotients have the units of what is divided
+    errors = ulp_error(getattr(fs.backward, name)(grad, y, temperature=heat), truth / heat, scale / heat)
     assert errors.max() <= row.gradient.max_ulp[dtype == np.float64] + (0.5 if dtype == np.float64 else 0)
