@@ -52,11 +52,13 @@ LOOP_FLAGS = [
     ["-fno-tree-loop-distribute-patterns"],  # to copy or clear a few vectors, rep movs and rep stos take too long
     # What is declared inline is, and little else: by default 40 % of a module at the most, wherever that leaves off.
     ["--param=inline-unit-growth=1000", "--param=max-inline-insns-auto=15"],
+    # Taken apart before they are vectorised, loops over 8 or 16 numbers inside of one over rows would stay so.
+    ["--param=max-completely-peel-times=7"],
     # clang: pairing the polynomials of one number's gelu gains little, and rounds unlike the arrays' loop
     ["-mllvm", "-slp-threshold=8"],
 ]
 UNROLLING = [["-funroll-loops"], ["--param=max-unroll-times=2"]]  # by default 8: no faster, and a quarter larger
-# Where 16 floats are one vector: taken apart before it is vectorised, a loop over them would stay so.
+# Where 16 floats are one vector.
 PEELING = [["--param=max-completely-peel-times=3"]]
 # Beside FLAGS. Not for x86-64's baseline, which few CPUs still need: it would be a quarter larger.
 MORE_FLAGS = {"x86_64_v3": UNROLLING, "x86_64_v4": [*UNROLLING, *PEELING], "baseline": UNROLLING}

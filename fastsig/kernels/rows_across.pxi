@@ -22,13 +22,13 @@ cdef inline double two_lanes(const floating *sums, const floating *lost, int pla
     else:
         return (sums[0] - beginning(sums)) + (sums[half] - beginning(sums))
 
+cdef inline double four_lanes(const floating *sums, const floating *lost, int plain) noexcept nogil:
+    return two_lanes(sums, lost, plain) + two_lanes(sums + 4 * WIDE, lost + 4 * WIDE, plain)
+
 cdef inline double fold_lanes(const floating *sums, const floating *lost, int plain) noexcept nogil:
     """fold() of a row's lanes."""
-    cdef double[8] lanes
-    cdef int j
-    for j in range(8):
-        lanes[j] = two_lanes(sums + j * WIDE, lost + j * WIDE, plain)
-    return (((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) + ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7])))
+    return ((four_lanes(sums, lost, plain) + four_lanes(sums + 2 * WIDE, lost + 2 * WIDE, plain))
+            + (four_lanes(sums + WIDE, lost + WIDE, plain) + four_lanes(sums + 3 * WIDE, lost + 3 * WIDE, plain)))
 
 cdef inline void lanes_fold(const floating *sums, const floating *lost, int plain, bint first, double *high,
                             double *low) noexcept nogil:
