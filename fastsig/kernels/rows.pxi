@@ -43,7 +43,8 @@ cdef enum:
     NEAR = 6144         # bytes of a row that stays in the nearest cache, beside the next ones
     FURTHER = 2048      # bytes from what a loop reads to what is fetched for it
     NEARBY = 16384      # bytes of results that are still in the nearest cache when they are multiplied
-    SHORTS = 128        # short rows that pass through exp together, at the most: two Blocks, LANES floats each
+    SHORTS = 64         # short rows that pass through exp together, at the most
+    FEW = 1536          # bytes of a row whose exponentials need not wait in the output
     SHORT = 16          # rows of up to so many elements are always put side by side, if there are enough of them
     FOUR = 4            # terms of a lane that are added up at once
     TURNED = 4          # Blocks of rows that are turned into lanes
@@ -148,7 +149,7 @@ cdef inline void rise(const floating *x, floating *lanes) noexcept nogil:
 
 cdef floating maximum(const floating *x, npy_intp n) noexcept nogil:
     """The maximum. Explicit lanes, as a plain reduction stays scalar; the last ones overlap. Not inline, nor are sums:
-    inside a loop over rows gcc takes loops over 16 lanes apart before it could vectorise them.
+    inside a loop over rows gcc may take loops over 16 lanes apart before it could vectorise them, see setup.py.
 
     A NaN may win or be ignored: it comes back through the sum.
     """
@@ -178,6 +179,30 @@ cdef floating maximum(const floating *x, npy_intp n) noexcept nogil:
         for j in range(n):
             lanes[j] = x[j]
     return highest(lanes)
+
+cdef inline const floating *further(const floating *x, npy_intp bytes) noexcept nogil:
+    return <const floating *>(<const char *>x + bytes)
+
+cdef void row_maxima(const floating *x, npy_intp step, npy_intp n, npy_intp rows, floating *top) noexcept nogil:
+    """maximum() of up to LANES rows of at least LANES elements, `step` bytes apart: the last of their lanes are folded
+    beside each other."""
+    cdef floating[LANES] lanes
+    cdef floating[8 * LANES] eight
+    cdef floating[4 * LANES] four
+    cdef npy_intp r, i, j
+    for r in range(rows):
+        for j in range(LANES):
+            lanes[j] = higher(x[j], x[n - LANES + j])
+        for i from LANES <= i < n - LANES by LANES:
+            rise(x + i, lanes)
+        for j in range(8):
+            eight[8 * r + j] = higher(lanes[8 + j], lanes[j])
+        x = further(x, step)
+    for r in range(rows):
+        for j in range(4):
+            four[4 * r + j] = higher(eight[8 * r + 4 + j], eight[8 * r + j])
+    for r in range(rows):
+        top[r] = higher(higher(four[4 * r + 3], four[4 * r + 1]), higher(four[4 * r + 2], four[4 * r]))
 
 cdef inline void add_halves(floating *lanes, npy_intp half) noexcept nogil:
     cdef npy_intp j
@@ -236,18 +261,26 @@ cdef inline double lane_sum(floating sum, floating lost) noexcept nogil:
     """In float32, all that plus() added up; the double has digits enough."""
     return <double>(sum - beginning(&sum)) + <double>lost
 
-cdef inline void fold_to(floating *sums, floating *lost, Sum *sum) noexcept nogil:
-    """LANES sums to a row's."""
+cdef inline void four_of_eight(const double *lanes, double *four) noexcept nogil:
+    """A step of fold(), to where a row's four wait."""
+    cdef npy_intp j
+    for j in range(4):
+        four[j] = lanes[j] + lanes[4 + j]
+
+cdef inline void fold_to_four(floating *sums, floating *lost, double *four, double *low) noexcept nogil:
+    """LANES sums to four, and what these lost, if that is kept apart."""
     cdef double[8] lanes
     cdef npy_intp j
     if floating is float:
         for j in range(8):
             lanes[j] = lane_sum(sums[j], lost[j]) + lane_sum(sums[8 + j], lost[8 + j])
-        add_to(sum, fold_half(lanes), 0)
+        four_of_eight(lanes, four)
     else:
-        for j in range(LANES):
-            sums[j] -= beginning(sums)
-        add_to(sum, fold(sums), fold(lost))
+        for j in range(8):
+            lanes[j] = (sums[j] - beginning(sums)) + (sums[8 + j] - beginning(sums))
+        four_of_eight(lanes, four)
+        add_halves(lost, 8)
+        four_of_eight(lost, low)
 
 cdef inline void pad(floating *block, npy_intp n, npy_intp padded) noexcept nogil:
     cdef npy_intp i
@@ -318,9 +351,8 @@ cdef inline void last_four(const floating *e, npy_intp whole, const floating *ta
         for j in range(LANES):
             lanes[j] = (e[j] + e[LANES + j]) + (e[2 * LANES + j] + tail[j])
 
-cdef void add_few(const floating *e, npy_intp whole, const floating *tail, Sum *sum) noexcept nogil:
-    """What plus() would give for softmax in float32, of up to eight vectors, with less to do. Not inline, see
-    maximum()."""
+cdef inline void few_to_four(const floating *e, npy_intp whole, const floating *tail, double *four) noexcept nogil:
+    """What plus() would give for softmax in float32, of up to eight vectors, with less to do."""
     cdef floating[LANES] first
     cdef floating[LANES] second
     cdef double[8] lanes
@@ -334,36 +366,53 @@ cdef void add_few(const floating *e, npy_intp whole, const floating *tail, Sum *
         last_four(e + FOUR * LANES, whole - FOUR * LANES, tail, second)
         for j in range(8):
             lanes[j] = (<double>first[j] + <double>second[j]) + (<double>first[8 + j] + <double>second[8 + j])
-    add_to(sum, fold_half(lanes), 0)
+    four_of_eight(lanes, four)
 
-cdef void add_total(const floating *e, npy_intp whole, const floating *tail, bint logarithm, Sum *sum) noexcept nogil:
-    """Up to a block of terms, `whole`, a multiple of LANES, and LANES more, to a row's sum. Not inline, see
-    maximum()."""
+cdef void row_totals(const floating *e, npy_intp whole, const floating *tail, npy_intp step, npy_intp rows,
+                     bint logarithm, double *high, double *low) noexcept nogil:
+    """The sums of up to LANES rows, `step` apart, of up to a block of terms: `whole`, a multiple of LANES, and LANES
+    more. Their last four lanes are folded beside each other. Not inline, see maximum()."""
     cdef floating[LANES] sums
     cdef floating[LANES] lost
+    cdef double[4 * LANES] four_high
+    cdef double[4 * LANES] four_low
     cdef const floating *four[FOUR]
-    cdef npy_intp i = 0, j
-    if floating is float:
-        if not logarithm and whole < 2 * FOUR * LANES:
-            add_few(e, whole, tail, sum)
-            return
-    clear_sums(sums, lost, LANES)
-    while True:
-        four[0], four[1], four[2], four[3] = e + i, e + i + LANES, e + i + 2 * LANES, e + i + 3 * LANES
-        i += FOUR * LANES
-        if i > whole:
-            break
-        if logarithm:
-            plus_vectors(four, FOUR, LANES, True, sums, lost)
+    cdef npy_intp r, i, j
+    for r in range(rows):
+        if sizeof(floating) == 4 and not logarithm and whole < 2 * FOUR * LANES:
+            few_to_four(e, whole, tail, four_high + 4 * r)
         else:
-            plus_vectors(four, FOUR, LANES, False, sums, lost)
-    j = (whole - i) // LANES + FOUR
-    four[j] = tail
-    if logarithm:
-        plus_some(four, j + 1, LANES, True, sums, lost)
-    else:
-        plus_some(four, j + 1, LANES, False, sums, lost)
-    fold_to(sums, lost, sum)
+            clear_sums(sums, lost, LANES)
+            i = 0
+            while True:
+                four[0], four[1], four[2], four[3] = e + i, e + i + LANES, e + i + 2 * LANES, e + i + 3 * LANES
+                i += FOUR * LANES
+                if i > whole:
+                    break
+                if logarithm:
+                    plus_vectors(four, FOUR, LANES, True, sums, lost)
+                else:
+                    plus_vectors(four, FOUR, LANES, False, sums, lost)
+            j = (whole - i) // LANES + FOUR
+            four[j] = tail
+            if logarithm:
+                plus_some(four, j + 1, LANES, True, sums, lost)
+            else:
+                plus_some(four, j + 1, LANES, False, sums, lost)
+            fold_to_four(sums, lost, four_high + 4 * r, four_low + 4 * r)
+        e += step
+        tail += step
+    for r in range(rows):
+        high[r] = (four_high[4 * r] + four_high[4 * r + 2]) + (four_high[4 * r + 1] + four_high[4 * r + 3])
+    for r in range(rows if sizeof(floating) == 8 else 0):
+        low[r] = (four_low[4 * r] + four_low[4 * r + 2]) + (four_low[4 * r + 1] + four_low[4 * r + 3])
+
+cdef inline void add_total(const floating *e, npy_intp whole, const floating *tail, bint logarithm,
+                           Sum *sum) noexcept nogil:
+    """Of one row, to its sum."""
+    cdef double high, low = 0
+    row_totals(e, whole, tail, 0, 1, logarithm, &high, &low)
+    add_to(sum, high, low)
 
 cdef inline double exact_sum(floating a, floating b, floating c, floating d) noexcept nogil:
     """Of four numbers below beginning()."""
@@ -445,7 +494,7 @@ cdef inline void two_sums(double *sums, double *lost, npy_intp half) noexcept no
         sums[j] = both
 
 cdef void add_rest(const floating *e, npy_intp whole, const floating *tail, floating top, Sum *rest) noexcept nogil:
-    """As add_total(), all but the maximum. Of terms of any size, the smaller one is what Fast2Sum can lose."""
+    """As row_totals(), all but the maximum. Of terms of any size, the smaller one is what Fast2Sum can lose."""
     cdef double[LANES] sums
     cdef double[LANES] lost
     cdef double less, more, both

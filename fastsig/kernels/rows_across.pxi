@@ -32,7 +32,7 @@ cdef inline double fold_lanes(const floating *sums, const floating *lost, int pl
 
 cdef inline void lanes_fold(const floating *sums, const floating *lost, int plain, bint first, double *high,
                             double *low) noexcept nogil:
-    """fold_to() of WIDE rows, of which this may be the first block."""
+    """fold_to_four() and the rest of WIDE rows, of which this may be the first block."""
     cdef double[WIDE] total
     cdef double[WIDE] rest
     cdef npy_intp k
@@ -383,7 +383,7 @@ cdef void long_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowLo
     cdef bint direct = loop.store == NULL and at.y_step[0] == sizeof(floating) and not loop.reduces
     # What a few elements further on lies too far away in memory for the CPU to fetch it unasked.
     cdef bint ahead = at.far and at.x_step[0] == sizeof(floating)
-    # As in add_few(): 0 if it is not for these rows, or how many fours a lane has.
+    # As in few_to_four(): 0 if it is not for these rows, or how many fours a lane has.
     cdef bint few = sizeof(floating) == 4 and not loop.logarithm and at.n <= 2 * FOUR * LANES
     cdef int plain = 0 if not few else 1 if at.n <= FOUR * LANES else 2
     # Whether exponentials are computed from where x lies, to where they wait, if they do.

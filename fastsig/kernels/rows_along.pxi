@@ -1,6 +1,6 @@
 """Rows one after the other, vector lanes along each: short_rows, block_rows and long_rows of rows.pxi.
 
-What is exchanged here has the order of a row's terms to keep: that of add_total().
+What is exchanged here has the order of a row's terms to keep: that of row_totals().
 """
 
 cdef inline void shift(const floating *x, floating m, floating norm, floating *y, npy_intp n) noexcept nogil:
@@ -17,21 +17,6 @@ cdef inline void shift(const floating *x, floating m, floating norm, floating *y
         last[j] = x[n - LANES + j]
     for j in range(LANES):
         y[n - LANES + j] = (last[j] - m) - norm
-
-cdef inline void scale(const floating *x, floating by, floating fine, floating *y, npy_intp n) noexcept nogil:
-    """x * by, likewise."""
-    cdef floating[LANES] last
-    cdef npy_intp i, j
-    if n < LANES:
-        for j in range(n):
-            y[j] = times(x[j], by, fine)
-        return
-    for i in range(n & ~<npy_intp>(LANES - 1)):
-        y[i] = times(x[i], by, fine)
-    for j in range(LANES):
-        last[j] = x[n - LANES + j]
-    for j in range(LANES):
-        y[n - LANES + j] = times(last[j], by, fine)
 
 cdef inline void copy_wide(const floating *x, floating origin, floating *y, npy_intp n, npy_intp width) noexcept nogil:
     """x - origin, and -inf from n to width = whole_lanes(n)."""
@@ -102,30 +87,68 @@ cdef inline void lanes_exp(const Layout *at, const floating *x, const floating *
     for k in range(n):
         y[k] = scaled_exp(x[k], frame[k], frame[n + k])
 
-cdef void exp_rows(const Layout *at, const floating *x, const floating *frame, npy_intp n, npy_intp rows,
+# Rows of at least LANES elements. The last eight overlap others: more than that, of many short rows, would be in vain.
+
+cdef void exp_rows(const floating *x, npy_intp step, npy_intp n, const floating *frame, npy_intp lanes, npy_intp rows,
                    npy_intp width, floating *y) noexcept nogil:
-    """Exponentials of rows of a multiple of LANES, with lanes_frame() of n. Not inline, see maximum()."""
+    """Exponentials of rows `step` bytes apart, with lanes_frame() of `lanes`; up to their width, 0. y is not x."""
+    cdef floating[8] last
     cdef floating lowest, bias
-    cdef npy_intp r, i, j
-    if at.heat != NULL:
-        with_temperature(x).exp(x, frame, n, rows, y, width)
-        return
+    cdef npy_intp r, i, j, whole = (n - 1) & ~<npy_intp>7
     for r in range(rows):
-        lowest, bias = frame[r], frame[n + r]
-        for i from 0 <= i < width by LANES:
-            for j in range(LANES):
-                y[i + j] = scaled_exp(x[i + j], lowest, bias)
-        x += width
+        lowest, bias = frame[r], frame[lanes + r]
+        for j in range(8):
+            last[j] = x[n - 8 + j]
+        for j in range(LANES):
+            y[width - LANES + j] = 0
+        for i in range(whole & ~<npy_intp>7):
+            y[i] = scaled_exp(x[i], lowest, bias)
+        for j in range(8):
+            y[n - 8 + j] = scaled_exp(last[j], lowest, bias)
+        x = further(x, step)
         y += width
 
+cdef void scale_rows(const floating *e, npy_intp width, npy_intp n, npy_intp rows, const floating *factor,
+                     const floating *fine, floating *y, npy_intp step) noexcept nogil:
+    """Times their factors, to rows `step` bytes apart. y may be e."""
+    cdef floating[8] last
+    cdef floating high, low
+    cdef npy_intp r, i, j, whole = (n - 1) & ~<npy_intp>7
+    for r in range(rows):
+        high, low = factor[r], fine[r]
+        for j in range(8):
+            last[j] = e[n - 8 + j]
+        for i in range(whole & ~<npy_intp>7):
+            y[i] = times(e[i], high, low)
+        for j in range(8):
+            y[n - 8 + j] = times(last[j], high, low)
+        e += width
+        y = <floating *>further(y, step)
+
+cdef void shift_rows(const floating *x, npy_intp x_step, npy_intp n, npy_intp rows, const floating *m,
+                     const floating *norm, floating *y, npy_intp step) noexcept nogil:
+    """(x - m) - norm, likewise. y may be x."""
+    cdef floating[8] last
+    cdef floating top, less
+    cdef npy_intp r, i, j, whole = (n - 1) & ~<npy_intp>7
+    for r in range(rows):
+        top, less = m[r], norm[r]
+        for j in range(8):
+            last[j] = x[n - 8 + j]
+        for i in range(whole & ~<npy_intp>7):
+            y[i] = (x[i] - top) - less
+        for j in range(8):
+            y[n - 8 + j] = (last[j] - top) - less
+        x = further(x, x_step)
+        y = <floating *>further(y, step)
+
 cdef void short_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
-    cdef Block[3] floats
-    cdef Block[4] doubles
-    cdef floating *z = <floating *>(&floats[0] if sizeof(floating) == 4 else &doubles[0])
-    cdef floating *spare = <floating *>(<Block *>z + 2)
-    cdef floating *e = spare if loop.logarithm and not loop.reduces else z
-    cdef Block[2] frame_block                           # of float64, there are half of SHORTS rows
-    cdef Block[1] numbers
+    cdef Block[2] z_block
+    cdef Block[2] e_block
+    cdef floating *z = <floating *>&z_block             # rows that cannot be read where they lie
+    cdef floating *e = <floating *>&e_block
+    cdef Block frame_block                              # of float64, there are half of SHORTS rows
+    cdef double[3 * SHORTS] numbers
     cdef int shorts = SHORTS * 4 // <int>sizeof(floating)
     cdef floating *frame = <floating *>&frame_block
     cdef floating *top = <floating *>&numbers
@@ -133,84 +156,119 @@ cdef void short_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLo
     cdef floating *exp_top = top + 2 * shorts
     cdef floating *norm = top + 3 * shorts
     cdef floating *fine = top + 4 * shorts
-    cdef Sum[SHORTS] sums
+    cdef double[SHORTS] high
+    cdef double[SHORTS] low
     cdef npy_intp[SHORTS] dominated_rows
     cdef npy_intp n = at.n, row = begin, rows, lanes = 0, r, i, count, next_row, next_i, width = whole_lanes(n)
-    cdef npy_intp strip = max(<npy_intp>(STRIP // <int>sizeof(floating)) // width, <npy_intp>1)
+    cdef npy_intp size = sizeof(floating), block_step = width * size, strip = max(STRIP // block_step, <npy_intp>1)
     # As few as pay, to leave the nearest cache to input and output; what is computed once a row pays for many at once.
-    cdef npy_intp most = (2 * <npy_intp>sizeof(Block) // <npy_intp>sizeof(floating) if loop.reduces
-                          else SEGMENT * 2) // width
+    cdef npy_intp fits = 2 * <npy_intp>sizeof(Block) // block_step
+    cdef npy_intp most = min(fits, shorts if loop.reduces else 2 * LANES)
+    cdef const floating *x
     cdef const floating *terms
+    cdef npy_intp step, x_n
+    cdef uint32_t below
     cdef floating *y
     cdef floating limit = dominated(n, z)
-    cdef bint ahead = at.far and at.x_step[1] == sizeof(floating)
+    cdef bint along = at.x_step[1] == size, ahead = at.far and along
+    cdef bint stays = n >= LANES and along and at.mask == NULL and loop.load == NULL and at.heat == NULL
+    cdef bint straight = n >= LANES and in_output(at, loop, z)
+    cdef Sum sum
+    if not ahead:
+        strip = SHORTS
+    if most > LANES:
+        most &= ~<npy_intp>(LANES - 1)
     while row < end:
         rows = min(most, end - row)
         if whole_lanes(rows) != lanes:
             lanes = whole_lanes(rows)
             frame[9 * lanes] = -1                       # see tempered_frame()
-        for r in range(rows):
-            terms = read(at, row + r, 0, n, spare, loop.load)
-            top[r] = maximum(terms, n)
-            copy_wide(terms, <floating>0, z + r * width, n, width)
-            if ahead and not loop.reduces and at.y_step[1] == sizeof(floating):
-                fetch(at.y + (row + r) * at.y_step[0], n * sizeof(floating))
+        x, step, x_n = <const floating *>(at.x + row * at.x_step[0]), at.x_step[0], n
+        if not stays:
+            for r in range(rows):
+                copy_wide(read(at, row + r, 0, n, e, loop.load), <floating>0, z + r * width, n, width)
+            x, step, x_n = z, block_step, width
+        for r from 0 <= r < rows by LANES:
+            row_maxima(further(x, r * step), step, x_n, min(<npy_intp>LANES, rows - r), top + r)
         pad(top, rows, lanes)
         if lanes_frame(at, row, rows, top, base, frame, lanes):
             for r in range(rows):
-                move(z + r * width, exp_origin(top[r]), z + r * width, n)
+                if stays:
+                    copy_wide(further(x, r * step), exp_origin(top[r]), z + r * width, n, width)
+                else:
+                    move(z + r * width, exp_origin(top[r]), z + r * width, n)
+            x, step, x_n = z, block_step, width
         next_row, next_i = row + rows, 0
         for r from 0 <= r < rows by strip:
+            count = min(strip, rows - r)
             if ahead:
-                fetch_rows(at, min(end, row + 2 * rows), &next_row, &next_i, strip * width, z)
-            exp_rows(at, z + r * width, frame + r, lanes, min(strip, rows - r), width, e + r * width)
+                fetch_rows(at, min(end, row + 2 * rows), &next_row, &next_i, count * width, z)
+                for i in range(count if straight and not loop.reduces else 0):
+                    fetch(at.y + (row + r + i) * at.y_step[0], n * size)
+            if at.heat != NULL:
+                with_temperature(x).exp(z + r * width, frame + r, lanes, count, e + r * width, width)
+            else:
+                exp_rows(further(x, r * step), step, x_n, frame + r, lanes, count, width, e + r * width)
         if loop.logarithm:
             lanes_exp(at, base, frame, lanes, exp_top)
+        pad(norm, rows, lanes)
         for r in range(lanes):
-            terms = e + r * width
-            sums[r].high = sums[r].low = 0
-            if r >= rows:
-                norm[r] = 0
-            elif n > LANES:
-                add_total(terms, width - LANES, terms + width - LANES, loop.logarithm, &sums[r])
-            elif loop.logarithm:
-                norm[r] = few_others(terms, exp_top[r])
-            else:
-                sums[r].high = few_total(terms)
+            high[r] = low[r] = 0
+        if n > LANES:
+            for r from 0 <= r < rows by LANES:
+                terms = e + r * width
+                row_totals(terms, width - LANES, terms + width - LANES, width, min(<npy_intp>LANES, rows - r),
+                           loop.logarithm, high + r, low + r)
+            for r in range(lanes if sizeof(floating) == 8 else 0):
+                sum.high = sum.low = 0
+                add_to(&sum, high[r], low[r])
+                high[r], low[r] = sum.high, sum.low
+        else:
+            for r in range(rows):
+                if loop.logarithm:
+                    norm[r] = few_others(e + r * width, exp_top[r])
+                else:
+                    high[r] = few_total(e + r * width)
         if not loop.logarithm:
             for r in range(lanes):
-                invert(sums[r].high, sums[r].low, &norm[r], &fine[r])
+                invert(high[r], low[r], &norm[r], &fine[r])
             for r in range(rows if loop.scaled else 0):
                 take_in(grad_of(at, row + r, norm), &norm[r], &fine[r])
         elif n > LANES:
             for r in range(lanes):
-                norm[r] = over(sums[r].high, sums[r].low, exp_top[r])
+                norm[r] = over(high[r], low[r], exp_top[r])
+            below = 0
+            for r in range(lanes):
+                below += norm[r] < limit
             count = 0
-            for r in range(rows):
+            for r in range(rows if below else 0):
                 dominated_rows[count] = r           # kept by the next line; a branch here would be mispredicted
                 count += norm[r] < limit
             for i in range(count):
                 r = dominated_rows[i]
                 terms = e + r * width
-                sums[r].high = sums[r].low = 0
-                add_rest(terms, width - LANES, terms + width - LANES, exp_top[r], &sums[r])
-                norm[r] = <floating>((sums[r].high + sums[r].low) / exp_top[r])
+                sum.high = sum.low = 0
+                add_rest(terms, width - LANES, terms + width - LANES, exp_top[r], &sum)
+                norm[r] = <floating>((sum.high + sum.low) / exp_top[r])
         if loop.logarithm:
             log1p_block(norm, norm, lanes)
         if loop.reduces:
             write_sums(at, row, rows, top, norm, loop)
             row += rows
             continue
-        for r in range(rows):
-            y = target(at, row + r, 0, spare + r * width, loop)
-            if loop.logarithm and at.heat != NULL:
-                with_temperature(y).logs(z + r * width, &base[r], frame + r, lanes, &norm[r], y, n)
-            elif loop.logarithm:
-                shift(z + r * width, base[r], norm[r], y, n)
-            else:
-                scale(z + r * width, norm[r], fine[r], y, n)
-            if y == spare + r * width:
-                write(at, row + r, 0, n, y, loop)
+        y, i = e, block_step
+        if straight:
+            y, i = <floating *>(at.y + row * at.y_step[0]), at.y_step[0]
+        if loop.logarithm and at.heat != NULL:
+            for r in range(rows):
+                with_temperature(y).logs(z + r * width, &base[r], frame + r, lanes, &norm[r],
+                                         <floating *>further(y, r * i), n)
+        elif loop.logarithm:
+            shift_rows(x, step, max(n, <npy_intp>LANES), rows, base, norm, y, i)
+        else:
+            scale_rows(e, width, max(n, <npy_intp>LANES), rows, norm, fine, y, i)
+        for r in range(0 if straight else rows):
+            write(at, row + r, 0, n, e + r * width, loop)
         row += rows
 
 cdef inline void exps_and_maxima(const floating *x, floating lowest, floating bias, floating *y, const floating *next,
@@ -337,7 +395,7 @@ cdef inline void exp_total(const floating *x, floating m, const floating *frame,
 
 cdef inline bint in_blocks(const Layout *at, const RowLoop *loop, floating *_) noexcept nogil:
     """Whether rows are for block_rows(). Of shorter ones several pass through exp together."""
-    cdef npy_intp least = 4 * LANES if FUSED else SEGMENT if loop.logarithm else STRIP // <int>sizeof(floating)
+    cdef npy_intp least = 4 * LANES if FUSED else SEGMENT if loop.logarithm else FEW // <int>sizeof(floating)
     return (least < at.n and at.n <= SEGMENT and at.mask == NULL and loop.load == NULL
             and at.x_step[1] == sizeof(floating) and (loop.reduces or in_output(at, loop, _)))
 

@@ -11,11 +11,11 @@ cdef void write_empty(const Layout *at, npy_intp begin, npy_intp end, const RowL
         scatter(&nothing, at.y + row * at.y_step[0], 0, 1, loop.store)
 
 cdef inline bint turns(const Layout *at, npy_intp rows, const RowLoop *loop, floating *_) noexcept nogil:
-    """Whether rows are turned into lanes: short ones that lie in one piece, input and output, and enough of them. They
-    are to stay in the nearest cache; long ones of floats beside their results do not."""
-    cdef npy_intp most = TURNED * <npy_intp>(sizeof(Block) // sizeof(floating)) // WIDE
-    if sizeof(floating) == 4 and not loop.reduces:
-        most = most * 3 // 4
+    """Whether rows are turned into lanes: short ones that lie in one piece, input and output, and enough of them. Of
+    longer ones, that costs more than to find what is left of each row's maximum and sum."""
+    cdef npy_intp most = SHORT + (3 if sizeof(floating) == 8 else 0) + (7 if loop.reduces else 0)
+    if at.heat != NULL:                             # these would be copied
+        most = 2 * SHORT
     return (TURN and piece(_) <= at.n <= most
             and rows >= (LANES if at.n <= SHORT else WIDE // 2)
             and loop.load == NULL and at.x_step[1] == sizeof(floating) and at.mask == NULL
@@ -149,8 +149,7 @@ cdef void run_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop
         gradient_rows(at, begin, end, loop, _)
     elif in_blocks(at, loop, _):
         block_rows(at, begin, end, loop, _)
-    # Several rows share their logarithms; exponentials that can wait in the output do so from a strip on.
-    elif at.n <= (SEGMENT if loop.logarithm or not in_output(at, loop, _) else STRIP // <int>sizeof(floating)):
+    elif at.n <= (SEGMENT if loop.logarithm or not in_output(at, loop, _) else FEW // <int>sizeof(floating)):
         short_rows(at, begin, end, loop, _)
     else:
         long_rows(at, begin, end, loop, known, _)

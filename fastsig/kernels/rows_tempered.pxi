@@ -209,9 +209,6 @@ cdef void tempered_exp(const floating *x, const floating *frame, npy_intp n, npy
         x += width
         y += width
 
-cdef inline floating *further(const floating *x, npy_intp bytes) noexcept nogil:
-    return <floating *>(<char *>x + bytes)
-
 cdef void tempered_lanes_exp(const floating *x, npy_intp x_step, const floating *frame, npy_intp n, floating *y,
                              npy_intp y_step, npy_intp steps) noexcept nogil:
     """Exponentials of some elements of each of n rows, a multiple of LANES. y may be x."""
@@ -227,7 +224,7 @@ cdef void tempered_lanes_exp(const floating *x, npy_intp x_step, const floating 
         for i in range(steps):
             for k in range(whole(n, y)):
                 y[k] = tempered(x[k], lowest[k], bias[k], log2e, high, low, inverse)
-            x, y = further(x, x_step), further(y, y_step)
+            x, y = further(x, x_step), <floating *>further(y, y_step)
         return
     for i in range(steps):
         z = x
@@ -238,7 +235,7 @@ cdef void tempered_lanes_exp(const floating *x, npy_intp x_step, const floating 
         for k in range(whole(n, y)):
             y[k] = tempered(z[k], frame[k], frame[n + k], frame[2 * n + k], frame[3 * n + k], frame[4 * n + k],
                             frame[5 * n + k])
-        x, y = further(x, x_step), further(y, y_step)
+        x, y = further(x, x_step), <floating *>further(y, y_step)
 
 cdef void tempered_logs(const floating *x, const floating *m, const floating *frame, npy_intp n, const floating *norm,
                         floating *y, npy_intp count) noexcept nogil:
@@ -262,7 +259,7 @@ cdef void tempered_lanes_logs(const floating *x, npy_intp x_step, const floating
             for k in range(count):
                 y[k] = multiply_add(tempered_move(x[k], m[k], frame[7 * n + k], frame[8 * n + k]), frame[5 * n + k],
                                     -norm[k])
-        x, y = further(x, x_step), further(y, y_step)
+        x, y = further(x, x_step), <floating *>further(y, y_step)
 
 
 # By their addresses, that are known at run time alone: where they are called is no room for copies of them.
