@@ -3,7 +3,8 @@
     python examples/boosted_margins.py
 
 Margins are what one keeps to add up, calibrate or weight models; `fastsig.sigmoid` of them, or `fastsig.softmax` for
-many classes, as in `to_probabilities`, is what the packages' own predict_proba gives.
+many classes, as in `to_probabilities`, is what the packages' own predict_proba gives. LightGBM trained with another
+`sigmoid` than 1 has the sigmoid of that times the margin, and with `multiclassova` it is one sigmoid for each class.
 """
 
 import sys
