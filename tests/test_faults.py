@@ -58,8 +58,13 @@ def limit(spare):  # how much more address space there may be
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + spare, resource.RLIM_INFINITY))
 def no_limit():
     resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
-def reserve(n):
-    [bytearray(70_000) for _ in range(n)]
+between = []
+def reserve(n):  # free pieces for what is small, between others that stay: malloc would make one of them, for an array
+    pieces = []
+    for i in range(n):
+        pieces.append(bytearray(70_000))
+        if len(between) < n:
+            between.append(bytearray(70_000))
 def fill_holes():  # malloc would take an array from where small things were, if there is a large gap
     limit(0)
     try:
