@@ -299,7 +299,7 @@ def test_small_stacks(passes):
 fastsig.set_num_threads(2)
 def deep(levels, function):
     return next(map(deep, [levels - 1], [function])) if levels else function()
-shapes = (70, 9), (70, 14), (70, 30), (90, 200), (3, 3000), (500, 401)
+shapes = (70, 9), (3000, 14), (3000, 17), (2000, 30), (90, 200), (3, 3000), (500, 401)
 works = [calls(fastsig, shape, dtype) for dtype in ("float16", "float32", "float64") for shape in shapes]
 expected = [results(work) for work in works]
 wrong = []

@@ -47,7 +47,7 @@ cdef enum:
     FEW = 1536          # bytes of a row whose exponentials need not wait in the output
     SHORT = 16          # rows of up to so many elements are always put side by side, if there are enough of them
     FOUR = 4            # terms of a lane that are added up at once
-    TURNED = 4          # Blocks of rows that are turned into lanes
+    TURNED = 3          # Blocks of rows that are turned into lanes
     FRAME = 12          # numbers of a row's frame, see tempered_frame(); without a temperature two are used
 
 # What softmin's rows are loaded by. `block` may be p.

@@ -14,12 +14,12 @@ cdef inline bint turns(const Layout *at, npy_intp rows, const RowLoop *loop, flo
     """Whether rows are turned into lanes: short ones that lie in one piece, input and output, and enough of them. Of
     longer ones, that costs more than to find what is left of each row's maximum and sum."""
     cdef npy_intp most = SHORT + (3 if sizeof(floating) == 8 else 0) + (7 if loop.reduces else 0)
-    if at.heat != NULL:                             # these would be copied
-        most = 2 * SHORT
-    return (TURN and piece(_) <= at.n <= most
+    if at.heat != NULL:                             # these would be copied; what doubles need would be deep on a stack
+        most = 2 * SHORT if sizeof(floating) == 4 else SHORT
+    return (TURN and piece(_) <= at.n <= most and at.n * WIDE * sizeof(floating) <= TURNED * sizeof(Block)
             and rows >= (LANES if at.n <= SHORT else WIDE // 2)
-            and loop.load == NULL and at.x_step[1] == sizeof(floating) and at.mask == NULL
-            and (loop.reduces or at.y_step[1] == sizeof(floating)) and not loop.gradient)
+            and (loop.load == NULL or loop.size == sizeof(floating)) and at.x_step[1] == sizeof(floating)
+            and at.mask == NULL and (loop.reduces or at.y_step[1] == sizeof(floating)) and not loop.gradient)
 
 cdef inline bint across_rows(const Layout *at, npy_intp rows, const RowLoop *loop, floating *_) noexcept nogil:
     """Whether vector lanes are rows: many that are short, or that lie side by side."""
@@ -55,7 +55,6 @@ cdef void widened_rows(const Layout *at, npy_intp begin, npy_intp end, const Row
     """Rows of 16-bit numbers, or of softmin, as some that are computed with after the other: each number is converted
     once. As many as turns() is glad of."""
     cdef Block[TURNED] blocks
-    cdef int held = TURNED if loop.reduces else TURNED - 1
     cdef floating *x = <floating *>&blocks[0]
     cdef floating *grad = <floating *>&blocks[1]        # of gradients, for which a Block each is enough
     # Results take the place of what they come from, one result a row that of a row before: a stack may be of 64 kB.
@@ -65,7 +64,7 @@ cdef void widened_rows(const Layout *at, npy_intp begin, npy_intp end, const Row
     cdef Known known
     cdef npy_intp row, rows, n = at.n, most = <npy_intp>(sizeof(Block) // sizeof(floating)) // n
     if most < WIDE and not loop.gradient:
-        most = min(held * <npy_intp>(sizeof(Block) // sizeof(floating)) // n, <npy_intp>WIDE)
+        most = min(TURNED * <npy_intp>(sizeof(Block) // sizeof(floating)) // n, <npy_intp>WIDE)
     if most > WIDE:
         most = most // WIDE * WIDE
     plain.load, plain.store, plain.size = NULL, NULL, sizeof(floating)
@@ -97,12 +96,13 @@ cdef void widened_rows(const Layout *at, npy_intp begin, npy_intp end, const Row
 
 cdef void turned_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, Known *known,
                       floating *_) noexcept nogil:
-    """Rows as lanes, WIDE at a time; results take the place of what they come from."""
+    """Rows as lanes, WIDE at a time, of softmin with the other sign; results take the place of what they come from."""
     cdef Block[TURNED] blocks
     cdef floating *z = <floating *>&blocks[0]
     cdef Layout some = at[0]
+    cdef RowLoop plain = loop[0]
     cdef npy_intp row, w, size = at.n * <npy_intp>sizeof(floating)
-    some.x, some.far = <const char *>z, False
+    some.x, some.far, plain.load = <const char *>z, False, NULL
     some.x_step[0], some.x_step[1] = sizeof(floating), WIDE * sizeof(floating)
     if not loop.reduces:
         some.y, some.y_step = <char *>z, some.x_step
@@ -112,6 +112,8 @@ cdef void turned_rows(const Layout *at, npy_intp begin, npy_intp end, const RowL
             run_rows(at, row, end, loop, known, _)
             continue
         turn(at.x + row * at.x_step[0], at.x_step[0], at.n, w, z)
+        if loop.load != NULL:
+            loop.load(<const char *>z, sizeof(floating), z, at.n * WIDE)
         if at.far:
             some.soon[0] = at.x + (row + w) * size if at.x_step[0] == size and row + 2 * WIDE <= end else NULL
             some.soon[1] = at.y + row * size if not loop.reduces and at.y_step[0] == size and w == WIDE else NULL
@@ -123,7 +125,7 @@ cdef void turned_rows(const Layout *at, npy_intp begin, npy_intp end, const RowL
             some.grad = at.grad + row * at.grad_step[0]
         if loop.reduces:
             some.y = at.y + row * at.y_step[0]
-        run_rows(&some, 0, w, loop, known, _)
+        run_rows(&some, 0, w, &plain, known, _)
         if not loop.reduces:
             turn_back(z, at.n, w, at.y + row * at.y_step[0], at.y_step[0])
 
