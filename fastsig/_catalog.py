@@ -937,7 +937,8 @@ TABLE = (
             "y_i * (grad_i - sum_j grad_j y_j) / temperature",
             (4, 4),
             "A row in which grad_output or y holds NaN gives NaN, as do inf * 0 and inf - inf. Masked-out entries are 0. "
-            "A temperature rounds once more: up to 4.5 ULP in float64.",
+            "Where y is infinite, as no softmax is, the result is NaN or infinite. Products below the smallest normal number are rounded "
+            "in its units. A temperature rounds once more: up to 4.5 ULP in float64.",
             "[v * (g - fsum(h * w for h, w in zip(grad, y))) / temperature for g, v in zip(grad, y)]",
             operand="y",
             scale="abs(y_i) * (abs(grad_i) + sum_j abs(grad_j y_j)) / temperature",
@@ -978,7 +979,8 @@ TABLE = (
             "-y_i * (grad_i - sum_j grad_j y_j) / temperature",
             (4, 4),
             "A row in which grad_output or y holds NaN gives NaN, as do inf * 0 and inf - inf. Masked-out entries are 0. "
-            "A temperature rounds once more: up to 4.5 ULP in float64.",
+            "Where y is infinite, as no softmax is, the result is NaN or infinite. Products below the smallest normal number are rounded "
+            "in its units. A temperature rounds once more: up to 4.5 ULP in float64.",
             "[-v * (g - fsum(h * w for h, w in zip(grad, y))) / temperature for g, v in zip(grad, y)]",
             operand="y",
             scale="abs(y_i) * (abs(grad_i) + sum_j abs(grad_j y_j)) / temperature",
