@@ -251,12 +251,6 @@ cdef inline void clear_sums(floating *sums, floating *lost, npy_intp n) noexcept
         sums[j] = beginning(sums)
         lost[j] = 0
 
-cdef inline double fold_half(double *lanes) noexcept nogil:
-    """What is left to do of fold() when halves are added."""
-    add_halves(lanes, 4)
-    add_halves(lanes, 2)
-    return lanes[0] + lanes[1]
-
 cdef inline double lane_sum(floating sum, floating lost) noexcept nogil:
     """In float32, all that plus() added up; the double has digits enough."""
     return <double>(sum - beginning(&sum)) + <double>lost
