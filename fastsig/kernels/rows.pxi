@@ -2,17 +2,16 @@
 inner loops of generalised ufuncs "(n)->(n)", "(n)->()", "(n),()->()", "(n),(n)->(n)" and "(),(n),()->(n)"; with
 temperatures, "(n),()->(n)".
 
-A row is one vector along the axis; it may lie anywhere, with any stride. Five ways to run the same arithmetic:
+A row is one vector along the axis; it may lie anywhere, with any stride. Four ways to run the same arithmetic:
 
 - short_rows:   rows of which several fit a buffer: maxima, one exp over the whole block, sums, results
-- block_rows:   rows of a block, in memory as they are: exp and sum of one beside the next one's maximum
-- long_rows:    likewise, one row in blocks; its results may follow the next one's exp and sum
+- long_rows:    one row in blocks, exp and sum of one beside the next one's maximum
 - short_lanes:  many very short rows: 64 rows are put side by side, so that vector lanes are rows
 - long_lanes:   many rows side by side in memory (axis 0 of a C-ordered matrix): lanes are rows again, streamed
 
 Before these two, turned_rows puts short rows that lie in one piece side by side in a buffer.
 
-No x_i - max x is rounded before its exponential is taken: see exp_frame(). All five add a row's terms in one order:
+No x_i - max x is rounded before its exponential is taken: see exp_frame(). All four add a row's terms in one order:
 element i goes to lane i mod LANES, FOUR terms of a lane at a time, lanes are folded in halves, and blocks of SEGMENT
 elements follow one after the other. A row's bits thus depend neither on where it lies nor on its neighbours. Beyond one
 term a lane, what rounding takes from a sum is added up, too, so that a million small terms beside a large one count,
@@ -23,25 +22,11 @@ The pointer `_` at the end of a signature only tells Cython the type.
 """
 from libc.math cimport INFINITY
 
-cdef extern from *:
-    """
-    /* Whether the next row's maximum is found in the loop of this one's exponentials: with registers enough, and LANES
-       floats in one. Where there are fewer, a second loop is faster. */
-    #if defined(__AVX512F__)
-    #define FUSED 1
-    #else
-    #define FUSED 0
-    #endif
-    """
-    const bint FUSED
-
 cdef enum:
     SEGMENT = 512       # elements of a row that are added up at once
     LANES = 16          # partial sums of a row
     WIDE = 64           # rows side by side in the lane variants
     STEPS = 8           # elements of each that pass through exp together: WIDE * STEPS == SEGMENT
-    NEAR = 6144         # bytes of a row that stays in the nearest cache, beside the next ones
-    FURTHER = 2048      # bytes from what a loop reads to what is fetched for it
     NEARBY = 16384      # bytes of results that are still in the nearest cache when they are multiplied
     SHORTS = 64         # short rows that pass through exp together, at the most
     FEW = 1536          # bytes of a row whose exponentials need not wait in the output
@@ -80,10 +65,6 @@ cdef Load negative_load(Load load, npy_intp size) noexcept nogil:
 cdef struct Sum:            # high + low: twice a double's digits
     double high
     double low
-
-cdef struct Known:          # of a row that a thread may take next
-    npy_intp row            # -1: none
-    double maximum
 
 
 # ------------------------------------------------------------------------------------- pieces of a row

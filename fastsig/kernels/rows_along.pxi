@@ -1,4 +1,4 @@
-"""Rows one after the other, vector lanes along each: short_rows, block_rows and long_rows of rows.pxi.
+"""Rows one after the other, vector lanes along each: short_rows and long_rows of rows.pxi.
 
 What is exchanged here has the order of a row's terms to keep: that of row_totals().
 """
@@ -87,60 +87,82 @@ cdef inline void lanes_exp(const Layout *at, const floating *x, const floating *
     for k in range(n):
         y[k] = scaled_exp(x[k], frame[k], frame[n + k])
 
-# Rows of at least LANES elements. The last eight overlap others: more than that, of many short rows, would be in vain.
+# Rows of at least LANES elements: whole LANES, and the last ones, `part` of them, which may overlap others. They are 8
+# where that is enough: 16, of many short rows, would be in vain.
+
+cdef inline void exp_rows_by(npy_intp part, const floating *x, npy_intp step, npy_intp n, const floating *frame,
+                             npy_intp lanes, npy_intp rows, npy_intp width, floating *y) noexcept nogil:
+    cdef floating[LANES] last
+    cdef floating lowest, bias
+    cdef npy_intp r, i, j, whole = (n - 1) & ~<npy_intp>(LANES - 1)
+    for r in range(rows):
+        lowest, bias = frame[r], frame[lanes + r]
+        for j in range(part):
+            last[j] = x[n - part + j]
+        for j in range(LANES):
+            y[width - LANES + j] = 0
+        for i in range(whole & ~<npy_intp>(LANES - 1)):
+            y[i] = scaled_exp(x[i], lowest, bias)
+        for j in range(part):
+            y[n - part + j] = scaled_exp(last[j], lowest, bias)
+        x = further(x, step)
+        y += width
 
 cdef void exp_rows(const floating *x, npy_intp step, npy_intp n, const floating *frame, npy_intp lanes, npy_intp rows,
                    npy_intp width, floating *y) noexcept nogil:
     """Exponentials of rows `step` bytes apart, with lanes_frame() of `lanes`; up to their width, 0. y is not x."""
-    cdef floating[8] last
-    cdef floating lowest, bias
-    cdef npy_intp r, i, j, whole = (n - 1) & ~<npy_intp>7
+    if (n - 1) & 8:
+        exp_rows_by(16, x, step, n, frame, lanes, rows, width, y)
+    else:
+        exp_rows_by(8, x, step, n, frame, lanes, rows, width, y)
+
+cdef inline void scale_rows_by(npy_intp part, const floating *e, npy_intp width, npy_intp n, npy_intp rows,
+                               const floating *factor, const floating *fine, floating *y, npy_intp step) noexcept nogil:
+    cdef floating[LANES] last
+    cdef floating high, low
+    cdef npy_intp r, i, j, whole = (n - 1) & ~<npy_intp>(LANES - 1)
     for r in range(rows):
-        lowest, bias = frame[r], frame[lanes + r]
-        for j in range(8):
-            last[j] = x[n - 8 + j]
-        for j in range(LANES):
-            y[width - LANES + j] = 0
-        for i in range(whole & ~<npy_intp>7):
-            y[i] = scaled_exp(x[i], lowest, bias)
-        for j in range(8):
-            y[n - 8 + j] = scaled_exp(last[j], lowest, bias)
-        x = further(x, step)
-        y += width
+        high, low = factor[r], fine[r]
+        for j in range(part):
+            last[j] = e[n - part + j]
+        for i in range(whole & ~<npy_intp>(LANES - 1)):
+            y[i] = times(e[i], high, low)
+        for j in range(part):
+            y[n - part + j] = times(last[j], high, low)
+        e += width
+        y = <floating *>further(y, step)
 
 cdef void scale_rows(const floating *e, npy_intp width, npy_intp n, npy_intp rows, const floating *factor,
                      const floating *fine, floating *y, npy_intp step) noexcept nogil:
     """Times their factors, to rows `step` bytes apart. y may be e."""
-    cdef floating[8] last
-    cdef floating high, low
-    cdef npy_intp r, i, j, whole = (n - 1) & ~<npy_intp>7
+    if (n - 1) & 8:
+        scale_rows_by(16, e, width, n, rows, factor, fine, y, step)
+    else:
+        scale_rows_by(8, e, width, n, rows, factor, fine, y, step)
+
+cdef inline void shift_rows_by(npy_intp part, const floating *x, npy_intp x_step, npy_intp n, npy_intp rows,
+                               const floating *m, const floating *norm, floating *y, npy_intp step) noexcept nogil:
+    cdef floating[LANES] last
+    cdef floating top, less
+    cdef npy_intp r, i, j, whole = (n - 1) & ~<npy_intp>(LANES - 1)
     for r in range(rows):
-        high, low = factor[r], fine[r]
-        for j in range(8):
-            last[j] = e[n - 8 + j]
-        for i in range(whole & ~<npy_intp>7):
-            y[i] = times(e[i], high, low)
-        for j in range(8):
-            y[n - 8 + j] = times(last[j], high, low)
-        e += width
+        top, less = m[r], norm[r]
+        for j in range(part):
+            last[j] = x[n - part + j]
+        for i in range(whole & ~<npy_intp>(LANES - 1)):
+            y[i] = (x[i] - top) - less
+        for j in range(part):
+            y[n - part + j] = (last[j] - top) - less
+        x = further(x, x_step)
         y = <floating *>further(y, step)
 
 cdef void shift_rows(const floating *x, npy_intp x_step, npy_intp n, npy_intp rows, const floating *m,
                      const floating *norm, floating *y, npy_intp step) noexcept nogil:
     """(x - m) - norm, likewise. y may be x."""
-    cdef floating[8] last
-    cdef floating top, less
-    cdef npy_intp r, i, j, whole = (n - 1) & ~<npy_intp>7
-    for r in range(rows):
-        top, less = m[r], norm[r]
-        for j in range(8):
-            last[j] = x[n - 8 + j]
-        for i in range(whole & ~<npy_intp>7):
-            y[i] = (x[i] - top) - less
-        for j in range(8):
-            y[n - 8 + j] = (last[j] - top) - less
-        x = further(x, x_step)
-        y = <floating *>further(y, step)
+    if (n - 1) & 8:
+        shift_rows_by(16, x, x_step, n, rows, m, norm, y, step)
+    else:
+        shift_rows_by(8, x, x_step, n, rows, m, norm, y, step)
 
 cdef void short_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
     cdef Block[2] z_block
@@ -271,16 +293,6 @@ cdef void short_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLo
             write(at, row + r, 0, n, e + r * width, loop)
         row += rows
 
-cdef inline void exps_and_maxima(const floating *x, floating lowest, floating bias, floating *y, const floating *next,
-                                 npy_intp n, floating *top) noexcept nogil:
-    """Exponentials of n elements, a multiple of LANES, to y. Beside it, n elements of `next` to the partial maxima
-    `top`: the CPU has time."""
-    cdef npy_intp i, j
-    for i from 0 <= i < n by LANES:
-        for j in range(LANES):
-            y[i + j] = scaled_exp(x[i + j], lowest, bias)
-        rise(next + i, top)
-
 cdef inline floating *row_frame(const Layout *at, npy_intp row, floating m, floating *frame) noexcept nogil:
     """Of a row with a temperature and the maximum m; else NULL. `frame` may be that of another row."""
     if at.heat == NULL:
@@ -335,37 +347,24 @@ cdef inline floating over_top(const Layout *at, npy_intp row, floating m, const 
     return over_top_again(at, row, m, loop) if others < dominated(at.n, &m) else others
 
 cdef inline void exp_total(const floating *x, floating m, const floating *frame, floating *y, npy_intp n,
-                           bint logarithm, bint over, const char *fetch_x, const char *fetch_y, const floating *next,
-                           Sum *sum, floating *next_m) noexcept nogil:
+                           bint logarithm, const char *fetch_x, const char *fetch_y, Sum *sum) noexcept nogil:
     """Exponentials of up to a block, of a row with the maximum m and, if it has a temperature, that frame, to y, which
-    may be x, and `sum`. `over`: the elements
-    up to a multiple of LANES can be read, and written. Beside it, n elements of `next`, unless that is NULL, to the
-    maximum `next_m`, and what `fetch_x` and `fetch_y` point to, unless NULL, comes to the cache, in strips: at once, it
-    would keep the CPU waiting."""
+    may be x, and `sum`. Beside it, what `fetch_x` and `fetch_y` point to, unless NULL, comes to the cache, in strips:
+    at once, it would keep the CPU waiting."""
     cdef floating[SEGMENT] moved
     cdef floating[LANES] tail
-    cdef floating[LANES] top
     cdef npy_intp whole = n & ~<npy_intp>(LANES - 1), strip = STRIP // sizeof(floating), i, j, k
     cdef int left = <int>(n - whole)
     cdef floating origin = exp_origin(m) if frame == NULL else <floating>0, lowest, bias
-    cdef const floating *last = &tail[0] if left else y + whole - LANES
-    cdef const floating *beside = x if next == NULL else next
-    # The last LANES elements, some of them before `next`; or what does no harm.
-    cdef const floating *end = <const floating *>tail if next == NULL else next + n - LANES
     exp_frame(m - origin, &lowest, &bias)
     if origin != 0:
         move(x, origin, moved, n)
         x = moved
-    if over and left:
-        for j in range(LANES):
-            tail[j] = x[whole + j] if <int>j < left else <floating>-INFINITY
-    elif left:
+    if left:
         for j in range(LANES):
             tail[j] = -INFINITY
         for j in range(left):
             tail[j] = x[whole + j]
-    for j in range(LANES):
-        top[j] = -INFINITY
     if frame != NULL:                                   # once, as it takes a while to begin
         with_temperature(x).exp(x, frame, 1, 1, y, whole)
     for i from 0 <= i < whole by strip:
@@ -374,93 +373,16 @@ cdef inline void exp_total(const floating *x, floating m, const floating *frame,
             fetch(fetch_x + i * sizeof(floating), k * sizeof(floating))
         if fetch_y != NULL:
             fetch(fetch_y + i * sizeof(floating), k * sizeof(floating))
-        if frame != NULL:
-            continue
-        elif FUSED:
-            exps_and_maxima(x + i, lowest, bias, y + i, beside + i, k, top)
-        else:
+        if frame == NULL:
             scaled_exp_block(x + i, lowest, bias, y + i, k)
     if left:
         if frame != NULL:
             with_temperature(tail).exp(tail, frame, 1, 1, tail, LANES)
-        elif FUSED:
-            exps_and_maxima(tail, lowest, bias, tail, end, LANES, top)
         else:
             scaled_exp_block(tail, lowest, bias, tail, LANES)
-        for j in range(LANES if over else left):
+        for j in range(left):
             y[whole + j] = tail[j]
-    add_total(y, whole if left else whole - LANES, last, logarithm, sum)
-    if FUSED and next != NULL:
-        next_m[0] = higher(maximum(next, n) if frame != NULL else highest(top), next_m[0])
-
-cdef inline bint in_blocks(const Layout *at, const RowLoop *loop, floating *_) noexcept nogil:
-    """Whether rows are for block_rows(). Of shorter ones several pass through exp together."""
-    cdef npy_intp least = 4 * LANES if FUSED else SEGMENT if loop.logarithm else FEW // <int>sizeof(floating)
-    return (least < at.n and at.n <= SEGMENT and at.mask == NULL and loop.load == NULL
-            and at.x_step[1] == sizeof(floating) and (loop.reduces or in_output(at, loop, _)))
-
-cdef void block_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
-    """LANES rows at a time share their logarithms."""
-    cdef floating[SEGMENT] e
-    cdef floating[FRAME * LANES] frames
-    cdef floating *frame
-    cdef floating[LANES] top
-    cdef floating[LANES] norm
-    cdef Sum[LANES] sums
-    cdef npy_intp n = at.n, row, rows, r, i
-    cdef const floating *x = <const floating *>(at.x + begin * at.x_step[0])
-    cdef const floating *next_x
-    cdef floating *y = e
-    cdef floating m, factor, fine, next = maximum(x, n)
-    cdef bint logarithm = FUSED and loop.logarithm        # as in_blocks() has it
-    # Where the next row follows at once, whole vectors reach into it: its results are written later. Not in place, as
-    # it would be read later, too.
-    cdef npy_intp size = n * <npy_intp>sizeof(floating)
-    cdef bint over_x = at.x_step[0] == size
-    cdef bint over_y = over_x and not loop.reduces and at.y_step[0] == size and not overlap(
-        at.x + begin * size, (end - begin) * size, at.y + begin * size, (end - begin) * size)
-    cdef bint reaches
-    for r in range(LANES):
-        frames[r * FRAME + 9] = -1
-    for row from begin <= row < end by LANES:
-        rows = min(<npy_intp>LANES, end - row)
-        for r in range(LANES):
-            sums[r].high = sums[r].low = top[r] = norm[r] = 0
-        for r in range(rows):
-            m = top[r] = next
-            if not logarithm:
-                y = <floating *>(at.y + (row + r) * at.y_step[0])
-            next_x = <const floating *>(<const char *>x + at.x_step[0]) if row + r + 1 < end else NULL
-            reaches = (over_x if logarithm else over_y) and row + r + 1 < end
-            next = -INFINITY
-            frame = row_frame(at, row + r, m, frames + (r * FRAME if logarithm else 0))
-            exp_total(x, m, frame, y, n, logarithm, reaches, <const char *>next_x if at.far else NULL, NULL, next_x,
-                      &sums[r], &next)
-            x = next_x
-            if not FUSED and x != NULL:
-                next = maximum(x, n)
-            if logarithm:
-                if at.far and not loop.reduces:
-                    fetch(at.y + (row + r) * at.y_step[0], n * sizeof(floating))
-            else:
-                invert(sums[r].high, sums[r].low, &factor, &fine)
-                if loop.scaled:
-                    take_in(grad_of(at, row + r, y), &factor, &fine)
-                for i in range(whole_lanes(n) if reaches else n):
-                    y[i] = times(y[i], factor, fine)
-        if not logarithm:
-            continue
-        for r in range(rows):
-            norm[r] = over_top(at, row + r, top[r], NULL if at.heat == NULL else frames + r * FRAME, &sums[r], loop)
-        log1p_block(norm, norm, LANES)
-        if loop.reduces:
-            write_sums(at, row, rows, top, norm, loop)
-            continue
-        for r in range(rows):
-            finish_row(<const floating *>(at.x + (row + r) * at.x_step[0]), top[r],
-                       NULL if at.heat == NULL else frames + r * FRAME, norm[r],
-                       <floating *>(at.y + (row + r) * at.y_step[0]),
-                       whole_lanes(n) if over_y and row + r + 1 < end else n)
+    add_total(y, whole if left else whole - LANES, &tail[0] if left else y + whole - LANES, logarithm, sum)
 
 cdef inline floating row_maximum(const Layout *at, npy_intp row, floating *block, Load load) noexcept nogil:
     """`block` is two Blocks: the more at once, the fewer lanes are folded."""
@@ -506,8 +428,7 @@ cdef void finish_long_row(const Layout *at, npy_intp row, floating m, floating n
         if y == e:
             write(at, row, i, n, e, loop)
 
-cdef void long_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, Known *known,
-                    floating *_) noexcept nogil:
+cdef void long_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
     cdef Block[2] z_block
     cdef Block e_block
     cdef floating *z = <floating *>&z_block
@@ -521,58 +442,40 @@ cdef void long_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoo
     cdef const char *following
     cdef const char *fetch_x
     cdef const char *fetch_y
-    cdef floating m = 0, factor, fine = 0, next = -INFINITY, last_m
+    cdef floating m, others, fine = 0, next = row_maximum(at, begin, z, loop.load)
     cdef Sum sum
     # softmax's exponentials wait in the output, if it can hold them.
     cdef bint keep = not loop.logarithm and in_output(at, loop, e)
-    # The next row's maximum is found while this one's exponentials are computed: in the same loop, or else, of rows
-    # that the caches hold, block by block.
-    cdef bint direct = loop.load == NULL and at.x_step[1] == sizeof(floating)
-    cdef bint fused = FUSED and direct and at.mask == NULL
-    cdef bint cached = size < 65536, beside = fused or cached, ahead = at.far and direct and cached
-    # Also of the row that follows, in another piece, as long as nobody can write there.
-    cdef bint apart = (at.x_step[0] == size and at.y_step[0] >= 0
-                       and not overlap(at.x, at.rows * size, at.y, (at.rows - 1) * at.y_step[0] + size))
-    cdef npy_intp last = at.rows if fused and apart else end
-    # A row that is still near is finished after the next one's exponentials: by then its norm is known.
-    cdef bint late = FUSED and size < NEAR and (end - begin) * size < UNCACHED // 2 and not loop.reduces
+    # Of rows that the caches hold, the next one's maximum is found beside this one's exponentials, block by block.
+    cdef bint beside = size < 65536
+    cdef bint ahead = at.far and beside and loop.load == NULL and at.x_step[1] == sizeof(floating)
     frame[9] = -1
     for row in range(begin, end):
-        last_m, m = m, <floating>known.maximum if known.row == row else row_maximum(at, row, z, loop.load)
+        m = next if beside or row == begin else row_maximum(at, row, z, loop.load)
         warm, next = row_frame(at, row, m, frame), -INFINITY
         sum.high = sum.low = 0
         for i from 0 <= i < at.n by SEGMENT:
             n = min(<npy_intp>SEGMENT, at.n - i)
             x = read(at, row, i, n, z, loop.load)
             y = target(at, row, i, e, loop) if keep else e
-            following = at.x + (row + 1) * at.x_step[0] + i * sizeof(floating) if row + 1 < last else NULL
-            # What the same loop reads: sooner if there is no output, not at all if that is fetched as well.
-            fetch_x = following if ahead and not (fused and loop.logarithm) else NULL
+            following = at.x + (row + 1) * at.x_step[0] + i * sizeof(floating) if row + 1 < end else NULL
+            fetch_x = following if ahead else NULL
             fetch_y = NULL
-            if ahead and fused and loop.reduces and following != NULL:
-                fetch_x = following + FURTHER
             if ahead and loop.logarithm and not loop.reduces and at.y_step[1] == sizeof(floating):
                 fetch_y = at.y + row * at.y_step[0] + i * sizeof(floating)
-            exp_total(x, m, warm, y, n, loop.logarithm, False, fetch_x, fetch_y,
-                      <const floating *>following if fused else NULL, &sum, &next)
-            if beside and not fused and following != NULL:
+            exp_total(x, m, warm, y, n, loop.logarithm, fetch_x, fetch_y, &sum)
+            if beside and following != NULL:
                 next = higher(maximum(read(at, row + 1, i, n, z, loop.load), n), next)
-        if beside and row + 1 < last:
-            known.row, known.maximum = row + 1, next
-        if late and row > begin:
-            finish_long_row(at, row - 1, last_m, norm[0], fine, keep, loop)
         if not loop.logarithm:
             invert(sum.high, sum.low, &norm[0], &fine)
             if loop.scaled:
                 take_in(grad_of(at, row, e), &norm[0], &fine)
         else:
-            factor = over_top(at, row, m, warm, &sum, loop)
+            others = over_top(at, row, m, warm, &sum, loop)
             for j in range(LANES):
-                norm[j] = factor
+                norm[j] = others
             log1p_block(norm, norm, LANES)
         if loop.reduces:
             write_sums(at, row, 1, &m, norm, loop)
-        elif not late:
+        else:
             finish_long_row(at, row, m, norm[0], fine, keep, loop)
-    if late:
-        finish_long_row(at, end - 1, m, norm[0], fine, keep, loop)

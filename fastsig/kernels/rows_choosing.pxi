@@ -61,7 +61,6 @@ cdef void widened_rows(const Layout *at, npy_intp begin, npy_intp end, const Row
     cdef floating *y = <floating *>&blocks[2 if loop.gradient else 0]
     cdef Layout some
     cdef RowLoop plain = loop[0]
-    cdef Known known
     cdef npy_intp row, rows, n = at.n, most = <npy_intp>(sizeof(Block) // sizeof(floating)) // n
     if most < WIDE and not loop.gradient:
         most = min(TURNED * <npy_intp>(sizeof(Block) // sizeof(floating)) // n, <npy_intp>WIDE)
@@ -83,10 +82,10 @@ cdef void widened_rows(const Layout *at, npy_intp begin, npy_intp end, const Row
             widen_rows(at.grad + row * at.grad_step[0], at.grad_step[0], rows, n, grad, loop)
         if loop.store == NULL:
             some.y = at.y + row * at.y_step[0]
-        some.rows, known.row = rows, -1
+        some.rows = rows
         some.target = at.target + row * at.target_step if loop.loss else NULL
         some.heat = at.heat + row * at.heat_step if at.heat != NULL else NULL
-        run_rows(&some, 0, rows, &plain, &known, _)
+        run_rows(&some, 0, rows, &plain, _)
         if loop.store == NULL:
             continue
         if loop.reduces:
@@ -94,8 +93,7 @@ cdef void widened_rows(const Layout *at, npy_intp begin, npy_intp end, const Row
         else:
             narrow_rows(<const float *>y, at.y + row * at.y_step[0], at.y_step[0], rows, n, loop.store)
 
-cdef void turned_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, Known *known,
-                      floating *_) noexcept nogil:
+cdef void turned_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
     """Rows as lanes, WIDE at a time, of softmin with the other sign; results take the place of what they come from."""
     cdef Block[TURNED] blocks
     cdef floating *z = <floating *>&blocks[0]
@@ -109,7 +107,7 @@ cdef void turned_rows(const Layout *at, npy_intp begin, npy_intp end, const RowL
     for row from begin <= row < end by WIDE:
         w = min(<npy_intp>WIDE, end - row)
         if w < LANES:
-            run_rows(at, row, end, loop, known, _)
+            run_rows(at, row, end, loop, _)
             continue
         turn(at.x + row * at.x_step[0], at.x_step[0], at.n, w, z)
         if loop.load != NULL:
@@ -125,19 +123,18 @@ cdef void turned_rows(const Layout *at, npy_intp begin, npy_intp end, const RowL
             some.grad = at.grad + row * at.grad_step[0]
         if loop.reduces:
             some.y = at.y + row * at.y_step[0]
-        run_rows(&some, 0, w, &plain, known, _)
+        run_rows(&some, 0, w, &plain, _)
         if not loop.reduces:
             turn_back(z, at.n, w, at.y + row * at.y_step[0], at.y_step[0])
 
-cdef void run_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, Known *known,
-                   floating *_) noexcept nogil:
+cdef void run_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
     if at.n == 0:
         if loop.reduces:
             write_empty(at, begin, end, loop, _)
     elif turns(at, end - begin, loop, _):
-        turned_rows(at, begin, end, loop, known, _)
+        turned_rows(at, begin, end, loop, _)
     elif loop.loss and not loop.reduces:
-        loss_gradients(at, begin, end, loop, known, _)
+        loss_gradients(at, begin, end, loop, _)
     elif widens(at, loop, _):
         widened_rows(at, begin, end, loop, _)
     elif across_rows(at, end - begin, loop, _):
@@ -149,12 +146,10 @@ cdef void run_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop
             long_lanes(at, begin, end, loop, _)
     elif loop.gradient:
         gradient_rows(at, begin, end, loop, _)
-    elif in_blocks(at, loop, _):
-        block_rows(at, begin, end, loop, _)
     elif at.n <= (SEGMENT if loop.logarithm or not in_output(at, loop, _) else FEW // <int>sizeof(floating)):
         short_rows(at, begin, end, loop, _)
     else:
-        long_rows(at, begin, end, loop, known, _)
+        long_rows(at, begin, end, loop, _)
 
 cdef bint all_below(const npy_intp *numbers, npy_intp n, npy_intp bound) noexcept nogil:
     """Whether classes exist: all are in [0, bound)."""
@@ -168,18 +163,15 @@ cdef void run_row_shares(const Layout *at, npy_intp chunk, const RowLoop *loop, 
                          floating *_) noexcept nogil:
     """What one thread of a team does."""
     cdef Share piece
-    cdef Known known
     cdef Fenv before = default_fenv()
-    known.row = -1
     while take(shares, count, thread, chunk, &piece):
-        run_rows(at, piece.next, piece.end, loop, &known, _)
+        run_rows(at, piece.next, piece.end, loop, _)
     restore_fenv(before)
 
 cdef void share_rows(Layout *at, npy_intp rows, const RowLoop *loop, floating *_) noexcept nogil:
     """All rows, on several threads when they pay."""
     cdef npy_intp chunk, unit
     cdef Share[MAX_SHARES] shares
-    cdef Known known
     cdef void *team = NULL
     cdef int count, threads = 0
     cdef Fenv before = default_fenv()
@@ -195,8 +187,7 @@ cdef void share_rows(Layout *at, npy_intp rows, const RowLoop *loop, floating *_
             join_team(team)
             run_row_shares(at, chunk, loop, shares, count, threadid(), _)
     else:
-        known.row = -1
-        run_rows(at, 0, rows, loop, &known, _)
+        run_rows(at, 0, rows, loop, _)
     release_threads(threads)
     restore_fenv(before)
     clear_fp_flags()

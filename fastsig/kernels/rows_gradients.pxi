@@ -538,7 +538,7 @@ cdef void finish_losses(const Layout *at, npy_intp row, npy_intp rows, floating 
             for j in range(n if target_of(at, row + r) < 0 else 0):     # its grad may be infinite, or its row NaN
                 (<floating *>(y + r * y_step + j * one_step))[0] = 0
 
-cdef void loss_gradients(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, Known *known,
+cdef void loss_gradients(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop,
                          floating *_) noexcept nogil:
     cdef RowLoop softmax = loop[0]
     cdef npy_intp row, rows, most = max(<npy_intp>(NEARBY // <int>sizeof(floating)) // at.n, <npy_intp>1)
@@ -547,5 +547,5 @@ cdef void loss_gradients(const Layout *at, npy_intp begin, npy_intp end, const R
         most = WIDE
     for row from begin <= row < end by most:
         rows = min(most, end - row)
-        run_rows(at, row, row + rows, &softmax, known, _)
+        run_rows(at, row, row + rows, &softmax, _)
         finish_losses(at, row, rows, _)
