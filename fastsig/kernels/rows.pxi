@@ -21,12 +21,14 @@ strip.
 The pointer `_` at the end of a signature only tells Cython the type.
 """
 from libc.math cimport INFINITY
+from libc.stdlib cimport free, malloc
 
 cdef enum:
     SEGMENT = 512       # elements of a row that are added up at once
     LANES = 16          # partial sums of a row
     WIDE = 64           # rows side by side in the lane variants
     STEPS = 8           # elements of each that pass through exp together: WIDE * STEPS == SEGMENT
+    WIDENED = 4194304   # bytes of what is widened before rows are run
     NEARBY = 16384      # bytes of results that are still in the nearest cache when they are multiplied
     SHORTS = 64         # short rows that pass through exp together, at the most
     FEW = 1536          # bytes of a row whose exponentials need not wait in the output
@@ -578,6 +580,7 @@ cdef inline npy_intp chosen(const Layout *at, npy_intp row, npy_intp rows, const
     is one."""
     cdef const char *target = at.target + row * at.target_step
     cdef npy_intp r, k, n = at.n, least = 0, target_step = at.target_step, row_step = step[0], one_step = step[1]
+    cdef uint16_t[SHORTS] side_by_side                  # all that a loss's loads are of
     p += row * row_step
     for r in range(rows):
         k = (<const npy_intp *>(target + r * target_step))[0]
@@ -586,9 +589,10 @@ cdef inline npy_intp chosen(const Layout *at, npy_intp row, npy_intp rows, const
         classes[r] = k = max(k, <npy_intp>0)
         if load == NULL:
             of_target[r] = (<const floating *>(p + r * row_step + k * one_step))[0]
+        else:
+            side_by_side[r] = (<const uint16_t *>(p + r * row_step + k * one_step))[0]
     if load != NULL:
-        for r in range(rows):
-            load(p + r * row_step + classes[r] * one_step, 0, &of_target[r], 1)
+        load(<const char *>side_by_side, sizeof(uint16_t), of_target, rows)
     return least
 
 cdef void write_losses(const Layout *at, npy_intp row, npy_intp rows, const floating *m, floating *norm,

@@ -28,11 +28,21 @@ cdef inline bint across_rows(const Layout *at, npy_intp rows, const RowLoop *loo
     return (at.n <= SHORT or turns(at, rows, loop, _) or at.x_step[0] == loop.size
             or (loop.gradient and at.grad_step[0] == loop.size))
 
+cdef inline npy_intp fitting(const floating *_) noexcept nogil:
+    """Numbers in a Block."""
+    return sizeof(Block) // sizeof(floating)
+
 cdef inline bint widens(const Layout *at, const RowLoop *loop, floating *_) noexcept nogil:
-    """Whether rows become what is computed with before anything else: of up to a Block, in one piece each."""
-    return (loop.load != NULL and at.n <= <npy_intp>(sizeof(Block) // sizeof(floating)) and at.mask == NULL
+    """Whether rows become what is computed with before anything else: those in one piece each, and not too long."""
+    cdef npy_intp most = fitting(_) if loop.gradient else WIDENED // <npy_intp>sizeof(floating)
+    return (loop.load != NULL and at.n <= most and at.mask == NULL
             and at.x_step[1] == loop.size and (loop.reduces or loop.store == NULL or at.y_step[1] == loop.size)
             and (not loop.gradient or at.grad_step[1] == loop.size))
+
+cdef inline bint widens_lanes(const Layout *at, npy_intp rows, const RowLoop *loop, floating *_) noexcept nogil:
+    """Likewise, of rows side by side that are more than short_lanes() holds."""
+    return (loop.load != NULL and SHORT < at.n <= WIDENED // (WIDE * <npy_intp>sizeof(floating)) and rows >= LANES
+            and at.mask == NULL and at.x_step[0] == loop.size and not loop.gradient)
 
 cdef inline void widen_rows(const char *p, npy_intp step, npy_intp rows, npy_intp n, floating *block,
                             const RowLoop *loop) noexcept nogil:
@@ -51,47 +61,106 @@ cdef inline void narrow_rows(const float *block, char *p, npy_intp step, npy_int
     for row in range(rows):
         store(block + row * n, p + row * step, sizeof(uint16_t), n)
 
-cdef void widened_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
+cdef inline void leave_out_loads(Layout *some, RowLoop *plain, const Layout *at, const RowLoop *loop,
+                                 floating *_) noexcept nogil:
+    """What widened rows have in common."""
+    some[0], plain[0] = at[0], loop[0]
+    some.far, some.soon[0], some.soon[1] = False, NULL, NULL
+    plain.load, plain.store, plain.size = NULL, NULL, sizeof(floating)
+
+cdef inline void begin_at(Layout *some, const Layout *at, npy_intp row) noexcept nogil:
+    """What rows have beside them begins at this one."""
+    some.target = at.target + row * at.target_step if at.target != NULL else NULL
+    some.heat = at.heat + row * at.heat_step if at.heat != NULL else NULL
+
+cdef bint widened_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
     """Rows of 16-bit numbers, or of softmin, as some that are computed with after the other: each number is converted
-    once. As many as turns() is glad of."""
+    once. As many as turns() is glad of. Of long ones, each in memory of its own, or, of softmin, in the output; False
+    if there is no memory."""
     cdef Block[TURNED] blocks
     cdef floating *x = <floating *>&blocks[0]
     cdef floating *grad = <floating *>&blocks[1]        # of gradients, for which a Block each is enough
     # Results take the place of what they come from, one result a row that of a row before: a stack may be of 64 kB.
     cdef floating *y = <floating *>&blocks[2 if loop.gradient else 0]
+    cdef void *memory = NULL
     cdef Layout some
-    cdef RowLoop plain = loop[0]
-    cdef npy_intp row, rows, n = at.n, most = <npy_intp>(sizeof(Block) // sizeof(floating)) // n
-    if most < WIDE and not loop.gradient:
-        most = min(TURNED * <npy_intp>(sizeof(Block) // sizeof(floating)) // n, <npy_intp>WIDE)
+    cdef RowLoop plain
+    cdef npy_intp row, rows, n = at.n, most = fitting(x) // n
+    cdef bint straight = loop.store == NULL             # to the output
+    cdef bint long = n > fitting(x), there = straight and not loop.reduces and at.y_step[1] == sizeof(floating)
+    if long:
+        most = 1
+        if not there:
+            memory = malloc(n * sizeof(floating))
+            if memory == NULL:
+                return False
+            x = y = <floating *>memory
+    elif most < WIDE and not loop.gradient:
+        most = min(TURNED * fitting(x) // n, <npy_intp>WIDE)
     if most > WIDE:
         most = most // WIDE * WIDE
-    plain.load, plain.store, plain.size = NULL, NULL, sizeof(floating)
-    some.x, some.grad, some.mask, some.y = <const char *>x, <const char *>grad, NULL, <char *>y
-    some.n, some.far, some.soon[0], some.soon[1] = n, False, NULL, NULL
+    leave_out_loads(&some, &plain, at, loop, x)
+    some.grad = <const char *>grad
     some.x_step[0], some.x_step[1] = n * sizeof(floating), sizeof(floating)
     some.grad_step = some.x_step
-    some.target_step, some.heat_step = at.target_step, at.heat_step
-    some.y_step[0], some.y_step[1] = sizeof(floating) if loop.reduces else some.x_step[0], sizeof(floating)
-    if loop.store == NULL:
-        some.y_step[0], some.y_step[1] = at.y_step[0], at.y_step[1]
+    if not straight:
+        some.y_step[0], some.y_step[1] = sizeof(floating) if loop.reduces else some.x_step[0], sizeof(floating)
     for row from begin <= row < end by most:
-        rows = min(most, end - row)
+        rows = some.rows = min(most, end - row)
+        some.y = at.y + row * at.y_step[0] if straight else <char *>y
+        if long and there:
+            x = <floating *>some.y
+        some.x = <const char *>x
         widen_rows(at.x + row * at.x_step[0], at.x_step[0], rows, n, x, loop)
         if loop.gradient:
             widen_rows(at.grad + row * at.grad_step[0], at.grad_step[0], rows, n, grad, loop)
-        if loop.store == NULL:
-            some.y = at.y + row * at.y_step[0]
-        some.rows = rows
-        some.target = at.target + row * at.target_step if loop.loss else NULL
-        some.heat = at.heat + row * at.heat_step if at.heat != NULL else NULL
+        begin_at(&some, at, row)
         run_rows(&some, 0, rows, &plain, _)
-        if loop.store == NULL:
+        if straight:
             continue
         if loop.reduces:
             loop.store(y, at.y + row * at.y_step[0], at.y_step[0], rows)
         else:
             narrow_rows(<const float *>y, at.y + row * at.y_step[0], at.y_step[0], rows, n, loop.store)
+    free(memory)
+    return True
+
+cdef bint widened_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop,
+                        floating *_) noexcept nogil:
+    """Likewise, WIDE rows side by side at a time."""
+    cdef floating[WIDE] sums
+    cdef bint straight = loop.store == NULL and not loop.reduces and at.y_step[0] == sizeof(floating)
+    cdef npy_intp row, i, w, step = at.y_step[1] if straight else WIDE * <npy_intp>sizeof(floating)
+    cdef void *memory = NULL
+    cdef const char *p
+    cdef char *z
+    cdef char *y
+    cdef Layout some
+    cdef RowLoop plain
+    if not straight:
+        memory = malloc(at.n * step)
+        if memory == NULL:
+            return False
+    leave_out_loads(&some, &plain, at, loop, _)
+    some.x_step[0], some.x_step[1] = sizeof(floating), step
+    some.y_step = some.x_step
+    for row from begin <= row < end by WIDE:
+        w = some.rows = min(<npy_intp>WIDE, end - row)
+        p, y = at.x + row * at.x_step[0], at.y + row * at.y_step[0]
+        z = y if straight else <char *>memory
+        for i in range(at.n):
+            if at.far and i + STEPS < at.n:
+                fetch(p + (i + STEPS) * at.x_step[1], w * loop.size)
+            loop.load(p + i * at.x_step[1], loop.size, z + i * step, w)
+        begin_at(&some, at, row)
+        some.x, some.y = z, <char *>sums if loop.reduces else z
+        run_rows(&some, 0, w, &plain, _)
+        if loop.reduces:
+            scatter(sums, y, at.y_step[0], w, loop.store)
+        for i in range(0 if straight or loop.reduces else at.n):
+            scatter(<floating *>(z + i * step), y + i * at.y_step[1], at.y_step[0], w, loop.store)
+    free(memory)
+    return True
 
 cdef void turned_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
     """Rows as lanes, WIDE at a time, of softmin with the other sign; results take the place of what they come from."""
@@ -135,8 +204,10 @@ cdef void run_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop
         turned_rows(at, begin, end, loop, _)
     elif loop.loss and not loop.reduces:
         loss_gradients(at, begin, end, loop, _)
-    elif widens(at, loop, _):
-        widened_rows(at, begin, end, loop, _)
+    elif widens(at, loop, _) and widened_rows(at, begin, end, loop, _):
+        pass
+    elif widens_lanes(at, end - begin, loop, _) and widened_lanes(at, begin, end, loop, _):
+        pass
     elif across_rows(at, end - begin, loop, _):
         if loop.gradient:
             gradient_lanes(at, begin, end, loop, _)
