@@ -116,6 +116,29 @@ for name, call in work.items():
 
 
 @linux
+def test_rows_without_memory(passes, compiled):
+    """Rows that are widened into memory of their own do without, with the same bits."""
+    code = """
+x = np.random.default_rng(0).normal(0, 9, (2000, 900)).astype("float16")
+work = []
+for array in x, x.reshape(2, -1), x.astype("float32"), x.reshape(2, -1).astype("float32"):
+    functions = [fastsig.softmax, fastsig.log_softmax] * (array.dtype == "float16") + [fastsig.softmin]
+    for function, axis in itertools.product(functions, range(2)):
+        out = np.empty((*array.shape, 2), array.dtype)[..., 0]
+        work.append(functools.partial(function, array, axis=axis, out=out))
+expected = [call().copy() for call in work]
+for call in work:
+    call.keywords["out"][...] = 0
+limit(0)
+got = [call() for call in work]
+no_limit()
+assert same(got, expected)
+"""
+    head = IMPORTS + LIMITS + "import functools, itertools\nfastsig.set_num_threads(1)\n"
+    passes(head + code, FASTSIG_ISA=compiled._backend.name, **SMALL_FROM_RESERVE)
+
+
+@linux
 @pytest.mark.parametrize("what", ["memory", "number"])
 def test_threads_that_cannot_be_started(passes, default, what):
     """OpenMP's runtimes end the process. fastsig does without, and starts them as soon as it can."""
