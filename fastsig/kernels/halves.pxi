@@ -3,7 +3,8 @@ given one after the other, or, of short ones, as many side by side as make a blo
 """
 
 cdef enum:
-    SHORT_ROW = 64          # elements: shorter ones are put side by side
+    SHORT_ROW = 512         # bytes as computed: shorter ones are put side by side;
+    RAGGED_ROW = 280        # of other than whole vectors, up to so many elements
     PIECE_BYTES = 2048      # of a strand that are there together: little of the stack
     HAND = 32               # bytes that are copied at once
 
@@ -95,13 +96,14 @@ cdef void run_halves(const Halves *at, npy_intp begin, npy_intp end, npy_intp fa
     """Elements [begin, end) of the rows of a half."""
     cdef Block[3] blocks                    # PIECE_BYTES of each strand
     cdef char *places[STRANDS]
-    cdef npy_intp row, column, n
+    cdef npy_intp row, column, n, lanes = VECTOR // sizeof(word)
+    cdef bint short = at.n < (RAGGED_ROW if at.n & (lanes - 1) else SHORT_ROW // <npy_intp>sizeof(word))
     cdef int k
     while begin < end:
         row = begin // at.n
         column = begin - row * at.n
         n = min(at.n - column, end - begin)
-        if n < SHORT_ROW and n < end - begin:
+        if short and n < end - begin:
             n = min(PIECE_BYTES // at.size, end - begin)
             for k in range(at.count):
                 if in_one_piece(at, k):
