@@ -1199,6 +1199,11 @@ def build_direct(row: Row, backward: bool = False) -> Callable[..., Any]:
     return direct
 
 
+def convert(x: np.ndarray, y: np.ndarray) -> bool:
+    """Whether a float32 array's numbers are in one of 16 bits now, or back: here NumPy has to do that."""
+    return False
+
+
 def build_direct_halves(name: str) -> Callable[..., Any]:
     """Build what has a short way only in compiled kernels: it returns None for all calls."""
 

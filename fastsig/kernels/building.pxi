@@ -317,6 +317,38 @@ cdef class KernelSet:
         cdef Kernel kernel = self.kernels[name]
         return <size_t>(kernel.scalar64 if char == "d" else kernel.scalar32)
 
+    def convert(self, x, y):
+        """A plain array's float32 numbers to those of 16 bits of another, or back; whether that is what they are."""
+        cdef cnp.ndarray source, target
+        cdef int kind, other
+        cdef npy_intp i, n
+        cdef const char *p
+        cdef char *q
+        cdef bint widens
+        if type(x) is not cnp.ndarray or type(y) is not cnp.ndarray:
+            return False
+        source, target = x, y
+        kind, other = cnp.PyArray_TYPE(source), cnp.PyArray_TYPE(target)
+        widens = other == cnp.NPY_FLOAT
+        if widens:
+            kind, other = other, kind
+        if (kind != cnp.NPY_FLOAT or not (other == cnp.NPY_FLOAT16 or is_bfloat16(other))
+                or not cnp.PyArray_ISCARRAY_RO(source) or not of_shape(target, cnp.PyArray_TYPE(target), source.ndim,
+                                                                       source.shape)
+                or not cnp.PyArray_ISWRITEABLE(target) or overlaps(source, target)):
+            return False
+        n, p, q = cnp.PyArray_SIZE(source), cnp.PyArray_BYTES(source), cnp.PyArray_BYTES(target)
+        load, store = self.load_bfloat16, self.store_bfloat16
+        if other == cnp.NPY_FLOAT16:
+            load, store = self.load_half, self.store_half
+        with nogil:
+            for i from 0 <= i < n by BLOCK:
+                if widens:
+                    load(p + i * 2, 2, q + i * 4, min(<npy_intp>BLOCK, n - i))
+                else:
+                    store(p + i * 4, q + i * 2, 2, min(<npy_intp>BLOCK, n - i))
+        return True
+
     def build_rows(self, str name, str doc, row, bint backward=False, bint tempered=False, bint masked=False):
         """The generalised ufunc `name`: that of a row of the table, or its gradient; with a temperature for each row
         beside x; with a mask as its last operand."""
