@@ -1,7 +1,8 @@
-"""The compiler vectorises every loop of the block kernels, and of rows every loop over lanes: by its own report, for the
+"""The compiler vectorises every loop of the block kernels, and of rows every one over lanes: by its own report, for the
 flags that setup.py uses."""
 
 import itertools
+import operator
 import os
 import platform
 import re
@@ -66,14 +67,15 @@ def loops_over_lanes(text):
         if definition := re.match(r"cdef .*?(\w+)\(", line):
             function = definition[1]
         if re.match(r" +for \w+ in range\((\d+ \* )?(LANES|WIDE)( \* WIDE)?\):", line):
-            indent = len(line) - len(line.lstrip())
-            inside = itertools.takewhile(lambda text: len(text) - len(text.lstrip()) > indent, lines[number:])
+            deeper = re.match(" *", line)[0] + " "
+            inside = itertools.takewhile(operator.methodcaller("startswith", deeper), lines[number:])
             if not any("at, row" in text for text in inside):
                 yield number, function
 
 
 def to_c(pyx):
-    cython = [sys.executable, "-m", "cython", "--line-directives", "-I", PACKAGE, "-I", PACKAGE / "kernels", "-I", CHECKOUT, pyx]
+    folders = [part for folder in (PACKAGE, PACKAGE / "kernels", CHECKOUT) for part in ("-I", folder)]
+    cython = [sys.executable, "-m", "cython", "--line-directives", *folders, pyx]
     subprocess.run(cython, check=True, capture_output=True, cwd=CHECKOUT)
     return pyx.with_suffix(".c")
 
