@@ -207,23 +207,28 @@ cdef inline uint16_t float_to_bfloat16(float x) noexcept nogil:
 cdef void load_bfloat16(const char *p, npy_intp stride, void *block, npy_intp n) noexcept nogil:
     cdef uint16_t[2 * BLOCK] side_by_side
     cdef const uint16_t *x = packed(p, stride, side_by_side, n)
-    cdef uint16_t *y = <uint16_t *>block
+    cdef float *y = <float *>block
     cdef npy_intp i
-    for i in range(n):                      # half the instructions of a conversion and a shift
-        y[2 * i + HIGH] = x[i]
-        y[2 * i + 1 - HIGH] = 0
+    for i in range(n):
+        y[i] = bfloat16_to_float(x[i])
 
 cdef void store_bfloat16(const void *block, char *p, npy_intp stride, npy_intp n) noexcept nogil:
     cdef uint16_t[2 * BLOCK] side_by_side
     cdef uint16_t *y = <uint16_t *>p if stride == sizeof(uint16_t) else side_by_side
-    cdef int32_t bits, size, most = 0
+    cdef const int16_t *halves = <const int16_t *>block
+    cdef int16_t high, low, size, most = 0
+    cdef int32_t bits, largest = 0
     cdef npy_intp i
-    for i in range(n):                      # the sign is rounded along; it is not, if there is a NaN
-        bits = <int32_t>float_bits((<const float *>block)[i])
-        size = bits & 0x7fffffff
+    for i in range(n):                      # 16-bit lanes: half the instructions of an addition to the float's bits
+        high, low = halves[2 * i + HIGH], halves[2 * i + 1 - HIGH]
+        size = high & 0x7fff
         most = size if size > most else most
-        y[i] = <uint16_t>((<uint32_t>bits + 0x7fff + ((<uint32_t>bits >> 16) & 1)) >> 16)
-    if most > 0x7f800000:
+        y[i] = <uint16_t>(high + (<int16_t>(low ^ -0x8000) > <int16_t>-(high & 1)))
+    if most >= 0x7f80:                      # infinite, or a NaN, which is not rounded
+        for i in range(n):
+            bits = <int32_t>float_bits((<const float *>block)[i]) & 0x7fffffff
+            largest = bits if bits > largest else largest
+    if largest > 0x7f800000:
         for i in range(n):
             y[i] = float_to_bfloat16((<const float *>block)[i])
     if stride != sizeof(uint16_t):
