@@ -2,7 +2,6 @@
 """What all kernel sets share. How kernels become ufuncs: loop tables, dtypes that no loop has, and the short way of
 calls; threads; which sets this CPU can run. Built for the baseline."""
 cimport cython
-from cython cimport floating
 from cpython.mem cimport PyMem_Malloc
 from cpython.pycapsule cimport PyCapsule_New
 from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XINCREF, PyObject

@@ -81,3 +81,12 @@ def assert_same(fs, got, expected, message=""):
     info = np.finfo(expected.dtype)
     with np.errstate(all="ignore"):
         np.testing.assert_allclose(got, expected, rtol=4 * info.eps, atol=2 * info.smallest_subnormal, err_msg=message)
+
+
+# x times 1, or a negative x times a number, as 16-bit floats are computed: in one pass, beside an array of parameters, and
+# from block to block.
+PRODUCTS = {
+    "one pass": lambda fs, x, slope, **out: fs.leaky_relu(x, slope, **out),
+    "array": lambda fs, x, slope, **out: fs.leaky_relu(x, np.full(x.shape, slope, x.dtype), **out),
+    "blocks": lambda fs, x, slope, **out: fs.backward.leaky_relu(x, x.dtype.type(-1), x.dtype.type(slope), **out),
+}

@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
-from layouts import EMPTY, GUARD, LAYOUTS, place, whole
+from layouts import EMPTY, GUARD, LAYOUTS, PRODUCTS, place, whole
 from oracle import (
     ELEMENTWISE,
     OF_ONE,
@@ -142,17 +142,19 @@ def test_relu_keeps_the_sign_of_nan(fs):
         assert (got.view(np.uint16) == sign | 0x7FC0).all()
 
 
+@pytest.mark.parametrize("product", PRODUCTS.values(), ids=PRODUCTS)
 @pytest.mark.parametrize("slope", [1.0078125, 0.333, 3.25, 1e-3, 1e-20, 1e-38, 1e-42, 1e10])
-def test_rounding(compiled, slope):
+def test_rounding(compiled, product, slope):
     """A product of two bfloat16 is exact in float32, mostly: all exponents, ties, overflows, subnormal results."""
     x = np.random.default_rng(0).permutation(EVERY[np.signbit(wide(EVERY)) & ~np.isnan(wide(EVERY))])
     slope = np.array(slope, BFLOAT16)[()]
     with np.errstate(all="ignore"):
-        assert_same(compiled.leaky_relu(x, slope), rounded(wide(x) * wide(slope)))
+        assert_same(product(compiled, x, slope), rounded(wide(x) * wide(slope)))
 
 
+@pytest.mark.parametrize("product", PRODUCTS.values(), ids=PRODUCTS)
 @pytest.mark.parametrize("n", [1, 2, 7, 8, 15, 16, 17, 33, 255, 1023, 1025, 3000])
-def test_nan_among_numbers(compiled, n):
+def test_nan_among_numbers(compiled, product, n):
     """In any place, of either sign, with any payload; what lies beside it is as without it."""
     x = np.random.default_rng(n).permutation(EVERY[~np.isnan(wide(EVERY))])[:n]
     patterns = [0x7F81, 0xFF81, 0x7FFF, 0xFFFF, 0x7FC0, 0xFFC0]
@@ -161,10 +163,10 @@ def test_nan_among_numbers(compiled, n):
         bits[place_of_nan] = pattern
         expected = bits.copy()
         expected[place_of_nan] = pattern & 0x8000 | 0x7FC0
-        got = compiled.leaky_relu(bits.view(BFLOAT16), 1)
+        got = product(compiled, bits.view(BFLOAT16), 1)
         np.testing.assert_array_equal(got.view(np.uint16), expected)
         out = np.zeros(2 * n, BFLOAT16)[::2]
-        compiled.leaky_relu(bits.view(BFLOAT16), 1, out=out)
+        product(compiled, bits.view(BFLOAT16), 1, out=out)
         np.testing.assert_array_equal(out.copy().view(np.uint16), expected)
 
 

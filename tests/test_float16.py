@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from layouts import EMPTY, place
+from layouts import EMPTY, PRODUCTS, place
 from oracle import ELEMENTWISE, called, chosen, defaults, label, numbers
 
 EVERY = np.arange(2**16, dtype=np.uint16).view(np.float16)
@@ -20,25 +20,28 @@ def rounded(exact):
         return exact.astype(np.float16)
 
 
-def test_every_value_in_and_out(compiled):
-    got = compiled.leaky_relu(EVERY, 1)
+@pytest.mark.parametrize("product", PRODUCTS.values(), ids=PRODUCTS)
+def test_every_value_in_and_out(compiled, product):
+    got = product(compiled, EVERY, 1)
     np.testing.assert_array_equal(got.view(np.uint16), quiet(EVERY))
 
 
+@pytest.mark.parametrize("product", PRODUCTS.values(), ids=PRODUCTS)
 @pytest.mark.parametrize("layout", EMPTY)
 @pytest.mark.parametrize("n", [1, 2, 7, 8, 9, 15, 16, 17, 31, 33, 1023, 1025])
-def test_few_and_many(compiled, layout, n):
+def test_few_and_many(compiled, product, layout, n):
     x = np.random.default_rng(n).permutation(EVERY[~np.isnan(EVERY)])[:n]
-    got = compiled.leaky_relu(place(x, layout), 1, out=EMPTY[layout](x))
+    got = product(compiled, place(x, layout), 1, out=EMPTY[layout](x))
     np.testing.assert_array_equal(np.ascontiguousarray(got).astype("=f2").view(np.uint16), x.view(np.uint16))
 
 
+@pytest.mark.parametrize("product", PRODUCTS.values(), ids=PRODUCTS)
 @pytest.mark.parametrize("slope", [0.5, 1.0005, 0.3333, 3.25, 1e-3, 6e-5, 2048, 60000])
-def test_rounding(compiled, slope):
+def test_rounding(compiled, product, slope):
     """A product of two float16 is exact in float32: all ties, subnormal results and overflows among 32,768 of them."""
     slope = np.float16(slope)
     x = EVERY[np.signbit(EVERY) & ~np.isnan(EVERY)]
-    np.testing.assert_array_equal(compiled.leaky_relu(x, slope), rounded(x.astype(float) * float(slope)))
+    np.testing.assert_array_equal(product(compiled, x, slope), rounded(x.astype(float) * float(slope)))
 
 
 @pytest.mark.parametrize("row", ELEMENTWISE, ids=label)

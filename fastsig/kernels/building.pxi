@@ -8,31 +8,40 @@ cdef enum:
 cdef dict CONVERTED = {}    # as_stored of most kernels
 
 
-cdef const void *full_block(floating value) except NULL:
+ctypedef fused filling:
+    float
+    double
+    uint16_t
+
+
+cdef const void *full_block(filling value) except NULL:
     """A block full of this value, never freed."""
-    cdef size_t memory = <size_t>allocated(BLOCK * sizeof(floating) + VECTOR)
-    cdef floating *block = <floating *>((memory + VECTOR) & ~<size_t>(VECTOR - 1))
+    cdef size_t memory = <size_t>allocated(BLOCK * sizeof(filling) + VECTOR)
+    cdef filling *block = <filling *>((memory + VECTOR) & ~<size_t>(VECTOR - 1))
     cdef npy_intp i
     for i in range(BLOCK):
         block[i] = value
     return block
 
 
-cdef double rounded(KernelSet kernels, double value, str char) except *:
-    """A default value as NumPy would round it to x's dtype, had it come with the call."""
+cdef const void *default_block(KernelSet kernels, Kernel kernel, double value, str char) except NULL:
+    """Of a default value as NumPy would round it to x's dtype, had it come with the call."""
     cdef float number = <float>value
     cdef uint16_t stored
-    if char != "E":
-        return np.dtype(char).type(value)
-    kernels.store_bfloat16(&number, <char *>&stored, sizeof(stored), 1)
-    kernels.load_bfloat16(<char *>&stored, sizeof(stored), &number, 1)
-    return number
+    if char == "d":
+        return full_block(value)
+    if char == "f":
+        return full_block(number)
+    (kernels.store_half if char == "e" else kernels.store_bfloat16)(&number, <char *>&stored, sizeof(stored), 1)
+    if char in kernel.as_stored:
+        return full_block(stored)
+    (kernels.load_half if char == "e" else kernels.load_bfloat16)(<char *>&stored, sizeof(stored), &number, 1)
+    return full_block(number)
 
 
 cdef Loop new_loop(KernelSet kernels, Kernel kernel, str char, defaults=()):
     """All inputs come with a call, save for the last ones: those that have a value in `defaults`."""
     cdef Loop loop
-    cdef double value
     cdef int k
     loop.nin, loop.operands = kernel.nin, kernel.nin - len(defaults)
     loop.cost, loop.kernel, loop.load, loop.store, loop.load_all = 0, NULL, NULL, NULL, False
@@ -40,8 +49,7 @@ cdef Loop new_loop(KernelSet kernels, Kernel kernel, str char, defaults=()):
     for k in range(MAX_IN):
         loop.defaults[k] = NULL
     for k in range(loop.operands, loop.nin):
-        value = rounded(kernels, defaults[k - loop.operands], char)
-        loop.defaults[k] = full_block(value) if char == "d" else full_block(<float>value)
+        loop.defaults[k] = default_block(kernels, kernel, defaults[k - loop.operands], char)
     return loop
 
 

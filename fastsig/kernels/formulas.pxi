@@ -591,7 +591,7 @@ elementwise("relu", 1, 0.2, <void *>relu_block[float], <void *>relu_block[double
 cdef inline floating leaky_relu(floating x, floating negative_slope) noexcept nogil:
     return select(x > 0, x, x * negative_slope)
 
-cdef void leaky_relu_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+cdef inline void leaky_relu_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef const floating *a = x[0]
     cdef const floating *slope = x[1]
     cdef floating negative_slope = slope[0]
@@ -729,7 +729,7 @@ cdef inline floating hard_tanh(floating x, floating min_val, floating max_val) n
     x = select(min_val != min_val, min_val, x)
     return select(max_val != max_val, max_val, x)
 
-cdef void hard_tanh_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+cdef inline void hard_tanh_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef const floating *a = x[0]
     cdef const floating *min_val = x[1]
     cdef const floating *max_val = x[2]
@@ -812,7 +812,7 @@ cdef inline floating softsign_clamped(floating x, floating far) noexcept nogil:
 cdef floating softsign(floating x) noexcept nogil:
     return softsign_clamped(x, softsign_far(&x))
 
-cdef void softsign_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+cdef inline void softsign_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef const floating *a = x[0]
     cdef floating far = softsign_far(a)
     cdef npy_intp i
@@ -1304,7 +1304,7 @@ cdef inline floating hard_shrink(floating x, floating lambd) noexcept nogil:
     cdef floating y = select(magnitude(x) <= lambd, signed_as(<floating>0.0, x), x)
     return select(lambd != lambd, lambd, y)
 
-cdef void hard_shrink_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+cdef inline void hard_shrink_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef const floating *a = x[0]
     cdef const floating *lambd = x[1]
     cdef floating most = lambd[0]
@@ -1323,7 +1323,7 @@ cdef inline floating soft_shrink(floating x, floating lambd) noexcept nogil:
     cdef floating above = x - lambd, below = x + lambd
     return select(magnitude(x) <= lambd, signed_as(<floating>0.0, x), select(x < 0, below, above))
 
-cdef void soft_shrink_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+cdef inline void soft_shrink_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef const floating *a = x[0]
     cdef const floating *lambd = x[1]
     cdef npy_intp i
@@ -1393,7 +1393,7 @@ elementwise("tanh_shrink", 1, 0.5, <void *>tanh_shrink_block[float], <void *>tan
 cdef inline floating threshold(floating x, floating bound, floating value) noexcept nogil:
     return select(bound != bound, bound, select(x <= bound, value, x))
 
-cdef void threshold_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+cdef inline void threshold_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef const floating *a = x[0]
     cdef const floating *bound = x[1]
     cdef const floating *value = x[2]

@@ -34,6 +34,7 @@ cdef KernelSet here = KernelSet()
 include "formulas.pxi"
 include "gradients.pxi"
 include "driver.pxi"
+include "narrow.pxi"
 include "halves.pxi"
 include "rows.pxi"
 

@@ -1,0 +1,144 @@
+"""Cheap functions of 16-bit floats in one pass: widened, computed and narrowed in registers.
+
+To store and load blocks between these steps, as the driver does, takes longer than such a function itself. Here the block
+kernel of float32 is inlined and given a few vectors at a time: the compiler then finds that its arrays are registers.
+What has two stages or more gains nothing: they overlap better in larger blocks.
+"""
+
+cdef enum:
+    PIECE = VECTOR // 2       # numbers: a whole vector of them as they are stored
+
+cdef struct Piece:
+    float[PIECE] wide
+
+cdef struct half:
+    uint16_t bits
+
+cdef struct bfloat16:
+    uint16_t bits
+
+ctypedef fused narrow:
+    half
+    bfloat16
+
+ctypedef void (*FloatKernel)(const float **x, float *y, npy_intp n) noexcept nogil
+
+cdef inline void widen(const narrow *x, Piece *y) noexcept nogil:
+    """bfloat16: first those that are the low halves of 32 bits, then the high ones. So no vector is permuted."""
+    cdef uint32_t pair
+    cdef npy_intp i
+    if narrow is half:
+        for i from 0 <= i < PIECE by HALVES:
+            widen_halves(x + i, &y.wide[i])
+    else:
+        for i in range(PIECE // 2):
+            memcpy(&pair, x + 2 * i, sizeof(pair))
+            y.wide[i] = bits_float(pair << 16)
+            y.wide[PIECE // 2 + i] = bits_float(pair & <uint32_t>0xffff0000)
+
+cdef inline uint32_t rounded_bits(float x, bint exact) noexcept nogil:
+    """To bfloat16, in the upper half; `exact`: it is one. A NaN, made of one or by an operation, has no bits below it, and
+    so stays what it is."""
+    cdef uint32_t bits = float_bits(x)
+    return bits if exact else bits + 0x7fff + ((bits >> 16) & 1)
+
+cdef inline void narrow_piece(const Piece *x, bint exact, narrow *y) noexcept nogil:
+    cdef uint32_t pair
+    cdef npy_intp i
+    if narrow is half:
+        for i from 0 <= i < PIECE by HALVES:
+            narrow_halves(&x.wide[i], y + i)
+    else:
+        for i in range(PIECE // 2):
+            pair = rounded_bits(x.wide[i], exact) >> 16
+            pair = pair | (rounded_bits(x.wide[PIECE // 2 + i], exact) & <uint32_t>0xffff0000)
+            memcpy(y + 2 * i, &pair, sizeof(pair))
+
+cdef void quieten(int16_t *y, npy_intp n) noexcept nogil:
+    """Every NaN of bfloat16 becomes the quiet one of its sign."""
+    cdef int16_t size, most = 0
+    cdef npy_intp i
+    for i in range(whole(n, y)):
+        size = y[i] & 0x7fff
+        most = size if size > most else most
+    if most > 0x7f80:
+        for i in range(whole(n, y)):
+            size = y[i] & 0x7fff
+            y[i] = (y[i] & -0x8000) | 0x7fc0 if size > 0x7f80 else y[i]
+
+cdef void in_blocks(FloatKernel kernel, int nin, const narrow **x, narrow *y, npy_intp n) noexcept nogil:
+    """As the driver does it."""
+    cdef Block[MAX_IN + 1] blocks
+    cdef const float *operands[2 * MAX_IN]
+    cdef Piece *piece
+    cdef npy_intp i
+    cdef int k
+    for k in range(nin):
+        piece = <Piece *>&blocks[k]
+        operands[k], operands[MAX_IN + k] = piece.wide, NULL
+        for i in range(n // PIECE):
+            widen(x[k] + i * PIECE, &piece[i])
+    piece = <Piece *>&blocks[nin]
+    kernel(operands, piece.wide, n)
+    for i in range(n // PIECE):
+        narrow_piece(&piece[i], False, y + i * PIECE)
+
+cdef inline void in_one_pass(FloatKernel kernel, int nin, bint exact, Piece *pieces, const narrow **x, narrow *y,
+                             npy_intp n) noexcept nogil:
+    """pieces: nin + 1 of them, the caller's, or gcc would not inline this. exact: a result is one of the operands."""
+    cdef const float *operands[2 * MAX_IN]
+    cdef const narrow *a = x[0]
+    cdef bint all_uniform = True
+    cdef npy_intp i
+    cdef int k
+    for k in range(1, nin):
+        all_uniform = all_uniform and x[MAX_IN + k] != NULL
+    if all_uniform:
+        operands[0], operands[MAX_IN] = pieces[0].wide, NULL
+        for k in range(1, nin):
+            operands[k] = operands[MAX_IN + k] = pieces[k].wide
+            widen(x[k], &pieces[k])
+        for i from 0 <= i < n by PIECE:
+            widen(a + i, &pieces[0])
+            kernel(operands, pieces[nin].wide, PIECE)
+            narrow_piece(&pieces[nin], exact, y + i)
+    else:
+        in_blocks(kernel, nin, x, y, n)
+    if narrow is bfloat16:
+        quieten(<int16_t *>y, n)
+
+cdef void leaky_relu_narrow(const narrow **x, narrow *y, npy_intp n) noexcept nogil:
+    cdef Piece[3] pieces
+    in_one_pass(leaky_relu_block[float], 2, False, pieces, x, y, n)
+
+cdef void hard_tanh_narrow(const narrow **x, narrow *y, npy_intp n) noexcept nogil:
+    cdef Piece[4] pieces
+    in_one_pass(hard_tanh_block[float], 3, True, pieces, x, y, n)
+
+cdef void softsign_narrow(const narrow **x, narrow *y, npy_intp n) noexcept nogil:
+    cdef Piece[2] pieces
+    in_one_pass(softsign_block[float], 1, False, pieces, x, y, n)
+
+cdef void hard_shrink_narrow(const narrow **x, narrow *y, npy_intp n) noexcept nogil:
+    cdef Piece[3] pieces
+    in_one_pass(hard_shrink_block[float], 2, True, pieces, x, y, n)
+
+cdef void soft_shrink_narrow(const narrow **x, narrow *y, npy_intp n) noexcept nogil:
+    cdef Piece[3] pieces
+    in_one_pass(soft_shrink_block[float], 2, False, pieces, x, y, n)
+
+cdef void threshold_narrow(const narrow **x, narrow *y, npy_intp n) noexcept nogil:
+    cdef Piece[4] pieces
+    in_one_pass(threshold_block[float], 3, True, pieces, x, y, n)
+
+cdef store_as(const char *name, void *of_half, void *of_bfloat16):
+    cdef Kernel kernel = here.kernels[name.decode()]
+    kernel.as_stored = {"e": <size_t>of_half, "E": <size_t>of_bfloat16}
+
+if HALVES > 1:              # elsewhere the driver's way is about as fast
+    store_as("leaky_relu", <void *>leaky_relu_narrow[half], <void *>leaky_relu_narrow[bfloat16])
+    store_as("hard_tanh", <void *>hard_tanh_narrow[half], <void *>hard_tanh_narrow[bfloat16])
+    store_as("softsign", <void *>softsign_narrow[half], <void *>softsign_narrow[bfloat16])
+    store_as("hard_shrink", <void *>hard_shrink_narrow[half], <void *>hard_shrink_narrow[bfloat16])
+    store_as("soft_shrink", <void *>soft_shrink_narrow[half], <void *>soft_shrink_narrow[bfloat16])
+    store_as("threshold", <void *>threshold_narrow[half], <void *>threshold_narrow[bfloat16])
