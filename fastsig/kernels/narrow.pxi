@@ -115,6 +115,22 @@ cdef void hard_tanh_narrow(const narrow **x, narrow *y, npy_intp n) noexcept nog
     cdef Piece[4] pieces
     in_one_pass(hard_tanh_block[float], 3, True, pieces, x, y, n)
 
+cdef void hard_sigmoid_narrow(const narrow **x, narrow *y, npy_intp n) noexcept nogil:
+    cdef Piece[2] pieces
+    in_one_pass(hard_sigmoid_block[float], 1, False, pieces, x, y, n)
+
+cdef void hard_swish_narrow(const narrow **x, narrow *y, npy_intp n) noexcept nogil:
+    cdef Piece[2] pieces
+    in_one_pass(hard_swish_block[float], 1, False, pieces, x, y, n)
+
+cdef void elu_narrow(const narrow **x, narrow *y, npy_intp n) noexcept nogil:
+    cdef Piece[3] pieces
+    in_one_pass(elu_block[float], 2, False, pieces, x, y, n)
+
+cdef void selu_narrow(const narrow **x, narrow *y, npy_intp n) noexcept nogil:
+    cdef Piece[2] pieces
+    in_one_pass(selu_block[float], 1, False, pieces, x, y, n)
+
 cdef void softsign_narrow(const narrow **x, narrow *y, npy_intp n) noexcept nogil:
     cdef Piece[2] pieces
     in_one_pass(softsign_block[float], 1, False, pieces, x, y, n)
@@ -138,6 +154,10 @@ cdef store_as(const char *name, void *of_half, void *of_bfloat16):
 if HALVES > 1:              # elsewhere the driver's way is about as fast
     store_as("leaky_relu", <void *>leaky_relu_narrow[half], <void *>leaky_relu_narrow[bfloat16])
     store_as("hard_tanh", <void *>hard_tanh_narrow[half], <void *>hard_tanh_narrow[bfloat16])
+    store_as("hard_sigmoid", <void *>hard_sigmoid_narrow[half], <void *>hard_sigmoid_narrow[bfloat16])
+    store_as("hard_swish", <void *>hard_swish_narrow[half], <void *>hard_swish_narrow[bfloat16])
+    store_as("elu", <void *>elu_narrow[half], <void *>elu_narrow[bfloat16])
+    store_as("selu", <void *>selu_narrow[half], <void *>selu_narrow[bfloat16])
     store_as("softsign", <void *>softsign_narrow[half], <void *>softsign_narrow[bfloat16])
     store_as("hard_shrink", <void *>hard_shrink_narrow[half], <void *>hard_shrink_narrow[bfloat16])
     store_as("soft_shrink", <void *>soft_shrink_narrow[half], <void *>soft_shrink_narrow[bfloat16])
