@@ -83,8 +83,8 @@ def assert_same(fs, got, expected, message=""):
         np.testing.assert_allclose(got, expected, rtol=4 * info.eps, atol=2 * info.smallest_subnormal, err_msg=message)
 
 
-# x times 1, or a negative x times a number, as 16-bit floats are computed: in one pass, beside an array of parameters, and
-# from block to block.
+# x times 1, or a negative x times a number, as 16-bit floats are computed: in one pass, beside an array of parameters,
+# and from block to block.
 PRODUCTS = {
     "one pass": lambda fs, x, slope, **out: fs.leaky_relu(x, slope, **out),
     "array": lambda fs, x, slope, **out: fs.leaky_relu(x, np.full(x.shape, slope, x.dtype), **out),

@@ -1,8 +1,8 @@
 """Cheap functions of 16-bit floats in one pass: widened, computed and narrowed in registers.
 
-To store and load blocks between these steps, as the driver does, takes longer than such a function itself. Here the block
-kernel of float32 is inlined and given a few vectors at a time: the compiler then finds that its arrays are registers.
-What has two stages or more gains nothing: they overlap better in larger blocks.
+To store and load blocks between these steps, as the driver does, takes longer than such a function itself. Here the
+block kernel of float32 is inlined and given a few vectors at a time: the compiler then finds that its arrays are
+registers. What has two stages or more gains nothing: they overlap better in larger blocks.
 """
 
 cdef enum:
@@ -37,8 +37,8 @@ cdef inline void widen(const narrow *x, Piece *y) noexcept nogil:
             y.wide[PIECE // 2 + i] = bits_float(pair & <uint32_t>0xffff0000)
 
 cdef inline uint32_t rounded_bits(float x, bint exact) noexcept nogil:
-    """To bfloat16, in the upper half; `exact`: it is one. A NaN, made of one or by an operation, has no bits below it, and
-    so stays what it is."""
+    """To bfloat16, in the upper half; `exact`: it is one. A NaN, made of one or by an operation, has no bits below it,
+    and so stays what it is."""
     cdef uint32_t bits = float_bits(x)
     return bits if exact else bits + 0x7fff + ((bits >> 16) & 1)
 
