@@ -333,6 +333,7 @@ cdef class KernelSet:
         cdef const char *p
         cdef char *q
         cdef bint widens
+        cdef Fenv before
         if type(x) is not cnp.ndarray or type(y) is not cnp.ndarray:
             return False
         source, target = x, y
@@ -350,11 +351,13 @@ cdef class KernelSet:
         if other == cnp.NPY_FLOAT16:
             load, store = self.load_half, self.store_half
         with nogil:
+            before = default_fenv()
             for i from 0 <= i < n by BLOCK:
                 if widens:
                     load(p + i * 2, 2, q + i * 4, min(<npy_intp>BLOCK, n - i))
                 else:
                     store(p + i * 4, q + i * 2, 2, min(<npy_intp>BLOCK, n - i))
+            restore_fenv(before)
         return True
 
     def build_rows(self, str name, str doc, row, bint backward=False, bint tempered=False, bint masked=False):
