@@ -59,7 +59,7 @@ cdef inline floating passed_between(floating grad, floating x, floating low, flo
     """grad where low < x < high, else 0. One select: of two, and those for NaN, gcc from 13 on makes branches."""
     return select(x != x, x, select((x > low) & (x < high), grad, <floating>0.0))
 
-cdef void relu_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+cdef inline void relu_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef const floating *g = x[0]
     cdef const floating *a = x[1]
     cdef npy_intp i
@@ -69,7 +69,7 @@ cdef void relu_backward_block(const floating **x, floating *y, npy_intp n) noexc
 elementwise("relu_backward", 2, 0.2, <void *>relu_backward_block[float], <void *>relu_backward_block[double],
             NULL, NULL)
 
-cdef void leaky_relu_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+cdef inline void leaky_relu_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef const floating *g = x[0]
     cdef const floating *a = x[1]
     cdef const floating *slope = x[2]
@@ -80,7 +80,7 @@ cdef void leaky_relu_backward_block(const floating **x, floating *y, npy_intp n)
 elementwise("leaky_relu_backward", 3, 0.25, <void *>leaky_relu_backward_block[float],
             <void *>leaky_relu_backward_block[double], NULL, NULL)
 
-cdef void relu6_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+cdef inline void relu6_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef const floating *g = x[0]
     cdef const floating *a = x[1]
     cdef npy_intp i
@@ -90,7 +90,7 @@ cdef void relu6_backward_block(const floating **x, floating *y, npy_intp n) noex
 elementwise("relu6_backward", 2, 0.2, <void *>relu6_backward_block[float], <void *>relu6_backward_block[double],
             NULL, NULL)
 
-cdef void hard_tanh_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+cdef inline void hard_tanh_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef const floating *g = x[0]
     cdef const floating *a = x[1]
     cdef const floating *min_val = x[2]
@@ -107,7 +107,7 @@ cdef void hard_tanh_backward_block(const floating **x, floating *y, npy_intp n) 
 elementwise("hard_tanh_backward", 4, 0.3, <void *>hard_tanh_backward_block[float],
             <void *>hard_tanh_backward_block[double], NULL, NULL)
 
-cdef void hard_sigmoid_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+cdef inline void hard_sigmoid_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef const floating *g = x[0]
     cdef const floating *a = x[1]
     cdef npy_intp i
@@ -119,7 +119,7 @@ elementwise("hard_sigmoid_backward", 2, 0.2, <void *>hard_sigmoid_backward_block
 
 # hard_swish' = (x + 3/2) / 3 between the kinks: near its zero, -3/2, the sum is exact.
 
-cdef void hard_swish_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+cdef inline void hard_swish_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef const floating *g = x[0]
     cdef const floating *a = x[1]
     cdef floating z
@@ -145,7 +145,7 @@ cdef inline floating softsign_slope(floating a) noexcept nogil:
     a = a * half
     return <floating>1.0 / (unit + a * (half + half + a)) * unit
 
-cdef void softsign_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+cdef inline void softsign_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef const floating *g = x[0]
     cdef const floating *a = x[1]
     cdef npy_intp i
@@ -478,7 +478,7 @@ elementwise("logit_backward", 2, 0.25, <void *>logit_backward_block[float], <voi
 
 # ---------------------------------------------------------------------------------------------- shrinking, threshold
 
-cdef void hard_shrink_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+cdef inline void hard_shrink_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef const floating *g = x[0]
     cdef const floating *a = x[1]
     cdef const floating *lambd = x[2]
@@ -494,7 +494,7 @@ elementwise("hard_shrink_backward", 3, 0.25, <void *>hard_shrink_backward_block[
 elementwise("soft_shrink_backward", 3, 0.25, <void *>hard_shrink_backward_block[float],
             <void *>hard_shrink_backward_block[double], NULL, NULL)
 
-cdef void threshold_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
+cdef inline void threshold_backward_block(const floating **x, floating *y, npy_intp n) noexcept nogil:
     cdef const floating *g = x[0]
     cdef const floating *a = x[1]
     cdef const floating *bound = x[2]

@@ -83,23 +83,23 @@ cdef void in_blocks(FloatKernel kernel, int nin, const narrow **x, narrow *y, np
     for i in range(n // PIECE):
         narrow_piece(&piece[i], False, y + i * PIECE)
 
-cdef inline void in_one_pass(FloatKernel kernel, int nin, bint exact, Piece *pieces, const narrow **x, narrow *y,
-                             npy_intp n) noexcept nogil:
-    """pieces: nin + 1 of them, the caller's, or gcc would not inline this. exact: a result is one of the operands."""
+cdef inline void in_one_pass(FloatKernel kernel, int arrays, int parameters, bint exact, Piece *pieces,
+                             const narrow **x, narrow *y, npy_intp n) noexcept nogil:
+    """pieces: one more than operands, the caller's, or gcc would not inline this. exact: a result is one of these."""
     cdef const float *operands[2 * MAX_IN]
-    cdef const narrow *a = x[0]
     cdef bint all_uniform = True
     cdef npy_intp i
-    cdef int k
-    for k in range(1, nin):
+    cdef int k, nin = arrays + parameters
+    for k in range(arrays, nin):
         all_uniform = all_uniform and x[MAX_IN + k] != NULL
     if all_uniform:
-        operands[0], operands[MAX_IN] = pieces[0].wide, NULL
-        for k in range(1, nin):
-            operands[k] = operands[MAX_IN + k] = pieces[k].wide
+        for k in range(nin):
+            operands[k], operands[MAX_IN + k] = pieces[k].wide, NULL if k < arrays else pieces[k].wide
+        for k in range(arrays, nin):
             widen(x[k], &pieces[k])
         for i from 0 <= i < n by PIECE:
-            widen(a + i, &pieces[0])
+            for k in range(arrays):
+                widen(x[k] + i, &pieces[k])
             kernel(operands, pieces[nin].wide, PIECE)
             narrow_piece(&pieces[nin], exact, y + i)
     else:
@@ -109,43 +109,79 @@ cdef inline void in_one_pass(FloatKernel kernel, int nin, bint exact, Piece *pie
 
 cdef void leaky_relu_narrow(const narrow **x, narrow *y, npy_intp n) noexcept nogil:
     cdef Piece[3] pieces
-    in_one_pass(leaky_relu_block[float], 2, False, pieces, x, y, n)
+    in_one_pass(leaky_relu_block[float], 1, 1, False, pieces, x, y, n)
 
 cdef void hard_tanh_narrow(const narrow **x, narrow *y, npy_intp n) noexcept nogil:
     cdef Piece[4] pieces
-    in_one_pass(hard_tanh_block[float], 3, True, pieces, x, y, n)
+    in_one_pass(hard_tanh_block[float], 1, 2, True, pieces, x, y, n)
 
 cdef void hard_sigmoid_narrow(const narrow **x, narrow *y, npy_intp n) noexcept nogil:
     cdef Piece[2] pieces
-    in_one_pass(hard_sigmoid_block[float], 1, False, pieces, x, y, n)
+    in_one_pass(hard_sigmoid_block[float], 1, 0, False, pieces, x, y, n)
 
 cdef void hard_swish_narrow(const narrow **x, narrow *y, npy_intp n) noexcept nogil:
     cdef Piece[2] pieces
-    in_one_pass(hard_swish_block[float], 1, False, pieces, x, y, n)
+    in_one_pass(hard_swish_block[float], 1, 0, False, pieces, x, y, n)
 
 cdef void elu_narrow(const narrow **x, narrow *y, npy_intp n) noexcept nogil:
     cdef Piece[3] pieces
-    in_one_pass(elu_block[float], 2, False, pieces, x, y, n)
+    in_one_pass(elu_block[float], 1, 1, False, pieces, x, y, n)
 
 cdef void selu_narrow(const narrow **x, narrow *y, npy_intp n) noexcept nogil:
     cdef Piece[2] pieces
-    in_one_pass(selu_block[float], 1, False, pieces, x, y, n)
+    in_one_pass(selu_block[float], 1, 0, False, pieces, x, y, n)
 
 cdef void softsign_narrow(const narrow **x, narrow *y, npy_intp n) noexcept nogil:
     cdef Piece[2] pieces
-    in_one_pass(softsign_block[float], 1, False, pieces, x, y, n)
+    in_one_pass(softsign_block[float], 1, 0, False, pieces, x, y, n)
 
 cdef void hard_shrink_narrow(const narrow **x, narrow *y, npy_intp n) noexcept nogil:
     cdef Piece[3] pieces
-    in_one_pass(hard_shrink_block[float], 2, True, pieces, x, y, n)
+    in_one_pass(hard_shrink_block[float], 1, 1, True, pieces, x, y, n)
 
 cdef void soft_shrink_narrow(const narrow **x, narrow *y, npy_intp n) noexcept nogil:
     cdef Piece[3] pieces
-    in_one_pass(soft_shrink_block[float], 2, False, pieces, x, y, n)
+    in_one_pass(soft_shrink_block[float], 1, 1, False, pieces, x, y, n)
 
 cdef void threshold_narrow(const narrow **x, narrow *y, npy_intp n) noexcept nogil:
     cdef Piece[4] pieces
-    in_one_pass(threshold_block[float], 3, True, pieces, x, y, n)
+    in_one_pass(threshold_block[float], 1, 2, True, pieces, x, y, n)
+
+cdef void relu_backward_narrow(const narrow **x, narrow *y, npy_intp n) noexcept nogil:
+    cdef Piece[3] pieces
+    in_one_pass(relu_backward_block[float], 2, 0, True, pieces, x, y, n)
+
+cdef void leaky_relu_backward_narrow(const narrow **x, narrow *y, npy_intp n) noexcept nogil:
+    cdef Piece[4] pieces
+    in_one_pass(leaky_relu_backward_block[float], 2, 1, False, pieces, x, y, n)
+
+cdef void relu6_backward_narrow(const narrow **x, narrow *y, npy_intp n) noexcept nogil:
+    cdef Piece[3] pieces
+    in_one_pass(relu6_backward_block[float], 2, 0, True, pieces, x, y, n)
+
+cdef void hard_tanh_backward_narrow(const narrow **x, narrow *y, npy_intp n) noexcept nogil:
+    cdef Piece[5] pieces
+    in_one_pass(hard_tanh_backward_block[float], 2, 2, True, pieces, x, y, n)
+
+cdef void hard_sigmoid_backward_narrow(const narrow **x, narrow *y, npy_intp n) noexcept nogil:
+    cdef Piece[3] pieces
+    in_one_pass(hard_sigmoid_backward_block[float], 2, 0, False, pieces, x, y, n)
+
+cdef void hard_swish_backward_narrow(const narrow **x, narrow *y, npy_intp n) noexcept nogil:
+    cdef Piece[3] pieces
+    in_one_pass(hard_swish_backward_block[float], 2, 0, False, pieces, x, y, n)
+
+cdef void softsign_backward_narrow(const narrow **x, narrow *y, npy_intp n) noexcept nogil:
+    cdef Piece[3] pieces
+    in_one_pass(softsign_backward_block[float], 2, 0, False, pieces, x, y, n)
+
+cdef void hard_shrink_backward_narrow(const narrow **x, narrow *y, npy_intp n) noexcept nogil:
+    cdef Piece[4] pieces
+    in_one_pass(hard_shrink_backward_block[float], 2, 1, True, pieces, x, y, n)
+
+cdef void threshold_backward_narrow(const narrow **x, narrow *y, npy_intp n) noexcept nogil:
+    cdef Piece[5] pieces
+    in_one_pass(threshold_backward_block[float], 2, 2, True, pieces, x, y, n)
 
 cdef store_as(const char *name, void *of_half, void *of_bfloat16):
     cdef Kernel kernel = here.kernels[name.decode()]
@@ -162,3 +198,18 @@ if HALVES > 1:              # elsewhere the driver's way is about as fast
     store_as("hard_shrink", <void *>hard_shrink_narrow[half], <void *>hard_shrink_narrow[bfloat16])
     store_as("soft_shrink", <void *>soft_shrink_narrow[half], <void *>soft_shrink_narrow[bfloat16])
     store_as("threshold", <void *>threshold_narrow[half], <void *>threshold_narrow[bfloat16])
+    store_as("relu_backward", <void *>relu_backward_narrow[half], <void *>relu_backward_narrow[bfloat16])
+    store_as("leaky_relu_backward", <void *>leaky_relu_backward_narrow[half],
+             <void *>leaky_relu_backward_narrow[bfloat16])
+    store_as("relu6_backward", <void *>relu6_backward_narrow[half], <void *>relu6_backward_narrow[bfloat16])
+    store_as("hard_tanh_backward", <void *>hard_tanh_backward_narrow[half], <void *>hard_tanh_backward_narrow[bfloat16])
+    store_as("hard_sigmoid_backward", <void *>hard_sigmoid_backward_narrow[half],
+             <void *>hard_sigmoid_backward_narrow[bfloat16])
+    store_as("hard_swish_backward", <void *>hard_swish_backward_narrow[half],
+             <void *>hard_swish_backward_narrow[bfloat16])
+    store_as("softsign_backward", <void *>softsign_backward_narrow[half], <void *>softsign_backward_narrow[bfloat16])
+    store_as("hard_shrink_backward", <void *>hard_shrink_backward_narrow[half],
+             <void *>hard_shrink_backward_narrow[bfloat16])
+    store_as("soft_shrink_backward", <void *>hard_shrink_backward_narrow[half],
+             <void *>hard_shrink_backward_narrow[bfloat16])
+    store_as("threshold_backward", <void *>threshold_backward_narrow[half], <void *>threshold_backward_narrow[bfloat16])
