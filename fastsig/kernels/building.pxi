@@ -259,8 +259,8 @@ cdef class Kernel:
 
 cdef class KernelSet:
     """The kernels of one instruction set, as NumPy ufuncs. build(), build_default(), build_gradient(), build_halves(),
-    build_rows(), build_direct(), build_direct_halves() and build_scalar() are the whole interface; _fallback.py has the
-    same. scalar_address() is for cython_api alone.
+    build_rows(), build_direct(), build_direct_halves(), build_scalar() and convert() are the whole interface;
+    _fallback.py has the same. scalar_address() is for cython_api alone.
     """
 
     def __cinit__(self):

@@ -68,10 +68,12 @@ cdef inline void leave_out_loads(Layout *some, RowLoop *plain, const Layout *at,
     some.far, some.soon[0], some.soon[1] = False, NULL, NULL
     plain.load, plain.store, plain.size = NULL, NULL, sizeof(floating)
 
-cdef inline void begin_at(Layout *some, const Layout *at, npy_intp row) noexcept nogil:
+cdef inline void begin_at(Layout *some, const Layout *at, const RowLoop *loop, npy_intp row) noexcept nogil:
     """What rows have beside them begins at this one."""
-    some.target = at.target + row * at.target_step if at.target != NULL else NULL
-    some.heat = at.heat + row * at.heat_step if at.heat != NULL else NULL
+    if loop.loss:                                   # else there may be no pointer
+        some.target = at.target + row * at.target_step
+    if at.heat != NULL:
+        some.heat = at.heat + row * at.heat_step
 
 cdef bint widened_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
     """Rows of 16-bit numbers, or of softmin, as some that are computed with after the other: each number is converted
@@ -114,7 +116,7 @@ cdef bint widened_rows(const Layout *at, npy_intp begin, npy_intp end, const Row
         widen_rows(at.x + row * at.x_step[0], at.x_step[0], rows, n, x, loop)
         if loop.gradient:
             widen_rows(at.grad + row * at.grad_step[0], at.grad_step[0], rows, n, grad, loop)
-        begin_at(&some, at, row)
+        begin_at(&some, at, loop, row)
         run_rows(&some, 0, rows, &plain, _)
         if straight:
             continue
@@ -152,7 +154,7 @@ cdef bint widened_lanes(const Layout *at, npy_intp begin, npy_intp end, const Ro
             if at.far and i + STEPS < at.n:
                 fetch(p + (i + STEPS) * at.x_step[1], w * loop.size)
             loop.load(p + i * at.x_step[1], loop.size, z + i * step, w)
-        begin_at(&some, at, row)
+        begin_at(&some, at, loop, row)
         some.x, some.y = z, <char *>sums if loop.reduces else z
         run_rows(&some, 0, w, &plain, _)
         if loop.reduces:
@@ -184,10 +186,7 @@ cdef void turned_rows(const Layout *at, npy_intp begin, npy_intp end, const RowL
         if at.far:
             some.soon[0] = at.x + (row + w) * size if at.x_step[0] == size and row + 2 * WIDE <= end else NULL
             some.soon[1] = at.y + row * size if not loop.reduces and at.y_step[0] == size and w == WIDE else NULL
-        if loop.loss:
-            some.target = at.target + row * at.target_step
-        if at.heat != NULL:
-            some.heat = at.heat + row * at.heat_step
+        begin_at(&some, at, loop, row)
         if loop.scaled or (loop.loss and not loop.reduces):
             some.grad = at.grad + row * at.grad_step[0]
         if loop.reduces:
