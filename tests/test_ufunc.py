@@ -578,6 +578,30 @@ def test_same_bits_wherever_it_lies(fs, row, dtype):
             )
 
 
+@pytest.mark.parametrize("name", ["gelu", "softplus", "log_sigmoid"])
+@pytest.mark.parametrize("share", [0, 0.001, 0.03, 0.5, 1])
+def test_same_bits_however_many_are_far_out(fs, name, share):
+    """AVX-512's kernels leave those to the formula, some hundred at once."""
+    rng, function = np.random.default_rng(3), getattr(fs, name)
+    x = np.where(rng.random(2900) < share, rng.uniform(5, 100, 2900), rng.uniform(0, 5, 2900)).astype("f")
+    x *= rng.choice([-1, 1], 2900) if share < 1 else 1 if name == "log_sigmoid" else -1
+    expected = np.array([function(value) for value in x])
+    assert_same(fs, function(x), expected)
+    assert_same(fs, function(x[::-1]), expected[::-1])
+    function(x, out=x)
+    assert_same(fs, x, expected, "in place")
+
+
+def test_same_bits_whether_beta_is_one_for_all(fs):
+    x, rng = typical_inputs("f", 3000), np.random.default_rng(4)
+    beta = rng.choice(np.array([1, 2, -1], "f"), 3000)
+    expected = np.choose(np.searchsorted([-1, 1, 2], beta), [fs.softplus(x, value) for value in (-1, 1, 2)])
+    assert_same(fs, fs.softplus(x, beta), expected)
+    assert_same(fs, fs.softplus(x, np.ones_like(x)), fs.softplus(x))
+    fs.softplus(x, beta, out=x)
+    assert_same(fs, x, expected, "in place")
+
+
 @each_elementwise
 @pytest.mark.parametrize("dtype", [*FLOATS, "int32"])
 def test_same_bits_on_any_number_of_threads(compiled, row, dtype):

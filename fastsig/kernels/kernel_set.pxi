@@ -32,6 +32,7 @@ cdef extern from *:
 cdef KernelSet here = KernelSet()
 
 include "formulas.pxi"
+include "lookup.pxi"
 include "gradients.pxi"
 include "driver.pxi"
 include "narrow.pxi"
