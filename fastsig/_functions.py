@@ -258,6 +258,7 @@ def _flattened(call, ufunc, operands, axes, out, where, kwargs):
 
 
 _BLOCK = 2**15  # elements
+_LANES = 64  # rows side by side that kernels run together
 
 _PLAIN = frozenset([np.ndarray, np.memmap, *np.ScalarType, list, tuple, type(None), type(...)])
 
@@ -711,7 +712,8 @@ def _blocks(shape, axes):
     if size <= _BLOCK or longest is None:
         yield (..., ...)
         return
-    step = max(1, _BLOCK * shape[longest] // size)
+    least = _LANES if longest == len(shape) - 1 else 1
+    step = max(least, _BLOCK * shape[longest] // size)
     for first in range(0, shape[longest], step):
         yield tuple((slice(None),) * i + (slice(first, first + step),) for i in (longest, kept.index(longest)))
 
@@ -839,7 +841,8 @@ class _Loss:
             x, of_rows = _cast(self.x[part], wide), grad[at].astype(wide)
             if hard:
                 masks = () if self.where is True else (self.where[part],)
-                block = ufuncs[self.name + backward](of_rows, x, self.target[at], *masks, axis=self.axis)
+                block = np.empty_like(x, subok=False)  # not as NumPy would lay it out, rows side by side
+                ufuncs[self.name + backward](of_rows, x, self.target[at], *masks, axis=self.axis, out=block)
             else:
                 weights = self.weights(part, at)
                 total = 1 if self.of_classes else np.expand_dims(self.sum(weights), self.axis)

@@ -3,7 +3,7 @@ looks up 16 numbers at once in a table of 32. Elsewhere that takes longer than t
 
 A function is cut into 32 pieces: f(x) = f(c) + t q(t) with t = x - c, and c next to a piece's middle, but such that
 f(c) is nearly a float: what is added to it is small, and so its roundings are. A table's first row is c, the second
-f(c), then come the coefficients of q; minimax. What has a tail that goes on for ever leaves that to the formula.
+f(c), then come the coefficients of q; minimax.
 """
 
 cdef extern from *:
@@ -26,10 +26,18 @@ cdef extern from *:
     static inline FloatVector greater(FloatVector a, FloatVector b) {
         return (FloatVector)_mm512_max_ps((__m512)a, (__m512)b);
     }
-    static inline unsigned which_below(FloatVector x, float bound) {
-        return _mm512_cmp_ps_mask((__m512)x, _mm512_set1_ps(bound), _CMP_LT_OQ);
+    static inline unsigned which_below(FloatVector x, FloatVector bound) {
+        return _mm512_cmp_ps_mask((__m512)x, (__m512)bound, _CMP_LT_OQ);
     }
-    static inline int lowest_bit(unsigned x) { return __builtin_ctz(x); }
+    static inline WordVector with_some_more(WordVector x, unsigned which, uint32_t more) {
+        return (WordVector)_mm512_mask_add_epi32((__m512i)x, which, (__m512i)x, _mm512_set1_epi32(more));
+    }
+    static inline FloatVector one_or_other(unsigned which, FloatVector one, FloatVector other) {
+        return (FloatVector)_mm512_mask_mov_ps((__m512)other, which, (__m512)one);
+    }
+    static inline FloatVector rounded_off_floats(FloatVector a, FloatVector b, FloatVector ab) {
+        return (FloatVector)_mm512_fmsub_ps((__m512)a, (__m512)b, (__m512)ab);
+    }
     static inline FloatVector of_table(const float *of_32, WordVector i) {
         __m512 low = _mm512_loadu_ps(of_32), high = _mm512_loadu_ps(of_32 + 16);
         return (FloatVector)_mm512_permutex2var_ps(low, (__m512i)i, high);
@@ -49,8 +57,16 @@ cdef extern from *:
     static inline float first_float(FloatVector x) { return x; }
     static inline FloatVector lesser(FloatVector a, FloatVector b) { return a < b ? a : b; }
     static inline FloatVector greater(FloatVector a, FloatVector b) { return a > b ? a : b; }
-    static inline unsigned which_below(FloatVector x, float bound) { return x < bound; }
-    static inline int lowest_bit(unsigned x) { (void)x; return 0; }
+    static inline unsigned which_below(FloatVector x, FloatVector bound) { return x < bound; }
+    static inline WordVector with_some_more(WordVector x, unsigned which, uint32_t more) {
+        return which ? x + more : x;
+    }
+    static inline FloatVector one_or_other(unsigned which, FloatVector one, FloatVector other) {
+        return which ? one : other;
+    }
+    static inline FloatVector rounded_off_floats(FloatVector a, FloatVector b, FloatVector ab) {
+        return fused_float(a, b, -ab);
+    }
     static inline FloatVector of_table(const float *of_32, WordVector i) { return of_32[i & 31]; }
     static inline FloatVector of_table_16(const void *of_16, WordVector i) { return ((const float *)of_16)[i & 15]; }
     #endif
@@ -84,41 +100,35 @@ cdef extern from *:
          0.060335625f, 0.09687141f, 0.12716264f, 0.15740891f, 0.16961198f, 0.15334849f, 0.11952146f, 0.08002026f,
          0.04343201f, 0.014543363f, -0.0055074426f},
     };
-    static const float NORMAL_TAIL[7][32] = {
-        {0.14549755f, 0.5115228f, 0.9068595f, 1.2310776f, 1.513126f, 1.7662491f, 1.9979286f, 2.2128763f, 2.414273f,
-         2.6043584f, 2.7849138f, 2.9572148f, 3.122309f, 3.2810357f, 3.43407f, 3.5819933f, 3.7252777f, 3.8643374f,
-         3.9995558f, 4.131193f, 4.25952f, 4.384836f, 4.50723f, 4.6269703f, 4.744298f, 4.859178f, 4.971865f, 5.082507f,
-         5.191148f, 5.297954f, 5.4029446f, 5.5061903f},
-        {0.44215903f, 0.3044925f, 0.18224055f, 0.10914693f, 0.065123826f, 0.038677037f, 0.0228622f, 0.013453087f,
-         0.0078833215f, 0.004602322f, 0.002677098f, 0.0015521587f, 0.00089719257f, 0.00051713333f, 0.0002972952f,
-         0.00017049124f, 9.7550175e-5f, 5.569557e-5f, 3.173074e-5f, 1.8044258e-5f, 1.0243316e-5f, 5.8036544e-6f,
-         3.2839744e-6f, 1.8552686e-6f, 1.0461533e-6f, 5.893704e-7f, 3.3155908e-7f, 1.8624266e-7f, 1.0450081e-7f,
-         5.8553702e-8f, 3.2777862e-8f, 1.8334108e-8f},
-        {-0.39474183f, -0.35001945f, -0.26444137f, -0.18698731f, -0.12698153f, -0.08384743f, -0.054214988f,
-         -0.034480914f, -0.021638187f, -0.013429789f, -0.008256034f, -0.0050342116f, -0.0030477697f, -0.0018334863f,
-         -0.0010968013f, -0.00065277587f, -0.00038672937f, -0.00022815382f, -0.00013406819f, -7.850745e-5f,
-         -4.582439e-5f, -2.6660358e-5f, -1.5471687e-5f, -8.954399e-6f, -5.1675065e-6f, -2.976554e-6f, -1.7106105e-6f,
-         -9.80819e-7f, -5.613359e-7f, -3.2059177e-7f, -1.8280541e-7f, -1.04090574e-7f},
-        {0.028716732f, 0.08951838f, 0.11990461f, 0.11509779f, 0.09606961f, 0.07404784f, 0.05415892f, 0.03815105f,
-         0.026120272f, 0.017488003f, 0.011496174f, 0.0074436218f, 0.004758036f, 0.0030078639f, 0.0018832437f,
-         0.0011691175f, 0.00072033575f, 0.00044083068f, 0.0002681059f, 0.00016216426f, 9.759465e-5f, 5.845046e-5f,
-         3.4867102e-5f, 2.0715792e-5f, 1.2258048e-5f, 7.2317725e-6f, 4.252444e-6f, 2.4924984e-6f, 1.4569821e-6f,
-         8.4923613e-7f, 4.938413e-7f, 2.8656981e-7f},
-        {0.06439671f, 0.043066412f, 0.007826237f, -0.016066868f, -0.027291063f, -0.029620579f, -0.02703237f,
-         -0.02239416f, -0.017414024f, -0.012943342f, -0.009295946f, -0.0064984425f, -0.004444079f, -0.0029840749f,
-         -0.0019729466f, -0.0012871407f, -0.0008300383f, -0.0005298208f, -0.00033509496f, -0.00021022931f,
-         -0.00013093358f, -8.0989914e-5f, -4.9806997e-5f, -3.0458656e-5f, -1.8524399e-5f, -1.1217638e-5f,
-         -6.762575e-6f, -4.059337e-6f, -2.4276376e-6f, -1.4463403e-6f, -8.589524e-7f, -5.0863383e-7f},
-        {-0.0070929267f, -0.02022067f, -0.02165387f, -0.014216508f, -0.0057045836f, 0.0007118243f, 0.004452963f,
-         0.0060144807f, 0.0061481427f, 0.005508659f, 0.0045552105f, 0.0035644649f, 0.0026774209f, 0.0019480388f,
-         0.0013813907f, 0.00095899106f, 0.0006539156f, 0.00043907922f, 0.00029087937f, 0.00019045203f, 0.00012340627f,
-         7.920462e-5f, 5.0421295e-5f, 3.1852436e-5f, 1.997503e-5f, 1.2452013e-5f, 7.716132e-6f, 4.754599e-6f,
-         2.915341e-6f, 1.7788662e-6f, 1.0808526e-6f, 6.542089e-7f},
-        {-0.0093951225f, -0.004251774f, 0.0027924292f, 0.005893764f, 0.0057837544f, 0.004155315f, 0.0022477717f,
-         0.0006800727f, -0.00036504015f, -0.0009303866f, -0.0011416809f, -0.0011305602f, -0.0010018544f,
-         -0.00082732923f, -0.00064985256f, -0.0004915392f, -0.00036082164f, -0.00025846672f, -0.00018139867f,
-         -0.00012510424f, -8.498486e-5f, -5.6971745e-5f, -3.774727e-5f, -2.474943e-5f, -1.6074138e-5f, -1.03514885e-5f,
-         -6.61429e-6f, -4.1962453e-6f, -2.6448613e-6f, -1.6569431e-6f, -1.0322335e-6f, -6.397047e-7f},
+    static const float GELU[6][32] = {
+        {1.3125082f, 1.562504f, 1.8125014f, 2.0624833f, 2.3125074f, 2.5624995f, 2.812495f, 3.0625029f, 3.4374998f,
+         3.937519f, 4.43748f, 4.9374804f, 5.4374995f, 5.9375033f, 6.437488f, 6.937496f, 7.687492f, 8.687485f,
+         9.687446f, 10.687453f, 12.218747f, 0.0f, 0.09375002f, 0.15624999f, 0.24999996f, 0.37500235f, 0.4999969f,
+         0.6250035f, 0.7500018f, 0.8750015f, 1.0000002f, 1.1249948f},
+        {0.29404184f, 0.3129271f, 0.327449f, 0.33879074f, 0.3477779f, 0.35499042f, 0.36084893f, 0.3656599f,
+         0.37139216f, 0.3770556f, 0.38118038f, 0.3842666f, 0.38662925f, 0.38847423f, 0.38994014f, 0.39112285f,
+         0.3925084f, 0.3938537f, 0.39482042f, 0.39553753f, 0.39632213f, 0.0f, 0.043564837f, 0.06926506f, 0.10350801f,
+         0.14235233f, 0.17480868f, 0.20209831f, 0.22517465f, 0.24479946f, 0.26157832f, 0.27599725f},
+        {0.08634755f, 0.0658736f, 0.051079597f, 0.04020191f, 0.032071926f, 0.025906233f, 0.021164706f, 0.017471619f,
+         0.013337725f, 0.00958035f, 0.0070820656f, 0.005365478f, 0.00415215f, 0.0032730878f, 0.0026221809f,
+         0.0021308132f, 0.001597537f, 0.0011287326f, 0.000825602f, 0.00062135863f, 0.0004206184f, 0.5f, 0.43137482f,
+         0.39178434f, 0.34017342f, 0.28338188f, 0.23755334f, 0.20032725f, 0.16990606f, 0.1448951f, 0.12421424f,
+         0.1070195f},
+        {-0.04823409f, -0.034551058f, -0.025202228f, -0.01869353f, -0.014081037f, -0.010759452f, -0.008330499f,
+         -0.0065289033f, -0.0046256613f, -0.0030251453f, -0.0020485565f, -0.001429671f, -0.0010243388f,
+         -0.00075105904f, -0.0005619943f, -0.00042818126f, -0.00029329007f, -0.000185623f, -0.00012284899f,
+         -8.4372274e-5f, -5.0328817e-5f, -0.39893863f, -0.3351566f, -0.29906893f, -0.25291184f, -0.20345517f,
+         -0.16474536f, -0.13424125f, -0.11005259f, -0.09075105f, -0.07525676f, -0.062746845f},
+        {0.022133382f, 0.014979458f, 0.010337202f, 0.0072645643f, 0.0051916586f, 0.0037693456f, 0.0027769452f,
+         0.0020737837f, 0.0013756789f, 0.00082325505f, 0.00051279983f, 0.0003307975f, 0.00022008098f, 0.000150436f,
+         0.000105361956f, 7.537533e-5f, 4.7519203e-5f, 2.6975125e-5f, 1.6169368e-5f, 1.0141532e-5f, 5.38591e-6f,
+         0.249708f, 0.20527132f, 0.18036683f, 0.1491707f, 0.11637773f, 0.09140914f, 0.07226325f, 0.057490826f,
+         0.04601679f, 0.037051257f, 0.030002084f},
+        {-0.008869883f, -0.005698957f, -0.0037376087f, -0.0025005213f, -0.0017014715f, -0.0011784802f, -0.0008289013f,
+         -0.0005926386f, -0.0003680334f, -0.00020268153f, -0.000116694144f, -6.987584e-5f, -4.3280863e-5f,
+         -2.760384e-5f, -1.8199296e-5f, -1.2167336e-5f, -7.084728e-6f, -3.6194115e-6f, -1.9727609e-6f, -1.1303266e-6f,
+         -5.318511e-7f, -0.12543552f, -0.107142895f, -0.09280189f, -0.075266235f, -0.057057608f, -0.043592747f,
+         -0.033516537f, -0.02595342f, -0.020214422f, -0.015851412f, -0.012490707f},
     };
     static const float LOG1P_EXP[7][32] = {
         {0.13888791f, 0.5555586f, 1.111114f, 1.6666653f, 2.2222242f, 2.7777715f, 3.3333135f, 3.8888853f, 4.444414f,
@@ -176,21 +186,17 @@ cdef extern from *:
     float first_float(FloatVector x) noexcept nogil
     FloatVector lesser(FloatVector a, FloatVector b) noexcept nogil
     FloatVector greater(FloatVector a, FloatVector b) noexcept nogil
-    unsigned which_below(FloatVector x, float bound) noexcept nogil
-    int lowest_bit(unsigned x) noexcept nogil
+    unsigned which_below(FloatVector x, FloatVector bound) noexcept nogil
+    WordVector with_some_more(WordVector x, unsigned which, uint32_t more) noexcept nogil
+    FloatVector one_or_other(unsigned which, FloatVector one, FloatVector other) noexcept nogil
+    FloatVector rounded_off_floats(FloatVector a, FloatVector b, FloatVector ab) noexcept nogil
     FloatVector of_table(const float *of_32, WordVector i) noexcept nogil
     FloatVector of_table_16(const void *of_16, WordVector i) noexcept nogil
     const float[6][32] TANH
-    const float[7][32] NORMAL_TAIL
+    const float[6][32] GELU
     const float[7][32] LOG1P_EXP
     const uint32_t[16] EXP_BITS
     const float[16] EXP_REST
-
-ctypedef FloatVector (*LookUp)(FloatVector x) noexcept nogil
-ctypedef void (*FloatKernel)(const float **x, float *y, npy_intp n) noexcept nogil
-
-cdef enum:
-    FAR_OUT = 256           # numbers of a tail that the formula computes at once
 
 cdef inline FloatVector size_of(FloatVector x) noexcept nogil:
     return floats_of(words_of(x) & <uint32_t>0x7fffffff)
@@ -200,28 +206,40 @@ cdef void look_up_as(const char *name, void *f32, void *scalar32):
     kernel.f32, kernel.scalar32 = f32, scalar32
 
 
+# ---------------------------------------------------------------------------------------------- exp
+# exp(z) = 2^(n/16) exp(t): of 2^(i/16) the bits, less those that i itself adds when n is shifted into the exponent, and
+# what they are rounded by. n is the low bits of z 16/ln2 and a constant that leaves no room for a fraction.
+
+cdef inline FloatVector without_ln2_16(FloatVector z, FloatVector n, float parts) noexcept nogil:
+    """t from z, and n; both times `parts`."""
+    z = z - n * (parts * <float>0.043319702)
+    return z - n * (parts * <float>1.9966365e-06)
+
+cdef inline FloatVector exp_looked_up(FloatVector t, WordVector n, float parts) noexcept nogil:
+    """Of such a t."""
+    cdef float one = 1 / parts
+    cdef FloatVector scale = floats_of(words_of(of_table_16(EXP_BITS, n)) + (n << 19)), p
+    p = t * (one * one * one * <float>0.16667026) + one * one * <float>0.5000162
+    p = t * p + one
+    p = t * p + of_table_16(EXP_REST, n)
+    return scale * p + scale
+
+
 # ---------------------------------------------------------------------------------------------- sigmoid
-# As in formulas.pxi, S / (S + S exp(-x)), with exp(-x) = 2^(n/16) exp(t): of 2^(i/16) the bits, less those that i
-# itself adds when n is shifted into the exponent, and what they are rounded by.
+# As in formulas.pxi, S / (S + S exp(-x)).
 
 cdef inline FloatVector sigmoid_reduced(FloatVector x, WordVector *n) noexcept nogil:
-    """t, and n with a bias: less than what would make 2^(n/16) infinite, and t the larger, far below 0."""
+    """t, and n: less than what would make 2^(n/16) infinite, and t the larger, far below 0."""
     cdef float shift = 12582912 - 32 * 16
-    cdef FloatVector rounded, whole_part
+    cdef FloatVector rounded
     x = lesser(all_floats(40), x)
     rounded = lesser(all_floats(shift + (127 + 32) * 16 + 15), x * <float>-23.08312 + shift)
     n[0] = words_of(rounded)
-    whole_part = rounded - shift
-    x = -x - whole_part * <float>0.043319702
-    return x - whole_part * <float>1.9966365e-06
+    return without_ln2_16(-x, rounded - shift, 1)
 
 cdef inline FloatVector sigmoid_of(FloatVector t, WordVector n) noexcept nogil:
-    cdef FloatVector unit = all_floats(<float>2.3283064365386962891e-10)           # 2^-32
-    cdef FloatVector scale = floats_of(words_of(of_table_16(EXP_BITS, n)) + (n << 19)), p
-    p = t * <float>0.16667026 + <float>0.5000162
-    p = t * p + <float>1
-    p = t * p + of_table_16(EXP_REST, n)
-    return unit / (unit + (scale * p + scale))
+    cdef FloatVector unit = all_floats(<float>2.3283064365386962891e-10)                # 2^-32
+    return unit / (unit + exp_looked_up(t, n, 1))
 
 cdef float sigmoid_looked_up(float x) noexcept nogil:
     cdef WordVector n
@@ -262,77 +280,46 @@ cdef void tanh_lookups(const float **x, float *y, npy_intp n) noexcept nogil:
         store_floats(tanh_of(load_floats(x[0] + i)), y + i)
 
 
-# ---------------------------------------------------------------------------------------------- with a tail
-
-# What the formula is to compute is collected before a result may overwrite it.
-
-cdef struct Few:
-    float[FAR_OUT] x
-    uint16_t[FAR_OUT] place
-
-cdef npy_intp put_away(Few *few, npy_intp count, const float *x, npy_intp first, unsigned which) noexcept nogil:
-    """The numbers from x[first] on that `which` has a bit for. Says how many there are now."""
-    cdef npy_intp i
-    while which:
-        i = first + lowest_bit(which)
-        few.x[count], few.place[count] = x[i], <uint16_t>i
-        which &= which - 1
-        count += 1
-    return count
-
-cdef void compute_few(Few *few, npy_intp count, FloatKernel formula, float *y) noexcept nogil:
-    """By the formula, whose parameter, if any, is 1."""
-    cdef float[FAR_OUT] result
-    cdef float one = 1
-    cdef const float *operands[2 * MAX_IN]
-    cdef npy_intp i, n = (count + 15) & -16
-    for i in range(count, n):
-        few.x[i] = few.x[0]
-    operands[0], operands[MAX_IN] = few.x, NULL
-    operands[1] = operands[MAX_IN + 1] = &one
-    formula(operands, result, n)
-    for i in range(count):
-        y[few.place[i]] = result[i]
-
-
-# gelu: max(x, 0) - a Phi(-a) with a = |x|, from a table of Phi(-a) whose pieces are the shorter the larger a is.
+# ---------------------------------------------------------------------------------------------- gelu
+# max(x, 0) - a Phi(-a) with a = |x|, and a Phi(-a) = exp(-a^2/2) g: a table of g, which is smooth, eight pieces an
+# octave of a + 13/16. Far out the exponential comes times 2^32, and g times the inverse.
 
 cdef inline FloatVector gelu_of(FloatVector x) noexcept nogil:
-    cdef FloatVector a = lesser(all_floats(<float>5.55), size_of(x)), t, tail
-    cdef WordVector i = words_of((a + <float>2) * a * <float>0.75 + <float>8388608)
-    t = a - of_table(NORMAL_TAIL[0], i)
-    tail = t * of_table(NORMAL_TAIL[6], i) + of_table(NORMAL_TAIL[5], i)
-    tail = t * tail + of_table(NORMAL_TAIL[4], i)
-    tail = t * tail + of_table(NORMAL_TAIL[3], i)
-    tail = t * tail + of_table(NORMAL_TAIL[2], i)
-    tail = t * tail + of_table(NORMAL_TAIL[1], i)
-    return greater(all_floats(<float>-0.0), x) - a * tail
+    cdef float shift = 12582912
+    cdef FloatVector a = lesser(all_floats(<float>14.846), size_of(x)), square = a * a, rounded, t, e, g
+    cdef WordVector i = words_of(lesser(all_floats(<float>12.9), a + <float>0.8125)) >> 20
+    cdef unsigned far = which_below(all_floats(8), a)
+    rounded = square * <float>-11.54156 + shift
+    t = without_ln2_16(-square, rounded - shift, 2) - rounded_off_floats(a, a, square)
+    e = exp_looked_up(t, with_some_more(words_of(rounded), far, 32 * 16), 2)
+    t = a - of_table(GELU[0], i)
+    g = t * of_table(GELU[5], i) + of_table(GELU[4], i)
+    g = t * g + of_table(GELU[3], i)
+    g = t * g + of_table(GELU[2], i)
+    g = t * g + of_table(GELU[1], i)
+    return greater(all_floats(<float>-0.0), x) - e * one_or_other(far, g * <float>2.3283064365386962891e-10, g)
 
 cdef float gelu_looked_up(float x) noexcept nogil:
-    return gelu[float](x) if x < <float>-5.55 else first_float(gelu_of(all_floats(x)))
+    return first_float(gelu_of(all_floats(x)))
 
 cdef void gelu_lookups(const float **x, float *y, npy_intp n) noexcept nogil:
-    cdef Few few
-    cdef FloatVector at
-    cdef unsigned below
-    cdef npy_intp i, count = 0
-    for i from 0 <= i < n by LOOKUPS:
-        at = load_floats(x[0] + i)
-        below = which_below(at, <float>-5.55)
-        if below:
-            count = put_away(&few, count, x[0], i, below)
-        store_floats(gelu_of(at), y + i)
-        if count > FAR_OUT - LOOKUPS:
-            compute_few(&few, count, gelu_block[float], y)
-            count = 0
-    if count:
-        compute_few(&few, count, gelu_block[float], y)
+    cdef npy_intp i
+    for i from 0 <= i < whole(n, y) by LOOKUPS:
+        store_floats(gelu_of(load_floats(x[0] + i)), y + i)
 
 
-# softplus for beta = 1: max(x, 0) + log1p(exp(-a)), a = |x|, from a table of the latter. t is rounded where a is
-# small, and so is the x that is added to it: then softplus never falls. What that sum loses goes along.
+# ---------------------------------------------------------------------------------------------- softplus, log_sigmoid
+# For beta = 1: max(x, 0) + log1p(exp(-a)), a = |x|, from a table of the latter. t is rounded where a is small, and so
+# is the x that is added to it: then softplus never falls. What that sum loses goes along. Far below 0 it is exp(x),
+# which comes times 2^64; such x are left as they are at first, and found again, if there are any: no result is so low.
 
-cdef inline FloatVector softplus_of(FloatVector x) noexcept nogil:
+cdef inline FloatVector softplus_tail(FloatVector x) noexcept nogil:
+    cdef float shift = 12582912 + 64 * 16
+    cdef FloatVector z = greater(all_floats(<float>-132.4), x), rounded = z * <float>23.08312 + shift
+    z = exp_looked_up(without_ln2_16(z, rounded - shift, 1), words_of(rounded), 1)
+    return z * <float>5.4210108624275221700e-20
+
+cdef inline FloatVector softplus_near(FloatVector x) noexcept nogil:
     cdef FloatVector a = lesser(all_floats(<float>17.5), size_of(x)), centre, t, y, base, positive, more, less, total
     cdef WordVector i = words_of(a * <float>1.8 + <float>8388608)
     centre = of_table(LOG1P_EXP[0], i)
@@ -345,50 +332,48 @@ cdef inline FloatVector softplus_of(FloatVector x) noexcept nogil:
     positive = greater(x - (a - (centre + t)), all_floats(0))
     more, less = greater(base, positive), lesser(base, positive)
     total = more + less
-    return total + (t * y + lesser(less - (total - more), all_floats(1)))           # not NaN at infinity
+    return total + (t * y + lesser(less - (total - more), all_floats(1)))               # not NaN at infinity
 
 cdef float softplus_looked_up(float x, float beta) noexcept nogil:
-    return softplus[float](x, beta) if beta != 1 or x < <float>-17.5 else first_float(softplus_of(all_floats(x)))
+    if beta != 1:
+        return softplus(x, beta)
+    return first_float(softplus_tail(all_floats(x)) if x < <float>-17.5 else softplus_near(all_floats(x)))
 
-cdef void softplus_of_ones(const float *x, uint32_t sign, FloatKernel formula, float *y, npy_intp n) noexcept nogil:
+cdef void softplus_of_one_lookups(const float *x, uint32_t sign, float *y, npy_intp n) noexcept nogil:
     """softplus, or with a sign bit log_sigmoid."""
-    cdef Few few
     cdef FloatVector at
-    cdef unsigned below
-    cdef npy_intp i, count = 0
-    for i from 0 <= i < n by LOOKUPS:
+    cdef unsigned far, any_far = 0
+    cdef npy_intp i
+    for i from 0 <= i < whole(n, y) by LOOKUPS:
         at = floats_of(words_of(load_floats(x + i)) ^ sign)
-        below = which_below(at, <float>-17.5)
-        if below:
-            count = put_away(&few, count, x, i, below)
-        store_floats(floats_of(words_of(softplus_of(at)) ^ sign), y + i)
-        if count > FAR_OUT - LOOKUPS:
-            compute_few(&few, count, formula, y)
-            count = 0
-    if count:
-        compute_few(&few, count, formula, y)
+        far = which_below(at, all_floats(<float>-17.5))
+        store_floats(floats_of(words_of(one_or_other(far, at, softplus_near(at))) ^ sign), y + i)
+        any_far |= far
+    if any_far:
+        for i from 0 <= i < whole(n, y) by LOOKUPS:
+            at = floats_of(words_of(load_floats(y + i)) ^ sign)
+            far = which_below(at, all_floats(<float>-17.5))
+            if far:
+                store_floats(floats_of(words_of(one_or_other(far, softplus_tail(at), at)) ^ sign), y + i)
 
 cdef void softplus_lookups(const float **x, float *y, npy_intp n) noexcept nogil:
     cdef float[BLOCK] other
     cdef const float *beta = x[1]
-    cdef bint all_ones = uniform(x, 1) and beta[0] == 1, any_one = all_ones
+    cdef bint all_ones = uniform(x, 1) and beta[0] == 1
     cdef npy_intp i
-    if not uniform(x, 1):
-        for i in range(n):
-            any_one |= beta[i] == 1
     if not all_ones:
         softplus_block(x, other, n)
-    if any_one:
-        softplus_of_ones(x[0], 0, softplus_block[float], y, n)
+    if all_ones or not uniform(x, 1):
+        softplus_of_one_lookups(x[0], 0, y, n)
     if not all_ones:
-        for i in range(n):
+        for i in range(whole(n, y)):
             y[i] = y[i] if beta[i] == 1 else other[i]
 
 cdef float log_sigmoid_looked_up(float x) noexcept nogil:
     return -softplus_looked_up(-x, 1)
 
 cdef void log_sigmoid_lookups(const float **x, float *y, npy_intp n) noexcept nogil:
-    softplus_of_ones(x[0], 0x80000000, log_sigmoid_block[float], y, n)
+    softplus_of_one_lookups(x[0], 0x80000000, y, n)
 
 
 if LOOKUPS > 1:
