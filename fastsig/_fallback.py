@@ -50,8 +50,8 @@ class Formula:
         char = _char(dtype)
         if char not in _NARROW:
             return self.double, dtype, self.single is not None
-        if char == "e" or self.single is None:
-            return self.double, np.dtype("f"), self.single is not None or char != "f"
+        if self.single is None:
+            return self.double, np.dtype("f"), char != "f"
         return self.single, np.dtype("d"), True
 
 

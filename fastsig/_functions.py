@@ -695,7 +695,7 @@ def _halves_gradient(row):
         elif any(np.may_share_memory(given, each) for each in (x, grad_output)):
             grad_output, a, b = (np.array(each, subok=True) for each in (grad_output, a, b))
         first, second = _halved(row.name, given, axis)
-        linear(grad_output, b, out=first, where=where, **kwargs)
+        linear(grad_output, b, out=first, where=where, order=order, **kwargs)
         gate(grad_output, a, b, out=second, where=where, **kwargs)
         return given
 

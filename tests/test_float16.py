@@ -1,5 +1,7 @@
 """float16 is computed in float32: every value on its way in, and every kind of rounding on its way out."""
 
+import operator
+
 import numpy as np
 import pytest
 from layouts import EMPTY, PRODUCTS, place
@@ -56,3 +58,21 @@ def test_float32_rounded_once(compiled, row):
             np.where(np.isnan(got), 0x7E00, got.view(np.uint16)), np.where(np.isnan(once), 0x7E00, once.view(np.uint16))
         )
         assert (got.view(np.uint16)[np.isnan(got)] & QUIET).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "expected"),
+    [
+        ("celu", ([-53.34, -500], -0.5), [-np.inf, -np.inf]),
+        ("celu", ([-500], -2), [-np.inf]),
+        ("mish", ([-476.8, -108.7],), [-0.0, -0.0]),
+        ("glu", ([np.inf, -89],), [np.inf]),
+        ("glu", ([-np.inf, -100],), [-np.inf]),
+        ("backward.gelu", ([0.5264], [-28.52]), [-0.0]),
+    ],
+)
+def test_far_out(fs, name, arguments, expected):
+    """Where an exponential is not even a float32."""
+    function = operator.attrgetter(name)(fs)
+    got = function(*(np.array(x, "e") for x in arguments))
+    np.testing.assert_array_equal(got.view(np.uint16), np.array(expected, "e").view(np.uint16))

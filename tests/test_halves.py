@@ -191,6 +191,9 @@ def test_result_lies_as_the_input(fs, row, dtype):
             assert got.strides == like.strides
             got, like = gradient(got, x, axis, order=order), np.positive(x, order=order)
             assert got.strides == like.strides
+    for out in ({}, {"out": np.empty_like(x)}):
+        with pytest.raises(ValueError, match="order must be one of"):
+            gradient(got[:, :3], x, order="nonsense", **out)
 
 
 @each_row

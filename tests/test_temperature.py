@@ -106,6 +106,22 @@ def test_powers_of_two(compiled, row, dtype, n):
         )
 
 
+@pytest.mark.parametrize(("dtype", "large"), [("float32", 1e38), ("float64", 0.6e308)])
+@pytest.mark.parametrize("n", [2, 40, 600])
+def test_differences_as_large_as_numbers(fs, dtype, large, n):
+    """What is divided by T is a number, and so is the quotient."""
+    x = np.full((70, n), -large, dtype)
+    x[:, 0] = 0.75 * large
+    for temperature in (0.7, 0.999, np.linspace(0.65, 3, 70)):
+        for values, axis in ((x, -1), (np.ascontiguousarray(x.T), 0)):
+            got = fs.log_softmax(values, axis, temperature=temperature)
+            got = got if axis == -1 else got.T
+            with np.errstate(all="raise"):
+                expected = np.broadcast_to(-1.75 * large / np.asarray(temperature), 70)
+            np.testing.assert_allclose(got[:, 1].astype(float), expected, rtol=4 * np.finfo(dtype).eps)
+            np.testing.assert_array_equal(got[:, 0], 0)
+
+
 @each_rows
 @each_float
 @pytest.mark.parametrize("n", LENGTHS)

@@ -525,6 +525,23 @@ def test_overlap(fs, row):
 
 
 @each_elementwise
+def test_overlap_with_any_operand(fs, row):
+    """Likewise of a parameter that is an array; NumPy leaves it to the loop if elements are taken in order."""
+    for suffix in ("", "_backward"):
+        ufunc, rng = fs._backend.ufuncs[row.name + suffix], np.random.default_rng(5)
+        numbers = [rng.choice([0.5, 1, 2, -1], 1500) for _ in row.parameters]
+        operands = [typical_inputs("float32", 1500)] * (ufunc.nin - len(numbers)) + numbers
+        operands = [x.astype("f") for x in operands]
+        expected = ufunc(*operands)
+        for k, shift in itertools.product(range(ufunc.nin), (-1, 1, -20)):
+            buffer = np.zeros(1550, "f")
+            buffer[25:1525] = operands[k]
+            out = buffer[25 + shift : 1525 + shift]
+            ufunc(*operands[:k], buffer[25:1525], *operands[k + 1 :], out=out)
+            assert_same(fs, out, expected, (k, shift))
+
+
+@each_elementwise
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_overlap_of_large_calls(compiled, row, dtype):
     """NumPy copies nothing if elements that are taken in order are read before they are written to: not so in threads,

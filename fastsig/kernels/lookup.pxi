@@ -233,7 +233,7 @@ cdef inline FloatVector sigmoid_reduced(FloatVector x, WordVector *n) noexcept n
     cdef float shift = 12582912 - 32 * 16
     cdef FloatVector rounded
     x = lesser(all_floats(40), x)
-    rounded = lesser(all_floats(shift + (127 + 32) * 16 + 15), x * <float>-23.08312 + shift)
+    rounded = lesser(x * <float>-23.08312 + shift, all_floats(shift + (127 + 32) * 16 + 15))    # also of NaN
     n[0] = words_of(rounded)
     return without_ln2_16(-x, rounded - shift, 1)
 
@@ -357,17 +357,19 @@ cdef void softplus_of_one_lookups(const float *x, uint32_t sign, float *y, npy_i
                 store_floats(floats_of(words_of(one_or_other(far, softplus_tail(at), at)) ^ sign), y + i)
 
 cdef void softplus_lookups(const float **x, float *y, npy_intp n) noexcept nogil:
+    cdef float[BLOCK] of_one
     cdef float[BLOCK] other
     cdef const float *beta = x[1]
-    cdef bint all_ones = uniform(x, 1) and beta[0] == 1
     cdef npy_intp i
-    if not all_ones:
+    if not uniform(x, 1):
+        softplus_of_one_lookups(x[0], 0, of_one, n)
         softplus_block(x, other, n)
-    if all_ones or not uniform(x, 1):
-        softplus_of_one_lookups(x[0], 0, y, n)
-    if not all_ones:
         for i in range(whole(n, y)):
-            y[i] = y[i] if beta[i] == 1 else other[i]
+            y[i] = of_one[i] if beta[i] == 1 else other[i]
+    elif beta[0] == 1:
+        softplus_of_one_lookups(x[0], 0, y, n)
+    else:
+        softplus_block(x, y, n)
 
 cdef float log_sigmoid_looked_up(float x) noexcept nogil:
     return -softplus_looked_up(-x, 1)

@@ -237,13 +237,20 @@ cdef void tempered_lanes_exp(const floating *x, npy_intp x_step, const floating 
                             frame[5 * n + k])
         x, y = further(x, x_step), <floating *>further(y, y_step)
 
+cdef inline floating tempered_log(floating x, floating m, floating small, floating large, floating inverse,
+                                  floating norm) noexcept nogil:
+    """(x - m) / T - norm. The smaller factor comes first, lest a product be infinite that is no result."""
+    cdef floating part = select(inverse < 1, inverse, <floating>1)
+    cdef floating difference = multiply_add(x, small, -(m * small)) * select(inverse < 1, <floating>1, large)
+    return multiply_add(difference, select(inverse < 1, large, inverse) * part, -norm)
+
 cdef void tempered_logs(const floating *x, const floating *m, const floating *frame, npy_intp n, const floating *norm,
                         floating *y, npy_intp count) noexcept nogil:
-    """log_softmax of `count` elements of a row: (x - m) / T - norm. y may be x."""
+    """log_softmax of `count` elements of a row. y may be x."""
     cdef floating inverse = frame[5 * n], small = frame[7 * n], large = frame[8 * n], top = m[0], less = norm[0]
     cdef npy_intp i
     for i in range(count):
-        y[i] = multiply_add(tempered_move(x[i], top, small, large), inverse, -less)
+        y[i] = tempered_log(x[i], top, small, large, inverse, less)
 
 cdef void tempered_lanes_logs(const floating *x, npy_intp x_step, const floating *m, const floating *frame, npy_intp n,
                               const floating *norm, floating *y, npy_intp y_step, npy_intp count,
@@ -257,8 +264,7 @@ cdef void tempered_lanes_logs(const floating *x, npy_intp x_step, const floating
                 y[k] = multiply_add(x[k] - m[k], inverse, -norm[k])
         else:
             for k in range(count):
-                y[k] = multiply_add(tempered_move(x[k], m[k], frame[7 * n + k], frame[8 * n + k]), frame[5 * n + k],
-                                    -norm[k])
+                y[k] = tempered_log(x[k], m[k], frame[7 * n + k], frame[8 * n + k], frame[5 * n + k], norm[k])
         x, y = further(x, x_step), <floating *>further(y, y_step)
 
 
