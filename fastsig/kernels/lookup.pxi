@@ -360,16 +360,21 @@ cdef void softplus_lookups(const float **x, float *y, npy_intp n) noexcept nogil
     cdef float[BLOCK] of_one
     cdef float[BLOCK] other
     cdef const float *beta = x[1]
-    cdef npy_intp i
-    if not uniform(x, 1):
+    cdef npy_intp i, ones = 0
+    if uniform(x, 1):
+        ones = n if beta[0] == 1 else 0
+    else:
+        for i in range(whole(n, y)):
+            ones += beta[i] == 1
+    if ones == 0:
+        softplus_block(x, y, n)
+    elif ones == n:
+        softplus_of_one_lookups(x[0], 0, y, n)
+    else:
         softplus_of_one_lookups(x[0], 0, of_one, n)
         softplus_block(x, other, n)
         for i in range(whole(n, y)):
             y[i] = of_one[i] if beta[i] == 1 else other[i]
-    elif beta[0] == 1:
-        softplus_of_one_lookups(x[0], 0, y, n)
-    else:
-        softplus_block(x, y, n)
 
 cdef float log_sigmoid_looked_up(float x) noexcept nogil:
     return -softplus_looked_up(-x, 1)

@@ -240,9 +240,8 @@ cdef void tempered_lanes_exp(const floating *x, npy_intp x_step, const floating 
 cdef inline floating tempered_log(floating x, floating m, floating small, floating large, floating inverse,
                                   floating norm) noexcept nogil:
     """(x - m) / T - norm. The smaller factor comes first, lest a product be infinite that is no result."""
-    cdef floating part = select(inverse < 1, inverse, <floating>1)
-    cdef floating difference = multiply_add(x, small, -(m * small)) * select(inverse < 1, <floating>1, large)
-    return multiply_add(difference, select(inverse < 1, large, inverse) * part, -norm)
+    cdef floating difference = tempered_move(x, m, small, select(inverse < 1, <floating>1, large))
+    return multiply_add(difference, select(inverse < 1, inverse * large, inverse), -norm)
 
 cdef void tempered_logs(const floating *x, const floating *m, const floating *frame, npy_intp n, const floating *norm,
                         floating *y, npy_intp count) noexcept nogil:
