@@ -80,8 +80,9 @@ cdef void load_integer(const integer *p, npy_intp stride, double *block, npy_int
 
 cdef extern from *:
     """
-    /* x86-64-v3 and v4 convert float16 by one instruction, which gcc does not find: HALVES at a time, 1: not at all. */
-    #if defined(__AVX512F__)
+    /* x86-64-v3 and v4 convert 16-bit floats by one or two instructions, which gcc does not find: HALVES at a time, 1:
+       not at all. A float is cut off to bfloat16, having been rounded before. */
+    #if defined(__AVX512BW__)
     #include <immintrin.h>
     #define HALVES 16
     static inline void widen_halves(const void *p, float *block) {
@@ -89,6 +90,18 @@ cdef extern from *:
     }
     static inline void narrow_halves(const float *block, void *p) {
         _mm256_storeu_si256((__m256i *)p, _mm512_cvtps_ph(_mm512_loadu_ps(block), _MM_FROUND_TO_NEAREST_INT));
+    }
+    static inline void widen_bfloat16s(const void *p, float *block) {
+        const __m512i from = _mm512_set_epi16(15, 0, 14, 0, 13, 0, 12, 0, 11, 0, 10, 0, 9, 0, 8, 0,
+                                              7, 0, 6, 0, 5, 0, 4, 0, 3, 0, 2, 0, 1, 0, 0, 0);
+        __m512i x = _mm512_castsi256_si512(_mm256_loadu_si256((const __m256i *)p));
+        _mm512_storeu_ps(block, _mm512_castsi512_ps(_mm512_maskz_permutexvar_epi16(0xaaaaaaaa, from, x)));
+    }
+    static inline void cut_to_bfloat16s(const float *block, void *p) {
+        const __m512i from = _mm512_set_epi16(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+                                              31, 29, 27, 25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1);
+        __m512i x = _mm512_permutexvar_epi16(from, _mm512_castps_si512(_mm512_loadu_ps(block)));
+        _mm256_storeu_si256((__m256i *)p, _mm512_castsi512_si256(x));
     }
     #elif defined(__F16C__) || (defined(_MSC_VER) && defined(__AVX2__))
     #include <immintrin.h>
@@ -99,15 +112,27 @@ cdef extern from *:
     static inline void narrow_halves(const float *block, void *p) {
         _mm_storeu_si128((__m128i *)p, _mm256_cvtps_ph(_mm256_loadu_ps(block), _MM_FROUND_TO_NEAREST_INT));
     }
+    static inline void widen_bfloat16s(const void *p, float *block) {
+        __m256i x = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p));
+        _mm256_storeu_ps(block, _mm256_castsi256_ps(_mm256_slli_epi32(x, 16)));
+    }
+    static inline void cut_to_bfloat16s(const float *block, void *p) {
+        __m256i x = _mm256_srli_epi32(_mm256_castps_si256(_mm256_loadu_ps(block)), 16);
+        _mm_storeu_si128((__m128i *)p, _mm_packus_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1)));
+    }
     #else
     #define HALVES 1
     static inline void widen_halves(const void *p, float *block) { (void)p; (void)block; }
     static inline void narrow_halves(const float *block, void *p) { (void)block; (void)p; }
+    static inline void widen_bfloat16s(const void *p, float *block) { (void)p; (void)block; }
+    static inline void cut_to_bfloat16s(const float *block, void *p) { (void)block; (void)p; }
     #endif
     """
     enum: HALVES
     void widen_halves(const void *p, float *block) noexcept nogil
     void narrow_halves(const float *block, void *p) noexcept nogil
+    void widen_bfloat16s(const void *p, float *block) noexcept nogil
+    void cut_to_bfloat16s(const float *block, void *p) noexcept nogil
 
 cdef inline float half_to_float(uint16_t h) noexcept nogil:
     """As the hardware does: a NaN keeps its payload and becomes quiet."""
@@ -198,11 +223,15 @@ cdef extern from *:
 cdef inline float bfloat16_to_float(uint16_t b) noexcept nogil:
     return bits_float(<uint32_t>b << 16)
 
+cdef inline float rounded_to_bfloat16(float x) noexcept nogil:
+    """To nearest even, but for the lower half of its bits; every NaN becomes the quiet one of its sign, as in
+    ml_dtypes."""
+    cdef uint32_t bits = float_bits(x), sign = bits & <uint32_t>0x80000000, rounded
+    rounded = bits + 0x7fff + ((bits >> 16) & 1)
+    return bits_float(sign | <uint32_t>0x7fc00000 if <int32_t>(bits - sign) > <int32_t>0x7f800000 else rounded)
+
 cdef inline uint16_t float_to_bfloat16(float x) noexcept nogil:
-    """Round to nearest even; every NaN becomes the quiet one of its sign, as in ml_dtypes."""
-    cdef int32_t bits = <int32_t>float_bits(x), size = bits & 0x7fffffff
-    cdef uint32_t rounded = <uint32_t>size + 0x7fff + ((bits >> 16) & 1)
-    return <uint16_t>((<uint32_t>0x7fc00000 if size > 0x7f800000 else rounded) >> 16 | ((bits >> 16) & 0x8000))
+    return <uint16_t>(float_bits(rounded_to_bfloat16(x)) >> 16)
 
 cdef void load_bfloat16(const char *p, npy_intp stride, void *block, npy_intp n) noexcept nogil:
     cdef uint16_t[2 * BLOCK] side_by_side

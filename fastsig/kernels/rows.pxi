@@ -22,6 +22,7 @@ The pointer `_` at the end of a signature only tells Cython the type.
 """
 from libc.math cimport INFINITY
 from libc.stdlib cimport free, malloc
+from libc.string cimport memset
 
 cdef enum:
     SEGMENT = 512       # elements of a row that are added up at once
@@ -64,6 +65,11 @@ cdef Load negative_load(Load load, npy_intp size) noexcept nogil:
         return load_negative_bfloat16
     return <Load><void *>load_negative[double] if size == 8 else <Load><void *>load_negative[float]
 
+ctypedef fused cell:        # a number as it is computed, or one of 16 bits as it is stored
+    float
+    double
+    uint16_t
+
 cdef struct Sum:            # high + low: twice a double's digits
     double high
     double low
@@ -71,8 +77,8 @@ cdef struct Sum:            # high + low: twice a double's digits
 
 # ------------------------------------------------------------------------------------- pieces of a row
 
-cdef inline void mask_out(const Layout *at, npy_intp row, npy_intp i, npy_intp n, floating *block,
-                          floating hole) noexcept nogil:
+cdef inline void mask_out(const Layout *at, npy_intp row, npy_intp i, npy_intp n, cell *block,
+                          cell hole) noexcept nogil:
     """`hole` to those of elements [i, i + n) of a row that the mask, if there is one, leaves out."""
     cdef const char *mask
     cdef npy_intp j
@@ -84,7 +90,7 @@ cdef inline void mask_out(const Layout *at, npy_intp row, npy_intp i, npy_intp n
             block[j] = hole
 
 cdef void gather_masked(const Layout *at, const char *p, const npy_intp *step, npy_intp row, npy_intp i, npy_intp n,
-                        floating *block, floating hole, Load load) noexcept nogil:
+                        cell *block, cell hole, Load load) noexcept nogil:
     """What read_operand() does where elements cannot stay where they lie. Not inline, for the size of its callers."""
     gather(p + row * step[0] + i * step[1], step[1], block, n, load)
     mask_out(at, row, i, n, block, hole)

@@ -37,7 +37,7 @@ cdef inline bint widens(const Layout *at, const RowLoop *loop, floating *_) noex
     cdef npy_intp most = fitting(_) if loop.gradient else WIDENED // <npy_intp>sizeof(floating)
     return (loop.load != NULL and at.n <= most and at.mask == NULL
             and at.x_step[1] == loop.size and (loop.reduces or loop.store == NULL or at.y_step[1] == loop.size)
-            and (not loop.gradient or at.grad_step[1] == loop.size))
+            and (not loop.gradient or (HALVES == 1 and at.grad_step[1] == loop.size)))
 
 cdef inline bint widens_lanes(const Layout *at, npy_intp rows, const RowLoop *loop, floating *_) noexcept nogil:
     """Likewise, of rows side by side that are more than short_lanes() holds."""
@@ -205,17 +205,15 @@ cdef void run_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop
         loss_gradients(at, begin, end, loop, _)
     elif widens(at, loop, _) and widened_rows(at, begin, end, loop, _):
         pass
+    elif loop.gradient:
+        run_gradients(at, begin, end, loop, _)
     elif widens_lanes(at, end - begin, loop, _) and widened_lanes(at, begin, end, loop, _):
         pass
     elif across_rows(at, end - begin, loop, _):
-        if loop.gradient:
-            gradient_lanes(at, begin, end, loop, _)
-        elif at.n <= SHORT:
+        if at.n <= SHORT:
             short_lanes(at, begin, end, loop, _)
         else:
             long_lanes(at, begin, end, loop, _)
-    elif loop.gradient:
-        gradient_rows(at, begin, end, loop, _)
     elif at.n <= (SEGMENT if loop.logarithm or not in_output(at, loop, _) else FEW // <int>sizeof(floating)):
         short_rows(at, begin, end, loop, _)
     else:

@@ -19,6 +19,52 @@ cdef inline void exponentials(const floating *y, floating lowest, floating bias,
     pad(e, n, whole_lanes(n))
     scaled_exp_block(e, lowest, bias, e, whole_lanes(n))
 
+# Numbers of 16 bits are widened, computed and narrowed in registers, LANES at a time.
+
+ctypedef fused stored:      # as numbers lie in memory
+    float
+    double
+    half
+    bfloat16
+
+cdef inline const floating *widened(const stored *x, floating *block, const RowLoop *loop) noexcept nogil:
+    """LANES numbers as they are computed: where they lie, or in `block`."""
+    cdef npy_intp j
+    if stored is half:
+        if HALVES == 1:                     # a long way, not to be inline
+            loop.load(<const char *>x, sizeof(half), block, LANES)
+            return block
+        for j from 0 <= j < LANES by HALVES:
+            widen_halves(x + j, <float *>block + j)
+        return block
+    elif stored is bfloat16:
+        for j from 0 <= j < LANES by HALVES:
+            if HALVES == 1:
+                block[j] = bfloat16_to_float(x[j].bits)
+            else:
+                widen_bfloat16s(x + j, <float *>block + j)
+        return block
+    else:
+        return <const floating *>x
+
+cdef inline void narrowed(floating *x, bint numbers, stored *y, const RowLoop *loop) noexcept nogil:
+    """The same back; x is not kept. `numbers`: no NaN is among them."""
+    cdef npy_intp j
+    if stored is half:
+        if HALVES == 1:
+            loop.store(x, <char *>y, sizeof(half), LANES)
+            return
+        for j from 0 <= j < LANES by HALVES:
+            narrow_halves(<float *>x + j, y + j)
+    elif stored is bfloat16:
+        for j in range(LANES):
+            x[j] = bits_float(rounded_bits(<float>x[j], False)) if numbers else rounded_to_bfloat16(<float>x[j])
+        for j from 0 <= j < LANES by HALVES:
+            if HALVES == 1:
+                y[j].bits = <uint16_t>(float_bits(<float>x[j]) >> 16)
+            else:
+                cut_to_bfloat16s(<float *>x + j, y + j)
+
 # Terms are added up two at a time, and those pairs to a lane's sum: float32's in double, float64's with what rounding
 # takes from it. What is left over behind the last whole vector goes to the last lanes, beside the last odd vector if
 # there is one.
@@ -87,194 +133,318 @@ cdef inline void mask_of(npy_intp left, floating *mask) noexcept nogil:
         else:
             mask[k] = bits_double(<uint64_t>0xffffffffffffffff if k >= LANES - left else <uint64_t>0)
 
-cdef inline void add_block_terms(const floating *grad, const floating *y, npy_intp n, const floating *mask,
-                                 bint logarithm, Sum *sum) noexcept nogil:
+cdef inline void plus_widened(const stored *grad, npy_intp grad_step, const stored *y, npy_intp y_step, int count,
+                              npy_intp n, bint logarithm, bint first, double *sums, double *lost,
+                              const RowLoop *loop, floating *_) noexcept nogil:
+    """plus_terms(), of n lanes, a multiple of LANES if they are widened."""
+    cdef floating[FOUR * LANES] grads
+    cdef floating[FOUR * LANES] ys
+    cdef npy_intp k
+    cdef int q
+    if stored is half or stored is bfloat16:
+        for k from 0 <= k < n by LANES:
+            for q in range(count):
+                widened(grad + q * grad_step + k, grads + q * LANES, loop)
+                if not logarithm:
+                    widened(y + q * y_step + k, ys + q * LANES, loop)
+            if logarithm:
+                plus_terms(grads, LANES, ys, LANES, count, LANES, True, first, sums + k, lost + k)
+            else:
+                plus_terms(grads, LANES, ys, LANES, count, LANES, False, first, sums + k, lost + k)
+    elif logarithm:
+        plus_terms(<const floating *>grad, grad_step, <const floating *>y, y_step, count, n, True, first, sums, lost)
+    else:
+        plus_terms(<const floating *>grad, grad_step, <const floating *>y, y_step, count, n, False, first, sums, lost)
+
+cdef inline void add_block_terms(const stored *grad, const stored *y, npy_intp n, const floating *mask,
+                                 bint logarithm, Sum *sum, const RowLoop *loop) noexcept nogil:
     """Up to a block of a row to its sum. Its last LANES elements, some of which may lie before it, are one vector: what
     is copied into one would have to wait until it is in memory."""
     cdef double[LANES] sums
     cdef double[LANES] lost
-    cdef const floating *last_grad = grad + n - LANES
-    cdef const floating *last_y = y + n - LANES
+    cdef floating[4 * LANES] blocks
+    cdef const floating *some_grad
+    cdef const floating *some_y
+    cdef const floating *last_grad
+    cdef const floating *last_y
     cdef npy_intp k, whole = n & ~<npy_intp>(LANES - 1)
-    cdef bint odd = n & LANES
     cdef floating one
     for k in range(LANES):
         sums[k] = lost[k] = 0
+    last_grad, last_y = widened(grad + n - LANES, &blocks[0], loop), widened(y + n - LANES, &blocks[LANES], loop)
     if whole >= 2 * LANES:
-        plus_terms(grad, LANES, y, LANES, 2, LANES, logarithm, True, sums, lost)
+        plus_widened(grad, LANES, y, LANES, 2, LANES, logarithm, True, sums, lost, loop, blocks)
         grad += 2 * LANES
         y += 2 * LANES
         whole -= 2 * LANES
     while whole >= FOUR * LANES:
-        plus_terms(grad, LANES, y, LANES, FOUR, LANES, logarithm, False, sums, lost)
+        plus_widened(grad, LANES, y, LANES, FOUR, LANES, logarithm, False, sums, lost, loop, blocks)
         grad += FOUR * LANES
         y += FOUR * LANES
         whole -= FOUR * LANES
     if whole >= 2 * LANES:
-        plus_terms(grad, LANES, y, LANES, 2, LANES, logarithm, False, sums, lost)
+        plus_widened(grad, LANES, y, LANES, 2, LANES, logarithm, False, sums, lost, loop, blocks)
         grad += 2 * LANES
         y += 2 * LANES
-    if odd:
+    if n & LANES:
+        some_grad, some_y = widened(grad, &blocks[2 * LANES], loop), widened(y, &blocks[3 * LANES], loop)
         for k in range(LANES):
-            one = pair(grad + k, LANES, y + k, LANES, 1, logarithm)
+            one = term(some_grad[k], some_y[k], <floating>0, logarithm)
             one = where(mask[k], term(last_grad[k], last_y[k], one, logarithm), one)
             plus_term(one, &sums[k], &lost[k])
     elif n & (LANES - 1):
         for k in range(LANES):
-            one = pair(last_grad + k, LANES, last_y + k, LANES, 1, logarithm)
+            one = term(last_grad[k], last_y[k], <floating>0, logarithm)
             plus_term(where(mask[k], one, <floating>0), &sums[k], &lost[k])
-    fold_halves(sums, lost, 8, 16, <floating *>grad)
-    fold_halves(sums, lost, 4, 8, <floating *>grad)
-    fold_halves(sums, lost, 2, 4, <floating *>grad)
-    fold_halves(sums, lost, 1, 2, <floating *>grad)
+    fold_halves(sums, lost, 8, 16, &blocks[0])
+    fold_halves(sums, lost, 4, 8, &blocks[0])
+    fold_halves(sums, lost, 2, 4, &blocks[0])
+    fold_halves(sums, lost, 1, 2, &blocks[0])
     sum.high = sums[0]
     sum.low = lost[0] if floating is double else 0
 
-cdef void add_products(const floating *grad, const floating *y, npy_intp n, const floating *mask,
-                       Sum *sum) noexcept nogil:
-    add_block_terms(grad, y, n, mask, False, sum)
+cdef void add_products(const stored *grad, const stored *y, npy_intp n, const floating *mask, Sum *sum,
+                       const RowLoop *loop) noexcept nogil:
+    add_block_terms(grad, y, n, mask, False, sum, loop)
 
-cdef void add_gradients(const floating *grad, const floating *y, npy_intp n, const floating *mask,
-                        Sum *sum) noexcept nogil:
-    add_block_terms(grad, y, n, mask, True, sum)
+cdef void add_gradients(const stored *grad, const stored *y, npy_intp n, const floating *mask,
+                        Sum *sum, const RowLoop *loop) noexcept nogil:
+    add_block_terms(grad, y, n, mask, True, sum, loop)
 
 cdef inline double sum_of(double high, double low) noexcept nogil:
     """What infinity has lost says nothing."""
     cdef double sum = high + low
     return select(sum - sum == 0, sum, high)
 
-cdef inline const floating *read_gradient(const Layout *at, const char *p, const npy_intp *step, npy_intp row,
-                                          npy_intp i, npy_intp n, floating *block, Load load) noexcept nogil:
+cdef inline void exponentials_of(const stored *y, floating lowest, floating bias, floating *e, npy_intp n,
+                                 const RowLoop *loop) noexcept nogil:
+    if stored is half or stored is bfloat16:
+        loop.load(<const char *>y, sizeof(stored), e, n)
+        exponentials(e, lowest, bias, e, n)
+    else:
+        exponentials(<const floating *>y, lowest, bias, e, n)
+
+cdef inline void some_results(const floating *grad, const floating *y, const floating *e, npy_intp n,
+                              const floating *sum, bint of_rows, bint negates, floating *result) noexcept nogil:
+    """y (grad - sum), or of log_softmax, from e, grad - e sum; sum[0], or each row's."""
+    cdef npy_intp j
+    for j in range(n):
+        if e != NULL:
+            result[j] = log_softmax_gradient(grad[j], e[j], sum[j if of_rows else 0])
+        else:
+            result[j] = softmax_gradient(grad[j], y[j], sum[j if of_rows else 0])
+    if negates:
+        load_negative(<const char *>result, sizeof(floating), result, n)
+
+cdef inline void widened_results(const stored *grad, const stored *y, const floating *e, npy_intp n,
+                                 const floating *sum, bint of_rows, bint negates, bint numbers, stored *result,
+                                 const RowLoop *loop) noexcept nogil:
+    """LANES at a time."""
+    cdef floating[LANES] grads
+    cdef floating[LANES] ys
+    cdef floating[LANES] wide
+    cdef npy_intp j
+    for j from 0 <= j < n by LANES:
+        widened(grad + j, grads, loop)
+        if e == NULL:
+            widened(y + j, ys, loop)
+        some_results(grads, ys, e + j if e != NULL else NULL, LANES, sum + (j if of_rows else 0), of_rows, negates,
+                     wide)
+        narrowed(wide, numbers, result + j, loop)
+
+cdef void few_results(const stored *grad, const stored *y, const floating *e, npy_intp n, const floating *sum,
+                      bint of_rows, const RowLoop *loop, stored *result) noexcept nogil:
+    """Fewer."""
+    cdef floating[LANES] grads
+    cdef floating[LANES] ys
+    loop.load(<const char *>grad, sizeof(stored), grads, n)
+    loop.load(<const char *>y, sizeof(stored), ys, n)
+    some_results(grads, ys, e, n, sum, of_rows, loop.negates, grads)
+    loop.store(grads, <char *>result, sizeof(stored), n)
+
+cdef inline bint are_numbers(const floating *x, npy_intp n) noexcept nogil:
+    cdef bint wrong = False
+    cdef npy_intp j
+    for j in range(n):
+        wrong |= x[j] != x[j]
+    return not wrong
+
+cdef inline void gradient_results(const stored *grad, const stored *y, const floating *e, npy_intp n,
+                                  const floating *sum, bint of_rows, bint finite, const RowLoop *loop,
+                                  stored *result) noexcept nogil:
+    """n results. If they are narrowed, the last LANES, some of which may be there already, come first: results may lie
+    where an operand lies. `finite`: all sums are, so that no NaN is among what they are of."""
+    cdef stored[LANES] last
+    cdef bint negates = loop.negates
+    cdef npy_intp end = n - LANES
+    if stored is half or stored is bfloat16:
+        if n < LANES:
+            few_results(grad, y, e, n, sum, of_rows, loop, result)
+            return
+        widened_results(grad + end, y + end, e + end if e != NULL else NULL, LANES, sum + (end if of_rows else 0),
+                        of_rows, negates, False, last, loop)
+        if e != NULL and (stored is half or (finite and are_numbers(e, n))):
+            widened_results(grad, y, e, end, sum, of_rows, negates, True, result, loop)
+        elif e != NULL:
+            widened_results(grad, y, e, end, sum, of_rows, negates, False, result, loop)
+        elif stored is half or finite:
+            widened_results(grad, y, NULL, end, sum, of_rows, negates, True, result, loop)
+        else:
+            widened_results(grad, y, NULL, end, sum, of_rows, negates, False, result, loop)
+        memcpy(result + end, last, sizeof(last))
+    elif e != NULL:
+        some_results(<const floating *>grad, <const floating *>y, e, n, sum, of_rows, negates, <floating *>result)
+    else:
+        some_results(<const floating *>grad, <const floating *>y, NULL, n, sum, of_rows, negates, <floating *>result)
+
+cdef void results_along(const stored *grad, const stored *y, const floating *e, npy_intp n, const floating *sum,
+                        const RowLoop *loop, stored *result) noexcept nogil:
+    gradient_results(grad, y, e, n, sum, False, sum[0] - sum[0] == 0, loop, result)
+
+cdef void results_across(const stored *grad, const stored *y, const floating *e, npy_intp n, const floating *sums,
+                         bint finite, const RowLoop *loop, stored *result) noexcept nogil:
+    gradient_results(grad, y, e, n, sums, True, finite, loop, result)
+
+cdef inline const stored *read_gradient(const Layout *at, const char *p, const npy_intp *step, npy_intp row, npy_intp i,
+                                        npy_intp n, stored *block) noexcept nogil:
     """As read_operand(); LANES elements that end with the n-th can be read, as `block` begins with so many others. Of a
     shorter row, LANES that end with zeros, which are there."""
     if at.n >= LANES:
-        return read_operand(at, p, step, row, i, n, block + LANES, <floating>0, load)
-    gather_masked(at, p, step, row, i, n, block, <floating>0, load)
+        if at.mask == NULL and step[1] == sizeof(stored):
+            return <const stored *>(p + row * step[0] + i * step[1])
+        block += LANES
+    if stored is half or stored is bfloat16:
+        gather_masked(at, p, step, row, i, n, <uint16_t *>block, <uint16_t>0, NULL)
+    else:
+        gather_masked(at, p, step, row, i, n, block, <stored>0, NULL)
     return block
 
-ctypedef void (*AddTerms)(const floating *, const floating *, npy_intp, const floating *, Sum *) noexcept nogil
+cdef inline void write_gradient(const Layout *at, npy_intp row, npy_intp i, npy_intp n, stored *block) noexcept nogil:
+    cdef char *p = at.y + row * at.y_step[0] + i * at.y_step[1]
+    if stored is half or stored is bfloat16:
+        mask_out(at, row, i, n, <uint16_t *>block, <uint16_t>0)
+        scatter(<uint16_t *>block, p, at.y_step[1], n, NULL)
+    else:
+        mask_out(at, row, i, n, block, <stored>0)
+        scatter(block, p, at.y_step[1], n, NULL)
 
-cdef inline bint is_short(const Layout *at, const RowLoop *loop, floating *_) noexcept nogil:
-    """Whether rows are in place, as their results can be, and fit a block."""
-    return (LANES <= at.n <= SEGMENT and loop.load == NULL and at.grad_step[1] == sizeof(floating)
-            and at.x_step[1] == sizeof(floating) and in_output(at, loop, _))
+ctypedef void (*AddTerms)(const stored *, const stored *, npy_intp, const floating *, Sum *,
+                          const RowLoop *) noexcept nogil
 
-cdef void short_gradients(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop,
-                          AddTerms add, const floating *mask, floating *_) noexcept nogil:
+cdef void short_gradients(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, const floating *mask,
+                          const stored *_) noexcept nogil:
     """As many rows as fit a block: their sums, whose additions then need not wait for each other, their exponentials,
     their results."""
     cdef floating[SEGMENT + LANES] e
     cdef floating[WIDE] sums
     cdef const char *grads
     cdef const char *ys
-    cdef const floating *grad
-    cdef const floating *y
-    cdef floating *result
-    cdef floating rounded, lowest, bias
+    cdef const stored *grad
+    cdef const stored *y
+    cdef floating lowest, bias
     cdef Sum sum
-    cdef npy_intp row, rows, r, j, n = at.n, together = SEGMENT // n, grad_step = at.grad_step[0], y_step = at.x_step[0]
+    cdef npy_intp row, rows, r, n = at.n, together = SEGMENT // n, grad_step = at.grad_step[0], y_step = at.x_step[0]
+    # By its address, so that gcc cannot make it inline; see maximum().
+    cdef AddTerms add = add_gradients if loop.logarithm else add_products
     exp_frame(hidden(<floating>0), &lowest, &bias)
     for row from begin <= row < end by together:
         rows = min(together, end - row)
         grads, ys = at.grad + row * grad_step, at.x + row * y_step
         for r in range(rows):
-            add(<const floating *>(grads + r * grad_step), <const floating *>(ys + r * y_step), n, mask, &sum)
+            add(<const stored *>(grads + r * grad_step), <const stored *>(ys + r * y_step), n, mask, &sum,
+                loop)
             sums[r] = <floating>sum_of(sum.high, sum.low)
         if loop.logarithm:
-            if y_step == n * <npy_intp>sizeof(floating):
-                exponentials(<const floating *>ys, lowest, bias, e, rows * n)
+            if y_step == n * <npy_intp>sizeof(stored):
+                exponentials_of(<const stored *>ys, lowest, bias, e, rows * n, loop)
             else:
                 for r in range(rows):
-                    exponentials(<const floating *>(ys + r * y_step), lowest, bias, e + r * n, n)
+                    exponentials_of(<const stored *>(ys + r * y_step), lowest, bias, e + r * n, n, loop)
         for r in range(rows):
-            rounded = sums[r]
-            grad, y = <const floating *>(grads + r * grad_step), <const floating *>(ys + r * y_step)
-            result = <floating *>(at.y + (row + r) * at.y_step[0])
-            if loop.logarithm:
-                for j in range(n):
-                    result[j] = log_softmax_gradient(grad[j], e[r * n + j], rounded)
-            else:
-                for j in range(n):
-                    result[j] = softmax_gradient(grad[j], y[j], rounded)
-            if loop.negates:
-                load_negative(<const char *>result, sizeof(floating), result, n)
+            grad, y = <const stored *>(grads + r * grad_step), <const stored *>(ys + r * y_step)
+            results_along(grad, y, e + r * n if loop.logarithm else NULL, n, &sums[r], loop,
+                          <stored *>(at.y + (row + r) * at.y_step[0]))
 
-cdef void gradient_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop,
-                        floating *_) noexcept nogil:
+cdef void gradient_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, const stored *_,
+                        floating *__) noexcept nogil:
     """Vector lanes along a row."""
-    cdef floating[LANES + SEGMENT] grad_block
-    cdef floating[LANES + SEGMENT] y_block
+    cdef stored[LANES + SEGMENT] grad_block
+    cdef stored[LANES + SEGMENT] y_block
+    cdef stored[SEGMENT] block
     cdef floating[SEGMENT] e
     cdef floating[LANES] mask
-    cdef const floating *grad = NULL
-    cdef const floating *y = NULL
-    cdef floating *result
+    cdef const stored *grad = NULL
+    cdef const stored *y = NULL
+    cdef stored *result
     cdef floating rounded, lowest, bias
     cdef Sum sum, more
-    cdef npy_intp row, i, j, n, least = LANES if at.n < LANES else 0
-    # By its address, so that gcc cannot make it inline; see maximum().
+    cdef npy_intp row, i, n, least = LANES if at.n < LANES else 0
     cdef AddTerms add = add_gradients if loop.logarithm else add_products
+    cdef bint there = at.mask == NULL and at.y_step[1] == sizeof(stored)
     exp_frame(hidden(<floating>0), &lowest, &bias)
-    pad(grad_block, 0, LANES)
-    pad(y_block, 0, LANES)
+    memset(grad_block, 0, LANES * sizeof(stored))
+    memset(y_block, 0, LANES * sizeof(stored))
     mask_of(max(at.n, least) & (LANES - 1), mask)
-    if is_short(at, loop, e):
-        short_gradients(at, begin, end, loop, add, mask, e)
+    if (there and LANES <= at.n <= SEGMENT and at.grad_step[1] == sizeof(stored) and at.x_step[1] == sizeof(stored)):
+        short_gradients(at, begin, end, loop, mask, _)
         return
     for row in range(begin, end):
         for i from 0 <= i < at.n by SEGMENT:
             n = min(<npy_intp>SEGMENT, at.n - i)
-            grad = read_gradient(at, at.grad, at.grad_step, row, i, n, grad_block, loop.load)
-            y = read_gradient(at, at.x, at.x_step, row, i, n, y_block, loop.load)
-            add(grad, y, max(n, least), mask, &sum if i == 0 else &more)
+            grad = read_gradient(at, at.grad, at.grad_step, row, i, n, grad_block)
+            y = read_gradient(at, at.x, at.x_step, row, i, n, y_block)
+            add(grad, y, max(n, least), mask, &sum if i == 0 else &more, loop)
             if i:
                 add_to(&sum, more.high, more.low)
         rounded = <floating>sum_of(sum.high, sum.low)
         for i from 0 <= i < at.n by SEGMENT:
             n = min(<npy_intp>SEGMENT, at.n - i)
             if at.n > SEGMENT:
-                grad = read_gradient(at, at.grad, at.grad_step, row, i, n, grad_block, loop.load)
-                y = read_gradient(at, at.x, at.x_step, row, i, n, y_block, loop.load)
-            result = target(at, row, i, e, loop)
+                grad = read_gradient(at, at.grad, at.grad_step, row, i, n, grad_block)
+                y = read_gradient(at, at.x, at.x_step, row, i, n, y_block)
+            result = <stored *>(at.y + row * at.y_step[0] + i * at.y_step[1]) if there else block
             if loop.logarithm:
-                exponentials(y, lowest, bias, e, n)
-                for j in range(n):
-                    result[j] = log_softmax_gradient(grad[j], e[j], rounded)
-            else:
-                for j in range(n):
-                    result[j] = softmax_gradient(grad[j], y[j], rounded)
-            if loop.negates:
-                load_negative(<const char *>result, sizeof(floating), result, n)
-            if result == e:
-                write(at, row, i, n, e, loop)
+                exponentials_of(y, lowest, bias, e, n, loop)
+            results_along(grad, y, e if loop.logarithm else NULL, n, &rounded, loop, result)
+            if not there:
+                write_gradient(at, row, i, n, block)
 
-cdef inline const floating *gradient_lanes_at(const char *p, const npy_intp *step, npy_intp row, npy_intp i,
-                                              npy_intp far, npy_intp count, npy_intp w, floating *block, Load load,
-                                              npy_intp *apart) noexcept nogil:
+cdef inline npy_intp whole_rows(npy_intp w, const stored *_) noexcept nogil:
+    """How many of w rows side by side are computed: 16-bit ones LANES at a time."""
+    return whole_lanes(w) if sizeof(stored) == 2 else w
+
+cdef inline const stored *gradient_lanes_at(const char *p, const npy_intp *step, npy_intp row, npy_intp i,
+                                            npy_intp far, npy_intp count, npy_intp w, stored *block,
+                                            npy_intp *apart) noexcept nogil:
     """Elements i, i + far, ... of w rows of one operand, where they lie, or else in `block`; how far apart."""
     cdef npy_intp q
     p += row * step[0] + i * step[1]
     far *= step[1]
-    apart[0] = far // <npy_intp>sizeof(floating)
-    if load == NULL and step[0] == sizeof(floating) and apart[0] * <npy_intp>sizeof(floating) == far:
-        return <const floating *>p
+    apart[0] = far // <npy_intp>sizeof(stored)
+    if (step[0] == sizeof(stored) and apart[0] * <npy_intp>sizeof(stored) == far
+            and whole_rows(w, block) == w):
+        return <const stored *>p
     for q in range(count):
-        gather(p + q * far, step[0], block + q * WIDE, w, load)
+        if stored is half or stored is bfloat16:
+            gather(p + q * far, step[0], <uint16_t *>block + q * WIDE, w, NULL)
+        else:
+            gather(p + q * far, step[0], block + q * WIDE, w, NULL)
     apart[0] = WIDE
     return block
 
 cdef void fold_across(double *sums, double *lost, npy_intp n, floating *_) noexcept nogil:
     """n partial sums of WIDE rows, up to LANES, to one. How many is not for the compiler to know: it would take loops
     apart before it could vectorise them."""
-    cdef npy_intp half = 8
-    while half:
-        if n > half:
-            fold_halves(sums, lost, half * WIDE, n * WIDE, _)
-            n = half
-        half //= 2
+    cdef npy_intp half_of_them = 8
+    while half_of_them:
+        if n > half_of_them:
+            fold_halves(sums, lost, half_of_them * WIDE, n * WIDE, _)
+            n = half_of_them
+        half_of_them //= 2
 
-cdef inline void add_two(const floating *grad, const floating *y, const floating *more_grad, const floating *more_y,
-                         npy_intp n, bint two, bint logarithm, double *sums, double *lost) noexcept nogil:
+cdef inline void add_two_terms(const floating *grad, const floating *y, const floating *more_grad,
+                               const floating *more_y, npy_intp n, bint two, bint logarithm, double *sums,
+                               double *lost) noexcept nogil:
     """One or two terms of n rows."""
     cdef double sum, less
     cdef npy_intp k
@@ -286,58 +456,60 @@ cdef inline void add_two(const floating *grad, const floating *y, const floating
         if floating is double:
             lost[k] = less
 
-cdef void add_few_across(const floating **grads, const floating **ys, npy_intp n, npy_intp w, bint logarithm,
+cdef inline void add_two(const stored *grad, const stored *y, const stored *more_grad, const stored *more_y,
+                         npy_intp n, bint two, bint logarithm, double *sums, double *lost, const RowLoop *loop,
+                         floating *_) noexcept nogil:
+    """Likewise, of n that are widened LANES at a time."""
+    cdef floating[4 * LANES] blocks
+    cdef const floating *few[4]
+    cdef npy_intp k
+    if stored is half or stored is bfloat16:
+        for k from 0 <= k < n by LANES:
+            few[0], few[1] = widened(grad + k, &blocks[0], loop), widened(y + k, &blocks[LANES], loop)
+            few[2] = widened(more_grad + k, &blocks[2 * LANES], loop)
+            few[3] = widened(more_y + k, &blocks[3 * LANES], loop)
+            add_two_terms(few[0], few[1], few[2], few[3], LANES, two, logarithm, sums + k, lost + k)
+    else:
+        add_two_terms(<const floating *>grad, <const floating *>y, <const floating *>more_grad,
+                      <const floating *>more_y, n, two, logarithm, sums, lost)
+
+cdef void add_few_across(const stored **grads, const stored **ys, npy_intp n, npy_intp w, const RowLoop *loop,
                          double *sums, double *lost, floating *_) noexcept nogil:
     """Up to LANES elements of w rows to their sums."""
     cdef npy_intp j, k
     for j in range(min(<npy_intp>8, n)):
         k = j + 8
         if k < n:
-            if logarithm:
-                add_two(grads[j], ys[j], grads[k], ys[k], w, True, True, sums + j * WIDE, lost + j * WIDE)
+            if loop.logarithm:
+                add_two(grads[j], ys[j], grads[k], ys[k], w, True, True, sums + j * WIDE, lost + j * WIDE, loop, _)
             else:
-                add_two(grads[j], ys[j], grads[k], ys[k], w, True, False, sums + j * WIDE, lost + j * WIDE)
-        elif logarithm:
-            add_two(grads[j], ys[j], grads[j], ys[j], w, False, True, sums + j * WIDE, lost + j * WIDE)
+                add_two(grads[j], ys[j], grads[k], ys[k], w, True, False, sums + j * WIDE, lost + j * WIDE, loop, _)
+        elif loop.logarithm:
+            add_two(grads[j], ys[j], grads[j], ys[j], w, False, True, sums + j * WIDE, lost + j * WIDE, loop, _)
         else:
-            add_two(grads[j], ys[j], grads[j], ys[j], w, False, False, sums + j * WIDE, lost + j * WIDE)
+            add_two(grads[j], ys[j], grads[j], ys[j], w, False, False, sums + j * WIDE, lost + j * WIDE, loop, _)
     fold_across(sums, lost, min(<npy_intp>8, n), _)
 
 cdef void add_lane_across(const Layout *at, npy_intp row, npy_intp w, npy_intp i, npy_intp far, npy_intp count,
-                          bint first, const RowLoop *loop, floating *block, double *sums, double *lost) noexcept nogil:
-    """plus_terms() of w rows: their elements i, i + far, ..., one, two or four."""
-    cdef npy_intp apart, y_apart
-    cdef const floating *grad = gradient_lanes_at(at.grad, at.grad_step, row, i, far, count, w, block, loop.load,
-                                                  &apart)
-    cdef const floating *y = gradient_lanes_at(at.x, at.x_step, row, i, far, count, w, block + FOUR * WIDE, loop.load,
-                                               &y_apart)
+                          bint first, const RowLoop *loop, stored *block, double *sums, double *lost,
+                          floating *_) noexcept nogil:
+    """plus_widened() of w rows: their elements i, i + far, ..., one, two or four."""
+    cdef npy_intp apart, y_apart, n = whole_rows(w, block)
+    cdef const stored *grad = gradient_lanes_at(at.grad, at.grad_step, row, i, far, count, w, block, &apart)
+    cdef const stored *y = gradient_lanes_at(at.x, at.x_step, row, i, far, count, w, block + FOUR * WIDE, &y_apart)
     if count == 1 and first:
-        if loop.logarithm:
-            plus_terms(grad, apart, y, y_apart, 1, w, True, True, sums, lost)
-        else:
-            plus_terms(grad, apart, y, y_apart, 1, w, False, True, sums, lost)
+        plus_widened(grad, apart, y, y_apart, 1, n, loop.logarithm, True, sums, lost, loop, _)
     elif count == 1:
-        if loop.logarithm:
-            plus_terms(grad, apart, y, y_apart, 1, w, True, False, sums, lost)
-        else:
-            plus_terms(grad, apart, y, y_apart, 1, w, False, False, sums, lost)
+        plus_widened(grad, apart, y, y_apart, 1, n, loop.logarithm, False, sums, lost, loop, _)
     elif first:
-        if loop.logarithm:
-            plus_terms(grad, apart, y, y_apart, 2, w, True, True, sums, lost)
-        else:
-            plus_terms(grad, apart, y, y_apart, 2, w, False, True, sums, lost)
+        plus_widened(grad, apart, y, y_apart, 2, n, loop.logarithm, True, sums, lost, loop, _)
     elif count == 2:
-        if loop.logarithm:
-            plus_terms(grad, apart, y, y_apart, 2, w, True, False, sums, lost)
-        else:
-            plus_terms(grad, apart, y, y_apart, 2, w, False, False, sums, lost)
-    elif loop.logarithm:
-        plus_terms(grad, apart, y, y_apart, FOUR, w, True, False, sums, lost)
+        plus_widened(grad, apart, y, y_apart, 2, n, loop.logarithm, False, sums, lost, loop, _)
     else:
-        plus_terms(grad, apart, y, y_apart, FOUR, w, False, False, sums, lost)
+        plus_widened(grad, apart, y, y_apart, FOUR, n, loop.logarithm, False, sums, lost, loop, _)
 
 cdef void add_block_across(const Layout *at, npy_intp row, npy_intp w, npy_intp i, npy_intp n, const RowLoop *loop,
-                           floating *block, double *sums, double *lost) noexcept nogil:
+                           stored *block, double *sums, double *lost, floating *_) noexcept nogil:
     """Up to a block of w rows to their sums, as add_block_terms() does."""
     cdef npy_intp j, count, left = n & (LANES - 1), end = i + n - left
     cdef bint first = n >= LANES
@@ -347,54 +519,55 @@ cdef void add_block_across(const Layout *at, npy_intp row, npy_intp w, npy_intp 
     while end - i >= 2 * LANES:
         count = 2 if first or end - i < FOUR * LANES else FOUR
         for j in range(LANES):
-            add_lane_across(at, row, w, i + j, LANES, count, first, loop, block, sums + j * WIDE, lost + j * WIDE)
+            add_lane_across(at, row, w, i + j, LANES, count, first, loop, block, sums + j * WIDE, lost + j * WIDE, _)
         i += count * LANES
         first = False
     for j in range(LANES if i < end else 0):
         count = 1 if j < LANES - left else 2
-        add_lane_across(at, row, w, i + j, left, count, first, loop, block, sums + j * WIDE, lost + j * WIDE)
+        add_lane_across(at, row, w, i + j, left, count, first, loop, block, sums + j * WIDE, lost + j * WIDE, _)
     for j in range(LANES if i < end else LANES - left, LANES):
         add_lane_across(at, row, w, i + left - LANES + j, LANES, 1, False, loop, block, sums + j * WIDE,
-                        lost + j * WIDE)
-    fold_across(sums, lost, LANES, block)
+                        lost + j * WIDE, _)
+    fold_across(sums, lost, LANES, _)
 
-cdef void gradient_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop,
-                         floating *_) noexcept nogil:
+cdef void gradient_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, const stored *_,
+                         floating *__) noexcept nogil:
     """Vector lanes across rows: many that are short, or that lie side by side."""
     cdef double[LANES * WIDE] sums
-    cdef floating[LANES * WIDE] block
+    cdef stored[LANES * WIDE] block
     cdef double[LANES * WIDE] more_block
     cdef floating[WIDE] e
+    cdef stored[WIDE] results
     cdef floating[WIDE] rounded
     cdef double[WIDE] high
     cdef double[WIDE] low
     cdef Sum sum
-    cdef const floating *grads[LANES]
-    cdef const floating *ys[LANES]
-    cdef const floating *grad
-    cdef const floating *y
-    cdef floating *result
+    cdef const stored *grads[LANES]
+    cdef const stored *ys[LANES]
+    cdef const stored *grad
+    cdef const stored *y
+    cdef stored *result
     cdef char *p
     cdef bint few = at.n <= LANES
     # Where few elements are gathered, they stay, and there are half as many sums.
     cdef double *lost = &sums[8 * WIDE] if few else &more_block[0]
     cdef npy_intp row, w, i, k, apart
     cdef floating lowest, bias
+    cdef bint finite
     exp_frame(hidden(<floating>0), &lowest, &bias)
+    memset(block, 0, sizeof(block))
     for k in range(LANES * WIDE):
         sums[k] = more_block[k] = 0
     for row from begin <= row < end by WIDE:
         w = min(<npy_intp>WIDE, end - row)
         if few:
             for i in range(at.n):
-                grads[i] = gradient_lanes_at(at.grad, at.grad_step, row, i, LANES, 1, w, &block[i * WIDE], loop.load,
-                                             &apart)
-                ys[i] = gradient_lanes_at(at.x, at.x_step, row, i, LANES, 1, w, <floating *>more_block + i * WIDE,
-                                          loop.load, &apart)
-            add_few_across(grads, ys, at.n, w, loop.logarithm, sums, lost, e)
+                grads[i] = gradient_lanes_at(at.grad, at.grad_step, row, i, LANES, 1, w, &block[i * WIDE], &apart)
+                ys[i] = gradient_lanes_at(at.x, at.x_step, row, i, LANES, 1, w, <stored *>more_block + i * WIDE, &apart)
+            add_few_across(grads, ys, at.n, whole_rows(w, block), loop, sums, lost, e)
         for i from 0 <= i < at.n by SEGMENT:
             if not few:
-                add_block_across(at, row, w, i, min(<npy_intp>SEGMENT, at.n - i), loop, block, sums, lost)
+                add_block_across(at, row, w, i, min(<npy_intp>SEGMENT, at.n - i), loop, block, sums, lost, e)
             if i:
                 for k in range(WIDE):
                     sum.high, sum.low = high[k], low[k]
@@ -405,27 +578,41 @@ cdef void gradient_lanes(const Layout *at, npy_intp begin, npy_intp end, const R
                     high[k], low[k] = sums[k], lost[k] if floating is double else 0
         for k in range(WIDE):
             rounded[k] = <floating>sum_of(high[k], low[k])
+        finite = True
+        for k in range(WIDE):
+            finite &= rounded[k] - rounded[k] == 0
         for i in range(at.n):
             if few:
                 grad, y = grads[i], ys[i]
             else:
-                grad = gradient_lanes_at(at.grad, at.grad_step, row, i, LANES, 1, w, block, loop.load, &apart)
-                y = gradient_lanes_at(at.x, at.x_step, row, i, LANES, 1, w, block + WIDE, loop.load, &apart)
-            result = e
+                grad = gradient_lanes_at(at.grad, at.grad_step, row, i, LANES, 1, w, block, &apart)
+                y = gradient_lanes_at(at.x, at.x_step, row, i, LANES, 1, w, block + WIDE, &apart)
             p = at.y + row * at.y_step[0] + i * at.y_step[1]
-            if loop.store == NULL and at.y_step[0] == sizeof(floating):
-                result = <floating *>p
+            result = <stored *>p if at.y_step[0] == sizeof(stored) else results
             if loop.logarithm:
-                exponentials(y, lowest, bias, e, w)
-                for k in range(w):
-                    result[k] = log_softmax_gradient(grad[k], e[k], rounded[k])
-            else:
-                for k in range(w):
-                    result[k] = softmax_gradient(grad[k], y[k], rounded[k])
-            if loop.negates:
-                load_negative(<const char *>result, sizeof(floating), result, w)
-            if result == e:
-                scatter(e, p, at.y_step[0], w, loop.store)
+                exponentials_of(y, lowest, bias, e, w, loop)
+            results_across(grad, y, e if loop.logarithm else NULL, w, rounded, finite, loop, result)
+            if result == results:
+                if stored is half or stored is bfloat16:
+                    scatter(<uint16_t *>results, p, at.y_step[0], w, NULL)
+                else:
+                    scatter(results, p, at.y_step[0], w, NULL)
+
+cdef inline void run_gradients_as(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, const stored *_,
+                                  floating *__) noexcept nogil:
+    if across_rows(at, end - begin, loop, __):
+        gradient_lanes(at, begin, end, loop, _, __)
+    else:
+        gradient_rows(at, begin, end, loop, _, __)
+
+cdef void run_gradients(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop,
+                        floating *_) noexcept nogil:
+    if loop.load == NULL:
+        run_gradients_as(at, begin, end, loop, <const floating *>NULL, _)
+    elif loop.load == load_half:
+        run_gradients_as(at, begin, end, loop, <const half *>NULL, <float *>NULL)
+    else:
+        run_gradients_as(at, begin, end, loop, <const bfloat16 *>NULL, <float *>NULL)
 
 
 # ---------------------------------------------------------------------------------------------- cross_entropy
