@@ -79,6 +79,7 @@ cdef struct Layout:         # one call's operands; strides in bytes, [row, eleme
     const char *heat        # a row's temperature as double, above 0; or NULL
     const char *mask        # or NULL
     char *y
+    bint *failed            # of a loss's gradient in 16 bits: becomes True if there is no memory to widen rows in
     npy_intp n
     npy_intp rows
     bint far                # so many rows that most come from memory, not from a cache

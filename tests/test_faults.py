@@ -133,6 +133,19 @@ limit(0)
 got = [call() for call in work]
 no_limit()
 assert same(got, expected)
+for x, axis in (x.reshape(2, -1), 1), (x, 0):
+    shape = x.shape[1 - axis]
+    call = functools.partial(fastsig.backward.cross_entropy, 1.0, x, np.arange(shape), axis, out=np.empty_like(x))
+    expected = call().copy()
+    call.keywords["out"][...] = 0
+    limit(0)
+    try:
+        got = call()
+    except MemoryError:
+        got = None
+    no_limit()
+    assert got is None or same([got], [expected])
+    assert same([call()], [expected])
 """
     head = IMPORTS + LIMITS + "import functools, itertools\nfastsig.set_num_threads(1)\n"
     passes(head + code, FASTSIG_ISA=compiled._backend.name, **SMALL_FROM_RESERVE)

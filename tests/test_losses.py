@@ -652,6 +652,26 @@ def test_bfloat16(fs, kind):
             np.testing.assert_allclose(got.astype("float32"), truth, rtol=0.0040, atol=1e-12)
 
 
+@pytest.mark.parametrize("kind", ["float16", "bfloat16"])
+def test_gradients_in_16_bits_are_rounded_once(fs, kind):
+    dtype = np.dtype(kind if kind == "float16" else pytest.importorskip("ml_dtypes").bfloat16)
+    rng = np.random.default_rng(0)
+    for shape, axis in itertools.product(
+        ((3, 1), (1, 10), (70, 7), (100, 40), (3, 1000), (2, 5000), (40, 16)), (0, -1)
+    ):
+        x, n, rows = logits(dtype, shape, 9), shape[axis], tuple(np.delete(shape, axis))
+        target = classes(rows, n)
+        strange = rng.choice([inf, nan, 0, -0.0, 65504, 6e-8, -1e-7], rows)
+        for grad in (0.1, 0.0, 1e-30, rng.normal(0, 1, rows).astype(dtype), strange.astype(dtype)):
+            got = fs.backward.cross_entropy(grad, x, target, axis)
+            wide = grad if type(grad) is float else grad.astype("f")
+            assert got.dtype == dtype
+            truth = fs.backward.cross_entropy(wide, x.astype("f"), target, axis).astype(dtype)
+            assert_same(fs, got, truth)
+        wide = rng.normal(0, 1, rows).astype("f")
+        assert fs.backward.cross_entropy(wide, x, target, axis).dtype == "float32"
+
+
 # -------------------------------------------------------------------------------- the same bits wherever a row lies
 
 SHAPES = [

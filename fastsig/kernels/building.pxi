@@ -217,6 +217,15 @@ cdef bint put_grad(grad, int kind, int ndim, const npy_intp *shape, Number *numb
     return True
 
 
+cdef widened(KernelSet kernels, x, int kind, int ndim, npy_intp *shape):
+    """A plain array of this 16-bit type and shape as one of float32, or None."""
+    if not of_shape(x, kind, ndim, shape):
+        return None
+    wide = cnp.PyArray_EMPTY(ndim, shape, cnp.NPY_FLOAT, 0)
+    kernels.convert(x, wide)
+    return wide
+
+
 cdef bint overwrites(const Layout *at, npy_intp rows, npy_intp grad_size, cnp.ndarray result):
     """Whether a result lies where classes or grad_output are still to be read."""
     cdef char *y = cnp.PyArray_BYTES(result)
@@ -396,6 +405,7 @@ cdef class KernelSet:
             cdef Layout at
             cdef Number number
             cdef double heat
+            cdef bint failed = False
             cdef npy_intp one_class
             cdef npy_intp *shape            # of the other axes
             cdef npy_intp[2] step           # of x: [row, element]
@@ -440,7 +450,9 @@ cdef class KernelSet:
             if f32.gradient and at.heat != NULL:
                 return None
             if f32.loss and not f32.reduces:
-                if itemsize < 4 or not put_grad(grad_output, kind, kept, shape, &number, &at):
+                if itemsize == 2 and type(grad_output) is not float:
+                    grad_output = widened(self, grad_output, kind, kept, shape)
+                if not put_grad(grad_output, cnp.NPY_FLOAT if itemsize == 2 else kind, kept, shape, &number, &at):
                     return None
             if f32.gradient:
                 if not of_shape(grad_output, kind, source.ndim, source.shape):
@@ -458,7 +470,7 @@ cdef class KernelSet:
                     return None
             else:
                 return None
-            if f32.loss and overwrites(&at, rows, 0 if f32.reduces else itemsize, result):
+            if f32.loss and overwrites(&at, rows, 0 if f32.reduces else max(itemsize, <npy_intp>4), result):
                 return None
             if at.heat != NULL and overlap(at.heat, rows * at.heat_step, cnp.PyArray_BYTES(result),
                                            cnp.PyArray_NBYTES(result)):
@@ -466,6 +478,7 @@ cdef class KernelSet:
             if f32.gradient and overlaps(grad_output, result):
                 return None
             at.x, at.mask, at.y = cnp.PyArray_BYTES(source), NULL, cnp.PyArray_BYTES(result)
+            at.failed = &failed
             at.x_step, at.y_step = step, step
             if f32.reduces:
                 at.y_step[0] = itemsize
@@ -475,6 +488,8 @@ cdef class KernelSet:
                     share_rows(&at, rows, loop, NULL)
             else:
                 share_rows(&at, rows, loop, NULL)
+            if failed:
+                return None
             return result if result.ndim else cnp.PyArray_ToScalar(at.y, result)
 
         return direct

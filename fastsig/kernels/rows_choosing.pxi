@@ -32,6 +32,10 @@ cdef inline npy_intp fitting(const floating *_) noexcept nogil:
     """Numbers in a Block."""
     return sizeof(Block) // sizeof(floating)
 
+cdef inline bint of_loss(const RowLoop *loop) noexcept nogil:
+    """Whether it is a loss's gradient."""
+    return loop.loss and not loop.reduces
+
 cdef inline bint widens(const Layout *at, const RowLoop *loop, floating *_) noexcept nogil:
     """Whether rows become what is computed with before anything else: those in one piece each, and not too long."""
     cdef npy_intp most = fitting(_) if loop.gradient else WIDENED // <npy_intp>sizeof(floating)
@@ -41,7 +45,8 @@ cdef inline bint widens(const Layout *at, const RowLoop *loop, floating *_) noex
 
 cdef inline bint widens_lanes(const Layout *at, npy_intp rows, const RowLoop *loop, floating *_) noexcept nogil:
     """Likewise, of rows side by side that are more than short_lanes() holds."""
-    return (loop.load != NULL and SHORT < at.n <= WIDENED // (WIDE * <npy_intp>sizeof(floating)) and rows >= LANES
+    return (loop.load != NULL and ((SHORT < at.n and rows >= LANES) or of_loss(loop))
+            and at.n <= WIDENED // (WIDE * <npy_intp>sizeof(floating))
             and at.mask == NULL and at.x_step[0] == loop.size and not loop.gradient)
 
 cdef inline void widen_rows(const char *p, npy_intp step, npy_intp rows, npy_intp n, floating *block,
@@ -72,6 +77,8 @@ cdef inline void begin_at(Layout *some, const Layout *at, const RowLoop *loop, n
     """What rows have beside them begins at this one."""
     if loop.loss:                                   # else there may be no pointer
         some.target = at.target + row * at.target_step
+    if loop.scaled or of_loss(loop):
+        some.grad = at.grad + row * at.grad_step[0]
     if at.heat != NULL:
         some.heat = at.heat + row * at.heat_step
 
@@ -102,9 +109,9 @@ cdef bint widened_rows(const Layout *at, npy_intp begin, npy_intp end, const Row
     if most > WIDE:
         most = most // WIDE * WIDE
     leave_out_loads(&some, &plain, at, loop, x)
-    some.grad = <const char *>grad
     some.x_step[0], some.x_step[1] = n * sizeof(floating), sizeof(floating)
-    some.grad_step = some.x_step
+    if loop.gradient:
+        some.grad, some.grad_step = <const char *>grad, some.x_step
     if not straight:
         some.y_step[0], some.y_step[1] = sizeof(floating) if loop.reduces else some.x_step[0], sizeof(floating)
     for row from begin <= row < end by most:
@@ -187,8 +194,6 @@ cdef void turned_rows(const Layout *at, npy_intp begin, npy_intp end, const RowL
             some.soon[0] = at.x + (row + w) * size if at.x_step[0] == size and row + 2 * WIDE <= end else NULL
             some.soon[1] = at.y + row * size if not loop.reduces and at.y_step[0] == size and w == WIDE else NULL
         begin_at(&some, at, loop, row)
-        if loop.scaled or (loop.loss and not loop.reduces):
-            some.grad = at.grad + row * at.grad_step[0]
         if loop.reduces:
             some.y = at.y + row * at.y_step[0]
         run_rows(&some, 0, w, &plain, _)
@@ -201,14 +206,16 @@ cdef void run_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop
             write_empty(at, begin, end, loop, _)
     elif turns(at, end - begin, loop, _):
         turned_rows(at, begin, end, loop, _)
-    elif loop.loss and not loop.reduces:
+    elif of_loss(loop) and loop.load == NULL:
         loss_gradients(at, begin, end, loop, _)
     elif widens(at, loop, _) and widened_rows(at, begin, end, loop, _):
         pass
-    elif loop.gradient:
-        run_gradients(at, begin, end, loop, _)
     elif widens_lanes(at, end - begin, loop, _) and widened_lanes(at, begin, end, loop, _):
         pass
+    elif of_loss(loop):
+        at.failed[0] = True
+    elif loop.gradient:
+        run_gradients(at, begin, end, loop, _)
     elif across_rows(at, end - begin, loop, _):
         if at.n <= SHORT:
             short_lanes(at, begin, end, loop, _)
@@ -264,14 +271,14 @@ cdef void drive_rows(floating **args, const npy_intp *dims, const npy_intp *step
     """A generalised ufunc's inner loop. The steps are those over rows of all operands, then those along a row of all
     that have an axis."""
     cdef const RowLoop *loop = <const RowLoop *>data
-    cdef int x = 1 if loop.gradient or (loop.loss and not loop.reduces) else 0, beside = x + 1
+    cdef int x = 1 if loop.gradient or of_loss(loop) else 0, beside = x + 1
     cdef int mask = beside + (1 if loop.loss or loop.tempered else 0), y = mask + (1 if loop.masked else 0)
     cdef const npy_intp *along = steps + y + 1
     cdef void *gil
     cdef Layout at
     at.n = dims[1]
     at.grad, at.x, at.y = <const char *>args[0], <const char *>args[x], <char *>args[y]
-    at.target, at.heat, at.mask = NULL, NULL, NULL
+    at.target, at.heat, at.mask, at.failed = NULL, NULL, NULL, NULL
     at.grad_step[0], at.grad_step[1] = steps[0], 0
     if loop.loss:
         at.target, at.target_step = <const char *>args[beside], steps[beside]
