@@ -995,7 +995,7 @@ cdef inline floating quotient(floating x, floating alpha, floating *rest) noexce
     cdef floating power = select(magnitude(alpha) < <floating>1e-10, exp_unit(x), <floating>0.25)
     cdef floating scaled = x * power, divisor = alpha * power, z = x / alpha, back
     back = rounded_product(z, divisor)
-    rest[0] = ((scaled - back) - rounded_off(z, divisor, back)) / divisor
+    rest[0] = ((scaled - back) - rounded_off(z, divisor, back)) * (<floating>1.0 / divisor)
     rest[0] = select(magnitude(rest[0]) < 1, rest[0], <floating>0.0)        # not if x or alpha is infinite
     return z
 

@@ -381,8 +381,14 @@ cdef void celu_backward_block(const floating **x, floating *y, npy_intp n) noexc
     cdef const floating *g = x[0]
     cdef const floating *a = x[1]
     cdef const floating *alpha = x[2]
-    cdef floating lowest = lowest_exponent(g)
+    cdef floating lowest = lowest_exponent(g), positive = alpha[0]
     cdef npy_intp i
+    if uniform(x, 2) and positive > 0:                      # nothing grows
+        for i in range(whole(n, y)):
+            t[i] = celu_reduce(a[i], positive, lowest, &z[i], &scale[i])
+        for i in range(whole(n, y)):
+            y[i] = g[i] * select(a[i] > 0, <floating>1.0, exp_finish(t[i], scale[i]) * exp_unit_inverse(lowest))
+        return
     for i in range(whole(n, y)):
         t[i] = celu_reduce(a[i], alpha[i], lowest, &z[i], &scale[i])
     for i in range(whole(n, y)):
@@ -541,6 +547,9 @@ cdef void swish_backward_block(const floating **x, floating *y, npy_intp n) noex
     cdef const floating *beta = x[2]
     cdef floating lowest = lowest_exponent(g), zero = hidden(<floating>0.0), rest = 0, t, scale = 0
     cdef npy_intp i
+    if uniform(x, 2) and beta[0] == 1:
+        silu_backward_block(x, y, n)
+        return
     for i in range(whole(n, y)):
         z[i] = swish_argument(a[i], beta[i], zero, &rest)
         rest = select(z[i] < 0, -rest, rest)                # of |z|
