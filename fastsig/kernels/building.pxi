@@ -201,6 +201,25 @@ cdef bint put_temperature(temperature, int ndim, const npy_intp *shape, npy_intp
     return number[0] > 0
 
 
+cdef row_numbers(numbers, cnp.ndarray x, int axis):
+    """An array of floats that has 1 number where x has the axis, or lacks it, as one of float64 that lacks it; all else
+    as it is."""
+    cdef cnp.ndarray array
+    cdef npy_intp[MAX_DIMS] kept
+    cdef int i, kind
+    if type(numbers) is not cnp.ndarray:
+        return numbers
+    array, kind = numbers, cnp.PyArray_TYPE(numbers)
+    if kind != cnp.NPY_DOUBLE and kind != cnp.NPY_FLOAT and kind != cnp.NPY_FLOAT16:
+        return numbers
+    for i in range(x.ndim):
+        kept[i] = x.shape[i]
+    kept[axis] = 1
+    if array.ndim == x.ndim and cnp.PyArray_CompareLists(array.shape, kept, array.ndim):
+        numbers = numbers.squeeze(axis)
+    return numbers if kind == cnp.NPY_DOUBLE else numbers.astype(np.float64)
+
+
 cdef bint put_grad(grad, int kind, int ndim, const npy_intp *shape, Number *number, Layout *at):
     """grad_output: a number for all rows, or one for each."""
     at.grad_step[0] = 0
@@ -445,6 +464,8 @@ cdef class KernelSet:
             at.heat = NULL
             if f32.loss and not put_classes(self, beside, kept, shape, rows, &one_class, &at):
                 return None
+            if axis is not None and not f32.loss and beside is not None:
+                beside = row_numbers(beside, source, kept if shape == source.shape else 0)
             if not f32.loss and not put_temperature(beside, kept, shape, rows, &heat, &at):
                 return None
             if f32.gradient and at.heat != NULL:

@@ -193,7 +193,7 @@ cdef void short_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLo
     cdef floating *y
     cdef floating limit = dominated(n, z)
     cdef bint along = at.x_step[1] == size, ahead = at.far and along
-    cdef bint stays = n >= LANES and along and at.mask == NULL and loop.load == NULL and at.heat == NULL
+    cdef bint stays = n >= LANES and along and at.mask == NULL and loop.load == NULL
     cdef bint straight = n >= LANES and in_output(at, loop, z)
     cdef Sum sum
     if not ahead:
@@ -228,7 +228,7 @@ cdef void short_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLo
                 for i in range(count if straight and not loop.reduces else 0):
                     fetch(at.y + (row + r + i) * at.y_step[0], n * size)
             if at.heat != NULL:
-                with_temperature(x).exp(z + r * width, frame + r, lanes, count, e + r * width, width)
+                with_temperature(x).exp(further(x, r * step), step, x_n, frame + r, lanes, count, width, e + r * width)
             else:
                 exp_rows(further(x, r * step), step, x_n, frame + r, lanes, count, width, e + r * width)
         if loop.logarithm:
@@ -283,7 +283,7 @@ cdef void short_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLo
             y, i = <floating *>(at.y + row * at.y_step[0]), at.y_step[0]
         if loop.logarithm and at.heat != NULL:
             for r in range(rows):
-                with_temperature(y).logs(z + r * width, &base[r], frame + r, lanes, &norm[r],
+                with_temperature(y).logs(further(x, r * step), &base[r], frame + r, lanes, &norm[r],
                                          <floating *>further(y, r * i), n)
         elif loop.logarithm:
             shift_rows(x, step, max(n, <npy_intp>LANES), rows, base, norm, y, i)
@@ -307,7 +307,7 @@ cdef inline floating exp_of_top(floating m, const floating *frame) noexcept nogi
     if frame != NULL:
         pad(tops, 0, LANES)
         tops[0] = m
-        with_temperature(tops).exp(tops, frame, 1, 1, tops, LANES)
+        with_temperature(tops).exp(tops, 0, LANES, frame, 1, 1, LANES, tops)
         return tops[0]
     exp_frame(base, &lowest, &bias)
     return scaled_exp(base, lowest, bias)
@@ -334,7 +334,7 @@ cdef floating over_top_again(const Layout *at, npy_intp row, floating m, const R
         for k in range(n, width):
             e[k] = -INFINITY
         if warm != NULL:
-            with_temperature(e).exp(e, warm, 1, 1, e, width)
+            with_temperature(e).exp(e, 0, width, warm, 1, 1, width, e)
         else:
             scaled_exp_block(e, lowest, bias, e, width)
         add_rest(e, width - LANES, e + width - LANES, top, &rest)
@@ -365,8 +365,8 @@ cdef inline void exp_total(const floating *x, floating m, const floating *frame,
             tail[j] = -INFINITY
         for j in range(left):
             tail[j] = x[whole + j]
-    if frame != NULL:                                   # once, as it takes a while to begin
-        with_temperature(x).exp(x, frame, 1, 1, y, whole)
+    if frame != NULL and whole:                         # once, as it takes a while to begin
+        with_temperature(x).exp(x, 0, whole, frame, 1, 1, whole, y)
     for i from 0 <= i < whole by strip:
         k = min(strip, whole - i)
         if fetch_x != NULL:
@@ -377,7 +377,7 @@ cdef inline void exp_total(const floating *x, floating m, const floating *frame,
             scaled_exp_block(x + i, lowest, bias, y + i, k)
     if left:
         if frame != NULL:
-            with_temperature(tail).exp(tail, frame, 1, 1, tail, LANES)
+            with_temperature(tail).exp(tail, 0, LANES, frame, 1, 1, LANES, tail)
         else:
             scaled_exp_block(tail, lowest, bias, tail, LANES)
         for j in range(left):
@@ -420,7 +420,7 @@ cdef void finish_long_row(const Layout *at, npy_intp row, floating m, floating n
         else:
             copy_wide(x, origin, e, n, whole_lanes(n))
             if warm != NULL:
-                with_temperature(e).exp(e, warm, 1, 1, e, whole_lanes(n))
+                with_temperature(e).exp(e, 0, whole_lanes(n), warm, 1, 1, whole_lanes(n), e)
             else:
                 scaled_exp_block(e, lowest, bias, e, whole_lanes(n))
             for j in range(n):

@@ -189,24 +189,33 @@ cdef inline floating tempered(floating x, floating lowest, floating bias, floati
     z = multiply_add(-n, low, z)
     return exp_finish(z * inverse, scale)
 
-cdef void tempered_exp(const floating *x, const floating *frame, npy_intp n, npy_intp rows, floating *y,
-                       npy_intp width) noexcept nogil:
-    """Exponentials of rows of a multiple of LANES, with the frame of n. y may be x. Not inline, see maximum()."""
+cdef void tempered_exp(const floating *x, npy_intp step, npy_intp n, const floating *frame, npy_intp lanes,
+                       npy_intp rows, npy_intp width, floating *y) noexcept nogil:
+    """exp_rows(), which may be in place."""
+    cdef floating[LANES] last
     cdef floating lowest, bias, log2e, high, low, inverse, origin, small, large
     cdef const floating *z
-    cdef npy_intp r, i
+    cdef npy_intp r, i, j, whole = (n - 1) & ~<npy_intp>(LANES - 1)
     for r in range(rows):
         z = x
-        if frame[9 * n + r] == 2:
-            origin, small, large = frame[6 * n + r], frame[7 * n + r], frame[8 * n + r]
-            for i in range(whole(width, y)):
+        if frame[9 * lanes + r] == 2:
+            origin, small, large = frame[6 * lanes + r], frame[7 * lanes + r], frame[8 * lanes + r]
+            for i in range(n):
                 y[i] = tempered_move(x[i], origin, small, large)
             z = y
-        lowest, bias, log2e = frame[r], frame[n + r], frame[2 * n + r]
-        high, low, inverse = frame[3 * n + r], frame[4 * n + r], frame[5 * n + r]
-        for i in range(whole(width, y)):
+        lowest, bias, log2e = frame[r], frame[lanes + r], frame[2 * lanes + r]
+        high, low, inverse = frame[3 * lanes + r], frame[4 * lanes + r], frame[5 * lanes + r]
+        for j in range(LANES):
+            last[j] = z[n - LANES + j]
+        for i in range(whole & ~<npy_intp>(LANES - 1)):
             y[i] = tempered(z[i], lowest, bias, log2e, high, low, inverse)
-        x += width
+        for j in range(LANES):
+            last[j] = tempered(last[j], lowest, bias, log2e, high, low, inverse)
+        for j in range(LANES):
+            y[width - LANES + j] = 0
+        for j in range(LANES):
+            y[n - LANES + j] = last[j]
+        x = further(x, step)
         y += width
 
 cdef void tempered_lanes_exp(const floating *x, npy_intp x_step, const floating *frame, npy_intp n, floating *y,
@@ -271,8 +280,8 @@ cdef void tempered_lanes_logs(const floating *x, npy_intp x_step, const floating
 
 ctypedef void (*NewFrame)(const Layout *at, npy_intp row, npy_intp rows, const void *m, npy_intp n,
                           void *frame) noexcept nogil
-ctypedef void (*RowsExp)(const void *x, const void *frame, npy_intp n, npy_intp rows, void *y,
-                         npy_intp width) noexcept nogil
+ctypedef void (*RowsExp)(const void *x, npy_intp step, npy_intp n, const void *frame, npy_intp lanes, npy_intp rows,
+                         npy_intp width, void *y) noexcept nogil
 ctypedef void (*LanesExp)(const void *x, npy_intp x_step, const void *frame, npy_intp n, void *y, npy_intp y_step,
                           npy_intp steps) noexcept nogil
 ctypedef void (*RowLogs)(const void *x, const void *m, const void *frame, npy_intp n, const void *norm, void *y,
