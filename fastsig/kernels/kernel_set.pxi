@@ -32,8 +32,8 @@ cdef extern from *:
 cdef KernelSet here = KernelSet()
 
 include "formulas.pxi"
-include "lookup.pxi"
 include "gradients.pxi"
+include "lookup.pxi"
 include "driver.pxi"
 include "narrow.pxi"
 include "halves.pxi"

@@ -130,6 +130,35 @@ cdef extern from *:
          -5.318511e-7f, -0.12543552f, -0.107142895f, -0.09280189f, -0.075266235f, -0.057057608f, -0.043592747f,
          -0.033516537f, -0.02595342f, -0.020214422f, -0.015851412f, -0.012490707f},
     };
+    static const float GELU_SLOPE[6][32] = {
+        {1.3124976f, 1.562505f, 1.8124923f, 2.0624948f, 2.312464f, 2.5625112f, 2.8124888f, 3.0625305f, 3.437502f,
+         3.9375045f, 4.4371223f, 4.937507f, 5.437472f, 5.9375057f, 6.4375076f, 6.937552f, 7.687455f, 8.687454f,
+         9.687642f, 10.6875515f, 13.0437355f, 0.0f, 0.09375045f, 0.15624943f, 0.25000033f, 0.3749995f, 0.5000022f,
+         0.62500274f, 0.75179154f, 0.87500346f, 1.0000015f, 1.1250001f},
+        {-0.2995792f, -0.42307657f, -0.54241776f, -0.65855354f, -0.7721475f, -0.8837617f, -0.9937184f, -1.1023748f,
+         -1.2633235f, -1.475077f, -1.6842492f, -1.8919543f, -2.0981328f, -2.303295f, -2.5076208f, -2.7113051f,
+         -3.0157926f, -3.420457f, -3.824055f, -4.226707f, -5.1732893f, 0.5f, 0.42729032f, 0.3809621f, 0.3142963f,
+         0.2300014f, 0.15014632f, 0.07401561f, -6.9343855e-9f, -0.06930584f, -0.13736482f, -0.20347874f},
+        {-0.5038435f, -0.4849573f, -0.47043598f, -0.45909333f, -0.45010802f, -0.44289383f, -0.43703574f, -0.43222418f,
+         -0.42649227f, -0.42082906f, -0.41670668f, -0.41361782f, -0.41125542f, -0.40941033f, -0.40794435f, -0.4067616f,
+         -0.4053762f, -0.4040309f, -0.40306398f, -0.40234697f, -0.40124667f, -0.7978845f, -0.75431955f, -0.7286197f,
+         -0.69437635f, -0.655533f, -0.6230746f, -0.5957864f, -0.5724062f, -0.5530848f, -0.5363061f, -0.5218867f},
+        {0.043174066f, 0.032936685f, 0.025540013f, 0.02010071f, 0.016036512f, 0.0129530225f, 0.010582405f,
+         0.008735666f, 0.006668829f, 0.004790209f, 0.0035417336f, 0.002682698f, 0.002076102f, 0.0016365757f,
+         0.0013110755f, 0.0010652643f, 0.00079878845f, 0.00056436495f, 0.00041279788f, 0.00031069788f, 0.000173623f,
+         0.24999578f, 0.21568678f, 0.19589223f, 0.17008683f, 0.14169168f, 0.11877597f, 0.100164056f, 0.084756285f,
+         0.072447196f, 0.06210695f, 0.053509336f},
+        {-0.016111968f, -0.011538809f, -0.008415057f, -0.006240803f, -0.004700276f, -0.0035907552f, -0.0027800356f,
+         -0.0021782762f, -0.0015475717f, -0.0010115325f, -0.0006847762f, -0.00047763356f, -0.00034212467f,
+         -0.00025065153f, -0.00018760483f, -0.00014281846f, -9.8185395e-5f, -6.2092935e-5f, -4.1030613e-5f,
+         -2.81676e-5f, -1.3325585e-5f, -0.13277692f, -0.111735694f, -0.09970889f, -0.08437679f, -0.067873165f,
+         -0.054955672f, -0.044777993f, -0.036601685f, -0.030268583f, -0.025100697f, -0.020927249f},
+        {0.0055514304f, 0.0037521196f, 0.0025868614f, 0.0018182195f, 0.0013009622f, 0.0009414323f, 0.00069441437f,
+         0.00051710673f, 0.00034440705f, 0.00020603271f, 0.0001285934f, 8.275594e-5f, 5.5049743e-5f, 3.7266975e-5f,
+         2.6384614e-5f, 2.0508869e-5f, 1.1865129e-5f, 6.764362e-6f, 3.9879287e-6f, 2.4524613e-6f, 1.0099069e-6f,
+         0.05858819f, 0.051691834f, 0.04515165f, 0.037232317f, 0.029042374f, 0.02279338f, 0.017965f, 0.0143594425f,
+         0.01156179f, 0.009284081f, 0.007517589f},
+    };
     static const float LOG1P_EXP[7][32] = {
         {0.13888791f, 0.5555586f, 1.111114f, 1.6666653f, 2.2222242f, 2.7777715f, 3.3333135f, 3.8888853f, 4.444414f,
          5.0000095f, 5.5555525f, 6.111101f, 6.666638f, 7.2222524f, 7.777775f, 8.333337f, 8.888931f, 9.444433f,
@@ -194,6 +223,7 @@ cdef extern from *:
     FloatVector of_table_16(const void *of_16, WordVector i) noexcept nogil
     const float[6][32] TANH
     const float[6][32] GELU
+    const float[6][32] GELU_SLOPE
     const float[7][32] LOG1P_EXP
     const uint32_t[16] EXP_BITS
     const float[16] EXP_REST
@@ -284,7 +314,8 @@ cdef void tanh_lookups(const float **x, float *y, npy_intp n) noexcept nogil:
 # max(x, 0) - a Phi(-a) with a = |x|, and a Phi(-a) = exp(-a^2/2) g: a table of g, which is smooth, eight pieces an
 # octave of a + 13/16. Far out the exponential comes times 2^32, and g times the inverse.
 
-cdef inline FloatVector gelu_of(FloatVector x) noexcept nogil:
+cdef inline FloatVector times_density(FloatVector x, const float *table) noexcept nogil:
+    """exp(-a^2/2) times what the table, six rows of 32, is of."""
     cdef float shift = 12582912
     cdef FloatVector a = lesser(all_floats(<float>14.846), size_of(x)), square = a * a, rounded, t, e, g
     cdef WordVector i = words_of(lesser(all_floats(<float>12.9), a + <float>0.8125)) >> 20
@@ -292,12 +323,15 @@ cdef inline FloatVector gelu_of(FloatVector x) noexcept nogil:
     rounded = square * <float>-11.54156 + shift
     t = without_ln2_16(-square, rounded - shift, 2) - rounded_off_floats(a, a, square)
     e = exp_looked_up(t, with_some_more(words_of(rounded), far, 32 * 16), 2)
-    t = a - of_table(GELU[0], i)
-    g = t * of_table(GELU[5], i) + of_table(GELU[4], i)
-    g = t * g + of_table(GELU[3], i)
-    g = t * g + of_table(GELU[2], i)
-    g = t * g + of_table(GELU[1], i)
-    return greater(all_floats(<float>-0.0), x) - e * one_or_other(far, g * <float>2.3283064365386962891e-10, g)
+    t = a - of_table(table, i)
+    g = t * of_table(table + 5 * 32, i) + of_table(table + 4 * 32, i)
+    g = t * g + of_table(table + 3 * 32, i)
+    g = t * g + of_table(table + 2 * 32, i)
+    g = t * g + of_table(table + 32, i)
+    return e * one_or_other(far, g * <float>2.3283064365386962891e-10, g)
+
+cdef inline FloatVector gelu_of(FloatVector x) noexcept nogil:
+    return greater(all_floats(<float>-0.0), x) - times_density(x, &GELU[0][0])
 
 cdef float gelu_looked_up(float x) noexcept nogil:
     return first_float(gelu_of(all_floats(x)))
@@ -306,6 +340,17 @@ cdef void gelu_lookups(const float **x, float *y, npy_intp n) noexcept nogil:
     cdef npy_intp i
     for i from 0 <= i < whole(n, y) by LOOKUPS:
         store_floats(gelu_of(load_floats(x[0] + i)), y + i)
+
+# The gradient, Phi(x) + x phi(x), is exp(-a^2/2) r below 0, 1 less that above. r has a zero, which is next to a c.
+
+cdef inline FloatVector gelu_slope_of(FloatVector x) noexcept nogil:
+    cdef FloatVector below = times_density(x, &GELU_SLOPE[0][0])
+    return one_or_other(which_below(x, all_floats(0)), below, all_floats(1) - below)
+
+cdef void gelu_backward_lookups(const float **x, float *y, npy_intp n) noexcept nogil:
+    cdef npy_intp i
+    for i from 0 <= i < whole(n, y) by LOOKUPS:
+        store_floats(load_floats(x[0] + i) * gelu_slope_of(load_floats(x[1] + i)), y + i)
 
 
 # ---------------------------------------------------------------------------------------------- softplus, log_sigmoid
@@ -387,5 +432,6 @@ if LOOKUPS > 1:
     look_up_as("sigmoid", <void *>sigmoid_lookups, <void *>sigmoid_looked_up)
     look_up_as("tanh", <void *>tanh_lookups, <void *>tanh_looked_up)
     look_up_as("gelu", <void *>gelu_lookups, <void *>gelu_looked_up)
+    look_up_as("gelu_backward", <void *>gelu_backward_lookups, NULL)
     look_up_as("softplus", <void *>softplus_lookups, <void *>softplus_looked_up)
     look_up_as("log_sigmoid", <void *>log_sigmoid_lookups, <void *>log_sigmoid_looked_up)
