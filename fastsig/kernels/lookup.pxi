@@ -254,6 +254,14 @@ cdef inline FloatVector exp_looked_up(FloatVector t, WordVector n, float parts) 
     p = t * p + of_table_16(EXP_REST, n)
     return scale * p + scale
 
+cdef inline FloatVector far_exp_looked_up(FloatVector z) noexcept nogil:
+    """2^64 exp(z) of z <= 0."""
+    cdef float shift = 12582912 + 64 * 16
+    cdef FloatVector rounded
+    z = greater(all_floats(<float>-132.4), z)
+    rounded = z * <float>23.08312 + shift
+    return exp_looked_up(without_ln2_16(z, rounded - shift, 1), words_of(rounded), 1)
+
 
 # ---------------------------------------------------------------------------------------------- sigmoid
 # As in formulas.pxi, S / (S + S exp(-x)).
@@ -276,7 +284,7 @@ cdef float sigmoid_looked_up(float x) noexcept nogil:
     cdef FloatVector t = sigmoid_reduced(all_floats(x), &n)
     return first_float(sigmoid_of(t, n))
 
-cdef void sigmoid_lookups(const float **x, float *y, npy_intp n) noexcept nogil:
+cdef inline void sigmoid_lookups(const float **x, float *y, npy_intp n) noexcept nogil:
     """The next numbers' steps before the division are these' beside it."""
     cdef const float *a = x[0]
     cdef WordVector k, next_k
@@ -304,7 +312,7 @@ cdef inline FloatVector tanh_of(FloatVector x) noexcept nogil:
 cdef float tanh_looked_up(float x) noexcept nogil:
     return first_float(tanh_of(all_floats(x)))
 
-cdef void tanh_lookups(const float **x, float *y, npy_intp n) noexcept nogil:
+cdef inline void tanh_lookups(const float **x, float *y, npy_intp n) noexcept nogil:
     cdef npy_intp i
     for i from 0 <= i < whole(n, y) by LOOKUPS:
         store_floats(tanh_of(load_floats(x[0] + i)), y + i)
@@ -336,7 +344,7 @@ cdef inline FloatVector gelu_of(FloatVector x) noexcept nogil:
 cdef float gelu_looked_up(float x) noexcept nogil:
     return first_float(gelu_of(all_floats(x)))
 
-cdef void gelu_lookups(const float **x, float *y, npy_intp n) noexcept nogil:
+cdef inline void gelu_lookups(const float **x, float *y, npy_intp n) noexcept nogil:
     cdef npy_intp i
     for i from 0 <= i < whole(n, y) by LOOKUPS:
         store_floats(gelu_of(load_floats(x[0] + i)), y + i)
@@ -347,7 +355,7 @@ cdef inline FloatVector gelu_slope_of(FloatVector x) noexcept nogil:
     cdef FloatVector below = times_density(x, &GELU_SLOPE[0][0])
     return one_or_other(which_below(x, all_floats(0)), below, all_floats(1) - below)
 
-cdef void gelu_backward_lookups(const float **x, float *y, npy_intp n) noexcept nogil:
+cdef inline void gelu_backward_lookups(const float **x, float *y, npy_intp n) noexcept nogil:
     cdef npy_intp i
     for i from 0 <= i < whole(n, y) by LOOKUPS:
         store_floats(load_floats(x[0] + i) * gelu_slope_of(load_floats(x[1] + i)), y + i)
@@ -359,10 +367,7 @@ cdef void gelu_backward_lookups(const float **x, float *y, npy_intp n) noexcept 
 # which comes times 2^64; such x are left as they are at first, and found again, if there are any: no result is so low.
 
 cdef inline FloatVector softplus_tail(FloatVector x) noexcept nogil:
-    cdef float shift = 12582912 + 64 * 16
-    cdef FloatVector z = greater(all_floats(<float>-132.4), x), rounded = z * <float>23.08312 + shift
-    z = exp_looked_up(without_ln2_16(z, rounded - shift, 1), words_of(rounded), 1)
-    return z * <float>5.4210108624275221700e-20
+    return far_exp_looked_up(x) * <float>5.4210108624275221700e-20
 
 cdef inline FloatVector softplus_near(FloatVector x) noexcept nogil:
     cdef FloatVector a = lesser(all_floats(<float>17.5), size_of(x)), centre, t, y, base, positive, more, less, total
@@ -428,6 +433,38 @@ cdef void log_sigmoid_lookups(const float **x, float *y, npy_intp n) noexcept no
     softplus_of_one_lookups(x[0], 0x80000000, y, n)
 
 
+# ---------------------------------------------------------------------------------------------- gradients
+# As in gradients.pxi, with e = exp(-|x|) from the table of 16.
+
+cdef inline FloatVector sigmoid_slope_of(FloatVector z, float factor) noexcept nogil:
+    """factor e / (1 + e)^2 with e = exp(z)."""
+    cdef float unit = <float>5.4210108624275221700e-20                                  # 2^-64
+    cdef FloatVector scaled = far_exp_looked_up(z), e = scaled * unit
+    return scaled / (e * (e + <float>2.0) + <float>1.0) * (factor * unit)
+
+cdef inline void sigmoid_backward_lookups(const float **x, float *y, npy_intp n) noexcept nogil:
+    cdef npy_intp i
+    for i from 0 <= i < whole(n, y) by LOOKUPS:
+        store_floats(load_floats(x[0] + i) * sigmoid_slope_of(-size_of(load_floats(x[1] + i)), 1), y + i)
+
+cdef inline void tanh_backward_lookups(const float **x, float *y, npy_intp n) noexcept nogil:
+    cdef npy_intp i
+    for i from 0 <= i < whole(n, y) by LOOKUPS:
+        store_floats(load_floats(x[0] + i) * sigmoid_slope_of(size_of(load_floats(x[1] + i)) * <float>-2.0, 4), y + i)
+
+cdef inline FloatVector silu_slope_of(FloatVector x) noexcept nogil:
+    cdef float unit = <float>5.4210108624275221700e-20
+    cdef FloatVector q = lesser(all_floats(<float>132.4), size_of(x)), scaled = far_exp_looked_up(-q), e = scaled * unit
+    cdef unsigned below = which_below(x, all_floats(0))
+    cdef FloatVector top = one_or_other(below, scaled * (<float>1.0 - q + e), q * e + e + <float>1.0)
+    return top / (e * (e + <float>2.0) + <float>1.0) * one_or_other(below, all_floats(unit), all_floats(1))
+
+cdef inline void silu_backward_lookups(const float **x, float *y, npy_intp n) noexcept nogil:
+    cdef npy_intp i
+    for i from 0 <= i < whole(n, y) by LOOKUPS:
+        store_floats(load_floats(x[0] + i) * silu_slope_of(load_floats(x[1] + i)), y + i)
+
+
 if LOOKUPS > 1:
     look_up_as("sigmoid", <void *>sigmoid_lookups, <void *>sigmoid_looked_up)
     look_up_as("tanh", <void *>tanh_lookups, <void *>tanh_looked_up)
@@ -435,3 +472,6 @@ if LOOKUPS > 1:
     look_up_as("gelu_backward", <void *>gelu_backward_lookups, NULL)
     look_up_as("softplus", <void *>softplus_lookups, <void *>softplus_looked_up)
     look_up_as("log_sigmoid", <void *>log_sigmoid_lookups, <void *>log_sigmoid_looked_up)
+    look_up_as("sigmoid_backward", <void *>sigmoid_backward_lookups, NULL)
+    look_up_as("tanh_backward", <void *>tanh_backward_lookups, NULL)
+    look_up_as("silu_backward", <void *>silu_backward_lookups, NULL)

@@ -183,6 +183,34 @@ cdef void threshold_backward_narrow(const narrow **x, narrow *y, npy_intp n) noe
     cdef Piece[5] pieces
     in_one_pass(threshold_backward_block[float], 2, 2, True, pieces, x, y, n)
 
+cdef void sigmoid_narrow(const narrow **x, narrow *y, npy_intp n) noexcept nogil:
+    cdef Piece[2] pieces
+    in_one_pass(sigmoid_lookups, 1, 0, False, pieces, x, y, n)
+
+cdef void tanh_narrow(const narrow **x, narrow *y, npy_intp n) noexcept nogil:
+    cdef Piece[2] pieces
+    in_one_pass(tanh_lookups, 1, 0, False, pieces, x, y, n)
+
+cdef void gelu_narrow(const narrow **x, narrow *y, npy_intp n) noexcept nogil:
+    cdef Piece[2] pieces
+    in_one_pass(gelu_lookups, 1, 0, False, pieces, x, y, n)
+
+cdef void sigmoid_backward_narrow(const narrow **x, narrow *y, npy_intp n) noexcept nogil:
+    cdef Piece[3] pieces
+    in_one_pass(sigmoid_backward_lookups, 2, 0, False, pieces, x, y, n)
+
+cdef void tanh_backward_narrow(const narrow **x, narrow *y, npy_intp n) noexcept nogil:
+    cdef Piece[3] pieces
+    in_one_pass(tanh_backward_lookups, 2, 0, False, pieces, x, y, n)
+
+cdef void gelu_backward_narrow(const narrow **x, narrow *y, npy_intp n) noexcept nogil:
+    cdef Piece[3] pieces
+    in_one_pass(gelu_backward_lookups, 2, 0, False, pieces, x, y, n)
+
+cdef void silu_backward_narrow(const narrow **x, narrow *y, npy_intp n) noexcept nogil:
+    cdef Piece[3] pieces
+    in_one_pass(silu_backward_lookups, 2, 0, False, pieces, x, y, n)
+
 cdef store_as(const char *name, void *of_half, void *of_bfloat16):
     cdef Kernel kernel = here.kernels[name.decode()]
     kernel.as_stored = {"e": <size_t>of_half, "E": <size_t>of_bfloat16}
@@ -213,3 +241,11 @@ if HALVES > 1:              # elsewhere the driver's way is about as fast
     store_as("soft_shrink_backward", <void *>hard_shrink_backward_narrow[half],
              <void *>hard_shrink_backward_narrow[bfloat16])
     store_as("threshold_backward", <void *>threshold_backward_narrow[half], <void *>threshold_backward_narrow[bfloat16])
+if LOOKUPS > 1:
+    store_as("sigmoid", <void *>sigmoid_narrow[half], <void *>sigmoid_narrow[bfloat16])
+    store_as("tanh", <void *>tanh_narrow[half], <void *>tanh_narrow[bfloat16])
+    store_as("gelu", <void *>gelu_narrow[half], <void *>gelu_narrow[bfloat16])
+    store_as("sigmoid_backward", <void *>sigmoid_backward_narrow[half], <void *>sigmoid_backward_narrow[bfloat16])
+    store_as("tanh_backward", <void *>tanh_backward_narrow[half], <void *>tanh_backward_narrow[bfloat16])
+    store_as("gelu_backward", <void *>gelu_backward_narrow[half], <void *>gelu_backward_narrow[bfloat16])
+    store_as("silu_backward", <void *>silu_backward_narrow[half], <void *>silu_backward_narrow[bfloat16])
