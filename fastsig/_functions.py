@@ -159,12 +159,15 @@ def _row_numbers(name, parameter, values, shape, axes):
         raise TypeError(f"{name}: {parameter.name} must be of numbers that float64 can hold, not of {values.dtype}")
     kept = tuple(n for i, n in enumerate(shape) if i not in axes)
     try:
-        numbers = np.broadcast_to(_without_axes(values, len(shape), axes).astype(float, copy=False), kept)
+        with np.errstate(invalid="ignore"):  # a signalling NaN
+            numbers = np.broadcast_to(_without_axes(values, len(shape), axes).astype(float, copy=False), kept)
     except ValueError:
         beside = f"neither broadcasts to {kept}, x without its axis, nor has x's {len(shape)} axes with length 1 there"
         raise ValueError(f"{name}: {parameter.name} has shape {values.shape}, which {beside}") from None
-    if not np.all(values > 0):
-        at = np.unravel_index(np.argmin(values > 0), values.shape)
+    with np.errstate(invalid="ignore"):  # bfloat16's NaN
+        above = values > 0
+    if not np.all(above):
+        at = np.unravel_index(np.argmin(above), values.shape)
         place = f" at {', '.join(map(str, at))}" if at else ""
         raise ValueError(f"{name}: {parameter.name} must be above 0, not {values[at].item()!r}{place}")
     return numbers

@@ -180,6 +180,8 @@ def _logsumexp(x):
 def losses(x, target, axis=-1):
     """cross_entropy of classes by definition, in long double: all terms are positive."""
     x = np.moveaxis(np.asarray(x, np.longdouble), axis, -1)
+    if not x.shape[-1]:  # no class, so that no row can count
+        return np.zeros(x.shape[:-1], np.longdouble)
     with np.errstate(all="ignore"):
         top = x.max(-1, keepdims=True)
         terms = np.exp(x - top)

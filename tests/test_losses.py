@@ -4,6 +4,7 @@ not exist, dtypes, and the same bits wherever a row lies."""
 import functools
 import inspect
 import itertools
+import math
 import pickle
 import warnings
 from operator import attrgetter
@@ -668,6 +669,11 @@ def test_gradients_in_16_bits_are_rounded_once(fs, kind):
             assert got.dtype == dtype
             truth = fs.backward.cross_entropy(wide, x.astype("f"), target, axis).astype(dtype)
             assert_same(fs, got, truth)
+        taken = np.zeros_like(x)
+        beside = taken.reshape(-1)[: math.prod(rows)].reshape(rows)
+        beside[...] = grad = rng.normal(0, 1, rows).astype(dtype)
+        truth = fs.backward.cross_entropy(grad, x, target, axis)
+        assert_same(fs, fs.backward.cross_entropy(beside, x, target, axis, out=taken), truth)
         wide = rng.normal(0, 1, rows).astype("f")
         assert fs.backward.cross_entropy(wide, x, target, axis).dtype == "float32"
 

@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import sys
 
 import mpmath
 import numpy as np
@@ -260,6 +261,11 @@ def test_shapes(fs, row, axis):
         out = EMPTY[layout](x)
         assert function(x, axis, temperature=heat, out=out) is out
         assert_same(fs, out.astype(float), got)
+    for char in "ef":  # which are converted; the axis has length 1, or there is none
+        narrow = heat.astype(char)
+        expected = function(x, axis, temperature=narrow.astype(float))
+        assert_same(fs, function(x, axis, temperature=narrow), expected)
+        assert_same(fs, function(x, axis, temperature=np.expand_dims(narrow, tuple(axes))), expected)
     if len(kept) == 2:
         for some in (heat[:1], heat[:, :1], heat[0]):
             expected = function(x, axis, temperature=np.broadcast_to(some, kept))
@@ -346,6 +352,13 @@ def test_refused(fs, row):
             function(x.astype(np.longdouble), temperature=2.0)
         with pytest.raises(TypeError, match="return arrays must be of ArrayType"):
             function(x, temperature=2.0, out=[0.0])
+        signalling = np.array([0x3F800000, 0x7FA00000, 0x3F800000], np.uint32).view(np.float32)
+        heats = [signalling]
+        if ml_dtypes := sys.modules.get("ml_dtypes"):
+            heats.append(np.array([1, nan, 1], ml_dtypes.bfloat16))
+        for heat in heats:
+            with np.errstate(all="raise"), pytest.raises(ValueError, match=r"must be above 0, not nan at 1$"):
+                function(x, temperature=heat, out=out)
     assert (out == GUARD).all()
     with pytest.raises(ValueError, match=r"not -3\.0 at 1, 2$"):
         getattr(fs, row.name)(np.zeros((2, 3, 4)), temperature=[[1, 1, 1], [1, 2, -3.0]])

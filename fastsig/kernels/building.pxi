@@ -217,7 +217,10 @@ cdef row_numbers(numbers, cnp.ndarray x, int axis):
     kept[axis] = 1
     if array.ndim == x.ndim and cnp.PyArray_CompareLists(array.shape, kept, array.ndim):
         numbers = numbers.squeeze(axis)
-    return numbers if kind == cnp.NPY_DOUBLE else numbers.astype(np.float64)
+    if kind == cnp.NPY_DOUBLE:
+        return numbers
+    with np.errstate(invalid="ignore"):     # a signalling NaN
+        return numbers.astype(np.float64)
 
 
 cdef bint put_grad(grad, int kind, int ndim, const npy_intp *shape, Number *number, Layout *at):
@@ -425,6 +428,7 @@ cdef class KernelSet:
             cdef Number number
             cdef double heat
             cdef bint failed = False
+            cdef object given = None        # grad_output, where it is widened
             cdef npy_intp one_class
             cdef npy_intp *shape            # of the other axes
             cdef npy_intp[2] step           # of x: [row, element]
@@ -472,7 +476,7 @@ cdef class KernelSet:
                 return None
             if f32.loss and not f32.reduces:
                 if itemsize == 2 and type(grad_output) is not float:
-                    grad_output = widened(self, grad_output, kind, kept, shape)
+                    given, grad_output = grad_output, widened(self, grad_output, kind, kept, shape)
                 if not put_grad(grad_output, cnp.NPY_FLOAT if itemsize == 2 else kind, kept, shape, &number, &at):
                     return None
             if f32.gradient:
@@ -492,6 +496,8 @@ cdef class KernelSet:
             else:
                 return None
             if f32.loss and overwrites(&at, rows, 0 if f32.reduces else max(itemsize, <npy_intp>4), result):
+                return None
+            if given is not None and overlaps(given, result):   # another way may have to read it again
                 return None
             if at.heat != NULL and overlap(at.heat, rows * at.heat_step, cnp.PyArray_BYTES(result),
                                            cnp.PyArray_NBYTES(result)):
