@@ -1182,6 +1182,8 @@ def build_rows(
 
 def build_direct(row: Row, backward: bool = False) -> Callable[..., Any]:
     """Build the short way along the last axis of a plain array, or over all of one: it returns None for other calls."""
+    if backward and row.kind == "reduction":  # of which there is no ufunc
+        return lambda *args: None
     ufunc = build_rows(row.name, "", row, backward)
 
     def direct(x: Any, axis: int | None, out: Any = None, beside: Any = None, grad_output: Any = None) -> Any:

@@ -488,9 +488,13 @@ def _reduction(row):
 
 def _reduction_gradient(row):
     """The public gradient of a reduction whose derivative is a row function: grad_output times that."""
-    slope = functions[row.gradient.slope]
+    slope, direct = functions[row.gradient.slope], kernels.build_direct(row, True)
 
     def function(grad_output, x, axis=None, keepdims=False, *, out=None, where=True, **kwargs):
+        if (type(axis) is int or axis is None) and keepdims is False and where is True and not kwargs:
+            result = direct(x, axis, out, None, grad_output)
+            if result is not None:
+                return result
         if kwargs:
             refuse(row.name, kwargs)
         if others := _others(out, grad_output, x, where):

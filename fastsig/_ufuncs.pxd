@@ -63,7 +63,7 @@ cdef struct RowLoop:
     bint reduces            # logsumexp: one result a row, "(n)->()"
     bint gradient           # of softmax or log_softmax; grad_output is a first operand: "(n),(n)->(n)"
     bint negates            # softmin, of -x: `load` changes the sign; a gradient is given the other one
-    bint loss               # cross_entropy: reduces, with a row's class beside x: "(n),()->()"; or its gradient
+    bint loss               # cross_entropy: reduces, with a row's class beside x; or its gradient, or logsumexp's
     bint scaled             # softmax times a row's grad, of such a gradient
     bint tempered           # temperatures, one a row, beside x
     bint masked             # a last, boolean operand
@@ -75,7 +75,7 @@ cdef struct RowLoop:
 cdef struct Layout:         # one call's operands; strides in bytes, [row, element]
     const char *x           # for a gradient, the function's output
     const char *grad        # not used if there is no gradient; of a loss, or if scaled, one a row
-    const char *target      # of a loss, a row's class as npy_intp: less than n; below 0, the row does not count
+    const char *target      # of a loss, a row's class as npy_intp: less than n, or below 0: it does not count; or NULL
     const char *heat        # a row's temperature as double, above 0; or NULL
     const char *mask        # or NULL
     char *y

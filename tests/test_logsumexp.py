@@ -591,3 +591,27 @@ def test_gradient_narrower_than_x(fs):
     """No warning of what overflows on the way."""
     got = fs.backward.logsumexp(1.0, np.array([1e300, 1]), dtype="float32")
     np.testing.assert_array_equal(got, np.float32([np.nan, np.nan]))
+
+
+@pytest.mark.parametrize("kind", ["float16", "bfloat16", "float32", "float64"])
+def test_gradient_is_softmax_times_grad(fs, kind):
+    """Each rounded, in float32 at least; the same bits for one call of the kernels and for the way of all others."""
+    dtype = np.dtype(kind if kind != "bfloat16" else pytest.importorskip("ml_dtypes").bfloat16)
+    wide, rng = np.result_type(dtype, np.float32), np.random.default_rng(0)
+    for shape, axis in itertools.product(((7,), (3, 1), (70, 7), (100, 40), (3, 1000), (2, 5000)), (0, -1, None)):
+        x = np.float32(rng.normal(0, 9, shape)).astype(dtype)
+        x.reshape(-1)[::97] = -inf
+        rows = () if axis is None else tuple(np.delete(shape, axis))
+        with np.errstate(all="ignore"):
+            grads = [np.asarray(rng.choice([inf, nan, 0, -0.0, 6e4, 6e-8], rows)).astype(dtype)]
+            grads += [0.1, np.asarray(rng.normal(0, 1, rows)).astype(dtype)]
+        for grad in grads:
+            with np.errstate(all="ignore"):
+                each = np.asarray(grad, wide) if axis is None else np.expand_dims(np.asarray(grad, wide), axis)
+                each = each if np.ndim(grad) or axis is None else np.asarray(grad, wide)
+                expected = (fs.softmax(x.astype(wide), axis) * each).astype(dtype)
+            out, apart = np.empty_like(x), np.repeat(x, 2, -1)[..., ::2]
+            assert fs.backward.logsumexp(grad, x, axis, out=out) is out
+            for got in (fs.backward.logsumexp(grad, x, axis), out, fs.backward.logsumexp(grad, apart, axis)):
+                assert got.dtype == dtype
+                assert_same(fs, got, expected)

@@ -131,7 +131,7 @@ cdef inline double real(x, str name) except? -1:
 cdef RowLoop row_loop(KernelSet kernels, row, str char, bint backward, bint tempered=False, bint masked=False):
     cdef RowLoop loop
     cdef str kind = row.kind
-    loop.loss, loop.scaled = kind == "loss", False
+    loop.loss, loop.scaled = kind == "loss" or (backward and kind == "reduction"), False
     loop.masked, loop.tempered = masked, tempered
     loop.reduces = not backward and kind != "rows"
     loop.logarithm, loop.negates = row.logarithm, row.negates
@@ -420,6 +420,7 @@ cdef class KernelSet:
         else it returns None."""
         cdef RowLoop f16 = row_loop(self, row, "e", backward), bf16 = row_loop(self, row, "E", backward)
         cdef RowLoop f32 = row_loop(self, row, "f", backward), f64 = row_loop(self, row, "d", backward)
+        cdef bint of_classes = row.kind == "loss"
 
         def direct(x, axis, out=None, beside=None, grad_output=None):
             cdef cnp.ndarray source, result
@@ -466,7 +467,8 @@ cdef class KernelSet:
             rows = cnp.PyArray_MultiplyList(shape, kept)
             step[0], step[1] = (itemsize, rows * itemsize) if shape != source.shape else (at.n * itemsize, itemsize)
             at.heat = NULL
-            if f32.loss and not put_classes(self, beside, kept, shape, rows, &one_class, &at):
+            at.target, at.target_step = NULL, 0
+            if of_classes and not put_classes(self, beside, kept, shape, rows, &one_class, &at):
                 return None
             if axis is not None and not f32.loss and beside is not None:
                 beside = row_numbers(beside, source, kept if shape == source.shape else 0)

@@ -1,4 +1,5 @@
-"""Cheap functions of 16-bit floats in one pass: widened, computed and narrowed in registers.
+"""Functions of 16-bit floats in one pass, cheap ones and those out of tables: widened, computed and narrowed in
+registers.
 
 To store and load blocks between these steps, as the driver does, takes longer than such a function itself. Here the
 block kernel of float32 is inlined and given a few vectors at a time: the compiler then finds that its arrays are

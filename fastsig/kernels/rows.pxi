@@ -1,6 +1,6 @@
-"""softmax, softmin, log_softmax, logsumexp and cross_entropy along an axis, and the gradients of all but logsumexp: the
-inner loops of generalised ufuncs "(n)->(n)", "(n)->()", "(n),()->()", "(n),(n)->(n)" and "(),(n),()->(n)"; with
-temperatures, "(n),()->(n)".
+"""softmax, softmin, log_softmax, logsumexp and cross_entropy along an axis, and their gradients: the inner loops of
+generalised ufuncs "(n)->(n)", "(n)->()", "(n),()->()", "(n),(n)->(n)" and "(),(n),()->(n)"; with temperatures,
+"(n),()->(n)". logsumexp's gradient is called with plain arrays alone, and is no ufunc.
 
 A row is one vector along the axis; it may lie anywhere, with any stride. Four ways to run the same arithmetic:
 

@@ -1,6 +1,6 @@
 """The gradients of softmax, from its output y: y (grad - sum(grad y)), and with the other sign, of softmin; of
-log_softmax, from its output y: grad - exp(y) sum(grad). Along rows and across them, in one order of terms. And that of
-cross_entropy, from its input.
+log_softmax, from its output y: grad - exp(y) sum(grad). Along rows and across them, in one order of terms. And those of
+cross_entropy and logsumexp, from their input.
 """
 
 cdef inline floating softmax_gradient(floating grad, floating y, floating sum) noexcept nogil:
@@ -617,7 +617,8 @@ cdef void run_gradients(const Layout *at, npy_intp begin, npy_intp end, const Ro
 
 # ---------------------------------------------------------------------------------------------- cross_entropy
 # (softmax(x) - one_hot(target)) grad: softmax times grad, by whichever way it takes, of as many rows as stay in the
-# nearest cache. At the target it is minus the sum of all others, if p - 1 would lose digits.
+# nearest cache. At the target it is minus the sum of all others, if p - 1 would lose digits. Without targets it is
+# logsumexp's gradient, where softmax is rounded first.
 
 cdef inline const floating *softmax_of(const Layout *at, npy_intp row, npy_intp i, npy_intp n,
                                        floating *block) noexcept nogil:
@@ -725,14 +726,34 @@ cdef void finish_losses(const Layout *at, npy_intp row, npy_intp rows, floating 
             for j in range(n if target_of(at, row + r) < 0 else 0):     # its grad may be infinite, or its row NaN
                 (<floating *>(y + r * y_step + j * one_step))[0] = 0
 
+cdef void multiply_rows(const Layout *at, npy_intp row, npy_intp rows, floating *_) noexcept nogil:
+    """Rows of the output, rounded, times grad."""
+    cdef floating *y = <floating *>(at.y + row * at.y_step[0])
+    cdef floating[WIDE] grad
+    cdef npy_intp r, i
+    gather(at.grad + row * at.grad_step[0], at.grad_step[0], grad, rows, NULL)
+    if at.y_step[0] == sizeof(floating):
+        for i in range(at.n):
+            for r in range(rows):
+                y[r] *= grad[r]
+            y = <floating *>further(y, at.y_step[1])
+        return
+    for r in range(rows):
+        for i in range(at.n):
+            y[i] *= grad[r]
+        y = <floating *>further(y, at.y_step[0])
+
 cdef void loss_gradients(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop,
                          floating *_) noexcept nogil:
     cdef RowLoop softmax = loop[0]
     cdef npy_intp row, rows, most = max(<npy_intp>(NEARBY // <int>sizeof(floating)) // at.n, <npy_intp>1)
-    softmax.loss, softmax.scaled = False, True
+    softmax.loss, softmax.scaled = False, at.target != NULL
     if most > WIDE or across_rows(at, end - begin, &softmax, _):
         most = WIDE
     for row from begin <= row < end by most:
         rows = min(most, end - row)
         run_rows(at, row, row + rows, &softmax, _)
-        finish_losses(at, row, rows, _)
+        if at.target != NULL:
+            finish_losses(at, row, rows, _)
+        else:                               # of plain arrays alone: along rows, or rows side by side
+            multiply_rows(at, row, rows, _)
