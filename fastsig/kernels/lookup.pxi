@@ -255,8 +255,8 @@ cdef inline FloatVector exp_looked_up(FloatVector t, WordVector n, float parts) 
     return scale * p + scale
 
 cdef inline FloatVector far_exp_looked_up(FloatVector z) noexcept nogil:
-    """2^64 exp(z) of z <= 0."""
-    cdef float shift = 12582912 + 64 * 16
+    """exp(z) exp_unit() of z <= 0."""
+    cdef float shift = 12582912 + 64 * 16               # exp_unit() is 2^64
     cdef FloatVector rounded
     z = greater(all_floats(<float>-132.4), z)
     rounded = z * <float>23.08312 + shift
@@ -364,10 +364,11 @@ cdef inline void gelu_backward_lookups(const float **x, float *y, npy_intp n) no
 # ---------------------------------------------------------------------------------------------- softplus, log_sigmoid
 # For beta = 1: max(x, 0) + log1p(exp(-a)), a = |x|, from a table of the latter. t is rounded where a is small, and so
 # is the x that is added to it: then softplus never falls. What that sum loses goes along. Far below 0 it is exp(x),
-# which comes times 2^64; such x are left as they are at first, and found again, if there are any: no result is so low.
+# which comes times exp_unit(); such x are left as they are at first, and found again, if there are any: no result is so
+# low.
 
 cdef inline FloatVector softplus_tail(FloatVector x) noexcept nogil:
-    return far_exp_looked_up(x) * <float>5.4210108624275221700e-20
+    return far_exp_looked_up(x) * exp_unit_inverse(<float>0)
 
 cdef inline FloatVector softplus_near(FloatVector x) noexcept nogil:
     cdef FloatVector a = lesser(all_floats(<float>17.5), size_of(x)), centre, t, y, base, positive, more, less, total
@@ -438,7 +439,7 @@ cdef void log_sigmoid_lookups(const float **x, float *y, npy_intp n) noexcept no
 
 cdef inline FloatVector sigmoid_slope_of(FloatVector z, float factor) noexcept nogil:
     """factor e / (1 + e)^2 with e = exp(z)."""
-    cdef float unit = <float>5.4210108624275221700e-20                                  # 2^-64
+    cdef float unit = exp_unit_inverse(factor)
     cdef FloatVector scaled = far_exp_looked_up(z), e = scaled * unit
     return scaled / (e * (e + <float>2.0) + <float>1.0) * (factor * unit)
 
@@ -453,7 +454,7 @@ cdef inline void tanh_backward_lookups(const float **x, float *y, npy_intp n) no
         store_floats(load_floats(x[0] + i) * sigmoid_slope_of(size_of(load_floats(x[1] + i)) * <float>-2.0, 4), y + i)
 
 cdef inline FloatVector silu_slope_of(FloatVector x) noexcept nogil:
-    cdef float unit = <float>5.4210108624275221700e-20
+    cdef float unit = exp_unit_inverse(<float>0)
     cdef FloatVector q = lesser(all_floats(<float>132.4), size_of(x)), scaled = far_exp_looked_up(-q), e = scaled * unit
     cdef unsigned below = which_below(x, all_floats(0))
     cdef FloatVector top = one_or_other(below, scaled * (<float>1.0 - q + e), q * e + e + <float>1.0)

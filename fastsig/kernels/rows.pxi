@@ -111,7 +111,7 @@ cdef inline const floating *read(const Layout *at, npy_intp row, npy_intp i, npy
 cdef void write(const Layout *at, npy_intp row, npy_intp i, npy_intp n, floating *block,
                 const RowLoop *loop) noexcept nogil:
     """The results `block` to elements [i, i + n) of a row; masked-out ones become 0 or -inf."""
-    mask_out(at, row, i, n, block, <floating>-INFINITY if loop.logarithm and not loop.gradient else <floating>0)
+    mask_out(at, row, i, n, block, <floating>-INFINITY if loop.logarithm else <floating>0)
     scatter(block, at.y + row * at.y_step[0] + i * at.y_step[1], at.y_step[1], n, loop.store)
 
 cdef inline void max_halves(floating *lanes, npy_intp half) noexcept nogil:
