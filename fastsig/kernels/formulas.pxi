@@ -625,49 +625,7 @@ elementwise("leaky_relu", 2, 0.25, <void *>leaky_relu_block[float], <void *>leak
             <void *>leaky_relu[float], <void *>leaky_relu[double])
 
 
-# ---------------------------------------------------------------------------------------------- for rows: exp, log1p
-# The exponentials of a row, times a factor that all of them share: exp_unit over a power of two next to that of the
-# maximum m, which so has an exponential of about one unit, 0.7 to 1.42. Sums cannot underflow, and what is computed
-# from them rounds into the subnormals once. x - m would be rounded, so m goes into the exponents: with k ln2 next to m,
-# exp(x - k ln2) = 2^(n - k) exp(t) for x = n ln2 + t. Of a large m, an origin is subtracted first: m itself, as then
-# all x whose exponentials count are so near to it that x - m is exact.
-
-cdef inline floating exp_origin(floating m) noexcept nogil:
-    """What is subtracted from a row with the maximum m. Infinities and NaN give NaN."""
-    if floating is float:
-        return <float>0.0 if magnitude(m) <= <float>256.0 else m
-    else:
-        return 0.0 if magnitude(m) <= 2048.0 else m
-
-cdef inline void exp_frame(floating m, floating *lowest, floating *bias) noexcept nogil:
-    """What scaled_exp() takes for a row with the maximum m, less exp_origin()."""
-    cdef floating k
-    if floating is float:
-        k = (m * <float>1.44269504 + <float>12582912.0) - <float>12582912.0
-        lowest[0] = (k - <float>(127 + 64)) * <float>0.69314718056
-        bias[0] = <float>(12582912 + 127 + 64) - k
-    else:
-        k = (m * <double>1.4426950408889634074 + 6755399441055744.0) - 6755399441055744.0
-        lowest[0] = (k - <double>(1023 + 512)) * 6.93147180559945309417e-01
-        bias[0] = <double>(6755399441055744.0 + 1023 + 512) - k
-
-cdef inline floating scaled_exp(floating x, floating lowest, floating bias) noexcept nogil:
-    """`lowest`: its scale, and so its exponential, is 0, as those of all smaller numbers are taken to be."""
-    cdef floating z = lowest if lowest > x else x, n, scale
-    if floating is float:
-        n = z * <float>1.44269504 + bias
-        scale = bits_float(float_bits(n) << 23)
-    else:
-        n = z * <double>1.4426950408889634074 + bias
-        scale = bits_double(double_bits(n) << 52)
-    return exp_finish(without_ln2(z, n - bias), scale)
-
-cdef inline void scaled_exp_block(const floating *x, floating lowest, floating bias, floating *y,
-                                  npy_intp n) noexcept nogil:
-    cdef npy_intp i
-    for i in range(whole(n, y)):
-        y[i] = scaled_exp(x[i], lowest, bias)
-
+# ---------------------------------------------------------------------------------------------- for rows: log1p
 # log1p(u) for u >= 0: 1 + u = 2^k (1 + f) with 1 + f in [sqrt(1/2), sqrt(2)); f = u 2^-k + (2^-k - 1) is exact or
 # rounded once, and f = u while k = 0, so that small u lose nothing.
 

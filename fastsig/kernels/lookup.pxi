@@ -17,6 +17,13 @@ cdef extern from *:
     static inline FloatVector floats_of(WordVector x) { return (FloatVector)x; }
     static inline FloatVector load_floats(const float *x) { return (FloatVector)_mm512_loadu_ps(x); }
     static inline void store_floats(FloatVector x, float *y) { _mm512_storeu_ps(y, (__m512)x); }
+    /* The first n, `rest` behind them. */
+    static inline FloatVector load_some_floats(const float *x, int n, FloatVector rest) {
+        return (FloatVector)_mm512_mask_loadu_ps((__m512)rest, (1u << n) - 1, x);
+    }
+    static inline void store_some_floats(FloatVector x, int n, float *y) {
+        _mm512_mask_storeu_ps(y, (1u << n) - 1, (__m512)x);
+    }
     static inline FloatVector all_floats(float x) { return (FloatVector)_mm512_set1_ps(x); }
     static inline float first_float(FloatVector x) { return x[0]; }
     /* The second, if one is NaN or both are 0. */
@@ -53,6 +60,8 @@ cdef extern from *:
     #define floats_of bits_float
     static inline FloatVector load_floats(const float *x) { return *x; }
     static inline void store_floats(FloatVector x, float *y) { *y = x; }
+    static inline FloatVector load_some_floats(const float *x, int n, FloatVector rest) { return n ? *x : rest; }
+    static inline void store_some_floats(FloatVector x, int n, float *y) { if (n) *y = x; }
     static inline FloatVector all_floats(float x) { return x; }
     static inline float first_float(FloatVector x) { return x; }
     static inline FloatVector lesser(FloatVector a, FloatVector b) { return a < b ? a : b; }
@@ -211,6 +220,8 @@ cdef extern from *:
     FloatVector floats_of(WordVector x) noexcept nogil
     FloatVector load_floats(const float *x) noexcept nogil
     void store_floats(FloatVector x, float *y) noexcept nogil
+    FloatVector load_some_floats(const float *x, int n, FloatVector rest) noexcept nogil
+    void store_some_floats(FloatVector x, int n, float *y) noexcept nogil
     FloatVector all_floats(float x) noexcept nogil
     float first_float(FloatVector x) noexcept nogil
     FloatVector lesser(FloatVector a, FloatVector b) noexcept nogil

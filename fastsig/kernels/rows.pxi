@@ -632,6 +632,7 @@ cdef inline void write_sums(const Layout *at, npy_intp row, npy_intp rows, const
     scatter(norm, at.y + row * at.y_step[0], at.y_step[0], rows, loop.store)
 
 
+include "rows_exp.pxi"
 include "rows_tempered.pxi"
 include "rows_along.pxi"
 include "rows_across.pxi"

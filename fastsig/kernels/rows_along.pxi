@@ -80,12 +80,10 @@ cdef void move_lanes(floating *x, npy_intp steps, const floating *m, const float
 cdef inline void lanes_exp(const Layout *at, const floating *x, const floating *frame, npy_intp n,
                            floating *y) noexcept nogil:
     """Exponentials of an element of each of n rows."""
-    cdef npy_intp k
     if at.heat != NULL:
         with_temperature(x).lanes_exp(x, 0, frame, n, y, 0, 1)
         return
-    for k in range(n):
-        y[k] = scaled_exp(x[k], frame[k], frame[n + k])
+    lane_exps(x, frame, frame + n, y, n)
 
 # Rows of at least LANES elements: whole LANES, and the last ones, `part` of them, which may overlap others. They are 8
 # where that is enough: 16, of many short rows, would be in vain.
@@ -94,24 +92,26 @@ cdef inline void exp_rows_by(npy_intp part, const floating *x, npy_intp step, np
                              npy_intp lanes, npy_intp rows, npy_intp width, floating *y) noexcept nogil:
     cdef floating[LANES] last
     cdef floating lowest, bias
-    cdef npy_intp r, i, j, whole = (n - 1) & ~<npy_intp>(LANES - 1)
+    cdef npy_intp r, j, whole = (n - 1) & ~<npy_intp>(LANES - 1)
     for r in range(rows):
         lowest, bias = frame[r], frame[lanes + r]
         for j in range(part):
             last[j] = x[n - part + j]
         for j in range(LANES):
             y[width - LANES + j] = 0
-        for i in range(whole & ~<npy_intp>(LANES - 1)):
-            y[i] = scaled_exp(x[i], lowest, bias)
-        for j in range(part):
-            y[n - part + j] = scaled_exp(last[j], lowest, bias)
+        row_exps(x, lowest, bias, y, whole & ~<npy_intp>(LANES - 1))
+        if from_table(x):
+            row_exps(last, lowest, bias, y + n - part, part)
+        else:                                           # it may be half of a vector
+            for j in range(part):
+                y[n - part + j] = row_exp(last[j], lowest, bias)
         x = further(x, step)
         y += width
 
 cdef void exp_rows(const floating *x, npy_intp step, npy_intp n, const floating *frame, npy_intp lanes, npy_intp rows,
                    npy_intp width, floating *y) noexcept nogil:
     """Exponentials of rows `step` bytes apart, with lanes_frame() of `lanes`; up to their width, 0. y is not x."""
-    if (n - 1) & 8:
+    if (n - 1) & 8 or from_table(x):
         exp_rows_by(16, x, step, n, frame, lanes, rows, width, y)
     else:
         exp_rows_by(8, x, step, n, frame, lanes, rows, width, y)
@@ -310,7 +310,7 @@ cdef inline floating exp_of_top(floating m, const floating *frame) noexcept nogi
         with_temperature(tops).exp(tops, 0, LANES, frame, 1, 1, LANES, tops)
         return tops[0]
     exp_frame(base, &lowest, &bias)
-    return scaled_exp(base, lowest, bias)
+    return row_exp(base, lowest, bias)
 
 cdef floating over_top_again(const Layout *at, npy_intp row, floating m, const RowLoop *loop) noexcept nogil:
     """What over() cannot tell of a row that is dominated by its maximum m."""
@@ -336,7 +336,7 @@ cdef floating over_top_again(const Layout *at, npy_intp row, floating m, const R
         if warm != NULL:
             with_temperature(e).exp(e, 0, width, warm, 1, 1, width, e)
         else:
-            scaled_exp_block(e, lowest, bias, e, width)
+            row_exps(e, lowest, bias, e, width)
         add_rest(e, width - LANES, e + width - LANES, top, &rest)
     return <floating>((rest.high + rest.low) / top)
 
@@ -353,6 +353,9 @@ cdef inline void exp_total(const floating *x, floating m, const floating *frame,
     at once, it would keep the CPU waiting."""
     cdef floating[SEGMENT] moved
     cdef floating[LANES] tail
+    cdef floating[LANES] sums
+    cdef floating[LANES] lost
+    cdef double[4] four
     cdef npy_intp whole = n & ~<npy_intp>(LANES - 1), strip = STRIP // sizeof(floating), i, j, k
     cdef int left = <int>(n - whole)
     cdef floating origin = exp_origin(m) if frame == NULL else <floating>0, lowest, bias
@@ -360,6 +363,15 @@ cdef inline void exp_total(const floating *x, floating m, const floating *frame,
     if origin != 0:
         move(x, origin, moved, n)
         x = moved
+    if floating is float and LOOKUPS > 1:
+        if frame == NULL:
+            if logarithm:
+                exps_and_sums(x, lowest, bias, y, n, True, fetch_x, fetch_y, sums, lost)
+            else:
+                exps_and_sums(x, lowest, bias, y, n, False, fetch_x, fetch_y, sums, lost)
+            fold_to_four(sums, lost, four, four)
+            add_to(sum, (four[0] + four[2]) + (four[1] + four[3]), 0)
+            return
     if left:
         for j in range(LANES):
             tail[j] = -INFINITY
@@ -374,12 +386,12 @@ cdef inline void exp_total(const floating *x, floating m, const floating *frame,
         if fetch_y != NULL:
             fetch(fetch_y + i * sizeof(floating), k * sizeof(floating))
         if frame == NULL:
-            scaled_exp_block(x + i, lowest, bias, y + i, k)
+            row_exps(x + i, lowest, bias, y + i, k)
     if left:
         if frame != NULL:
             with_temperature(tail).exp(tail, 0, LANES, frame, 1, 1, LANES, tail)
         else:
-            scaled_exp_block(tail, lowest, bias, tail, LANES)
+            row_exps(tail, lowest, bias, tail, LANES)
         for j in range(left):
             y[whole + j] = tail[j]
     add_total(y, whole if left else whole - LANES, &tail[0] if left else y + whole - LANES, logarithm, sum)
@@ -422,7 +434,7 @@ cdef void finish_long_row(const Layout *at, npy_intp row, floating m, floating n
             if warm != NULL:
                 with_temperature(e).exp(e, 0, whole_lanes(n), warm, 1, 1, whole_lanes(n), e)
             else:
-                scaled_exp_block(e, lowest, bias, e, whole_lanes(n))
+                row_exps(e, lowest, bias, e, whole_lanes(n))
             for j in range(n):
                 y[j] = times(e[j], norm, fine)
         if y == e:

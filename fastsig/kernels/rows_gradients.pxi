@@ -17,7 +17,7 @@ cdef inline void exponentials(const floating *y, floating lowest, floating bias,
     for i in range(n):
         e[i] = <floating>0 if y[i] > 0 else y[i]
     pad(e, n, whole_lanes(n))
-    scaled_exp_block(e, lowest, bias, e, whole_lanes(n))
+    row_exps(e, lowest, bias, e, whole_lanes(n))
 
 # Numbers of 16 bits are widened, computed and narrowed in registers, LANES at a time.
 

@@ -1,6 +1,6 @@
 """Rows with temperatures: softmax of x / T, where x / T is never computed, as it would be rounded.
 
-exp(x / T) is 2^n exp(t) for x = n (T ln2) + T t: T times the constants of scaled_exp(), and a factor. Of a T that is a
+exp(x / T) is 2^n exp(t) for x = n (T ln2) + T t: T times the constants of row_exp(), and a factor. Of a T that is a
 power of two the results are those of x / T, to the bit.
 """
 
@@ -36,23 +36,10 @@ cdef inline void temper(double t, floating *near, floating *scale, floating *inv
 cdef inline floating tempered_move(floating x, floating origin, floating small, floating large) noexcept nogil:
     return multiply_add(x, small, -(origin * small)) * large
 
-cdef inline void bounds_of(floating base, floating log2e, floating ln2, floating *lowest,
-                           floating *bias) noexcept nogil:
-    """exp_frame()"""
-    cdef floating k
-    if floating is float:
-        k = (base * log2e + <float>12582912.0) - <float>12582912.0
-        lowest[0] = (k - <float>(127 + 64)) * ln2
-        bias[0] = <float>(12582912 + 127 + 64) - k
-    else:
-        k = (base * log2e + 6755399441055744.0) - 6755399441055744.0
-        lowest[0] = (k - <double>(1023 + 512)) * ln2
-        bias[0] = <double>(6755399441055744.0 + 1023 + 512) - k
-
 cdef inline bint fits(const floating *m, npy_intp n, floating *frame) noexcept nogil:
     """Whether all that a frame has for a temperature, which is one for all rows, holds for these maxima, too: then it
     gets the rest."""
-    cdef floating bound = frame[10 * n], log2e = frame[2 * n], ln2 = frame[11 * n]
+    cdef floating bound = frame[10 * n], log2e = frame[2 * n] / octave(m), ln2 = frame[11 * n]
     cdef npy_intp r, others = 0
     if frame[9 * n] != 0:
         return False
@@ -61,7 +48,7 @@ cdef inline bint fits(const floating *m, npy_intp n, floating *frame) noexcept n
     if others:
         return False
     for r in range(n):
-        bounds_of(m[r], log2e, ln2, &frame[r], &frame[n + r])
+        exp_bounds(m[r], log2e, ln2, &frame[r], &frame[n + r])
     return True
 
 cdef void fill(floating *frame, npy_intp part, npy_intp n, floating value) noexcept nogil:
@@ -86,9 +73,9 @@ cdef void begin_frame(double t, npy_intp n, floating *frame) noexcept nogil:
         scale, limit = 1, -1
     back = 1 / scale
     inverse *= scale
-    fill(frame, 2, n, log2e * inverse)
-    fill(frame, 3, n, high * back)
-    fill(frame, 4, n, low * back)
+    fill(frame, 2, n, log2e * inverse * octave(frame))
+    fill(frame, 3, n, high * back / octave(frame))
+    fill(frame, 4, n, low * back / octave(frame))
     fill(frame, 5, n, inverse)
     fill(frame, 7, n, <floating>1)
     fill(frame, 8, n, <floating>1)
@@ -140,12 +127,13 @@ cdef void new_frame(const Layout *at, npy_intp row, npy_intp rows, const floatin
         origin[r] = select(far, top[r], 0)
         inverse[r] = inverse[r] * power
         log2e[r] = log2_e * inverse[r]
-        high[r] = high[r] * back
-        low[r] = low[r] * back
+        high[r] = high[r] * back / octave(m)
+        low[r] = low[r] * back / octave(m)
         near[r] = near[r] * back * ln2
     for r in range(whole(lanes, top)):
         base = tempered_move(top[r], origin[r], small[r], large[r])
-        bounds_of(base, log2e[r], near[r], &scale[r], &top[r])
+        exp_bounds(base, log2e[r], near[r], &scale[r], &top[r])
+        log2e[r] = log2e[r] * octave(m)
     way = 2 if others else 1 if at.heat_step else 0
     copy_to(frame, 0, n, scale)
     copy_to(frame, 1, n, top)
@@ -177,7 +165,7 @@ cdef void tempered_frame(const Layout *at, npy_intp row, npy_intp rows, const fl
 
 cdef inline floating tempered(floating x, floating lowest, floating bias, floating log2e, floating high, floating low,
                               floating inverse) noexcept nogil:
-    """scaled_exp()"""
+    """row_exp_computed()"""
     cdef floating z = lowest if lowest > x else x, n, scale
     n = z * log2e + bias
     if floating is float:
@@ -188,6 +176,24 @@ cdef inline floating tempered(floating x, floating lowest, floating bias, floati
     z = multiply_add(-n, high, z)
     z = multiply_add(-n, low, z)
     return exp_finish(z * inverse, scale)
+
+cdef inline FloatVector tempered_looked_up(FloatVector x, FloatVector lowest, FloatVector bias, FloatVector log2e,
+                                           FloatVector high, FloatVector low, FloatVector inverse) noexcept nogil:
+    """row_exp_looked_up()"""
+    cdef FloatVector z = greater(lowest, x), rounded = z * log2e + bias, n = rounded - bias
+    return exp_looked_up((z - n * high - n * low) * inverse, words_of(rounded), 1)
+
+cdef inline void tempered_exps(const floating *x, floating lowest, floating bias, floating log2e, floating high,
+                               floating low, floating inverse, floating *y, npy_intp n) noexcept nogil:
+    """row_exps()"""
+    cdef npy_intp i
+    if floating is float and LOOKUPS > 1:
+        for i from 0 <= i < n by LOOKUPS:
+            store_floats(tempered_looked_up(load_floats(x + i), all_floats(lowest), all_floats(bias), all_floats(log2e),
+                                            all_floats(high), all_floats(low), all_floats(inverse)), y + i)
+    else:
+        for i in range(whole(n, y)):
+            y[i] = tempered(x[i], lowest, bias, log2e, high, low, inverse)
 
 cdef void tempered_exp(const floating *x, npy_intp step, npy_intp n, const floating *frame, npy_intp lanes,
                        npy_intp rows, npy_intp width, floating *y) noexcept nogil:
@@ -207,10 +213,8 @@ cdef void tempered_exp(const floating *x, npy_intp step, npy_intp n, const float
         high, low, inverse = frame[3 * lanes + r], frame[4 * lanes + r], frame[5 * lanes + r]
         for j in range(LANES):
             last[j] = z[n - LANES + j]
-        for i in range(whole & ~<npy_intp>(LANES - 1)):
-            y[i] = tempered(z[i], lowest, bias, log2e, high, low, inverse)
-        for j in range(LANES):
-            last[j] = tempered(last[j], lowest, bias, log2e, high, low, inverse)
+        tempered_exps(z, lowest, bias, log2e, high, low, inverse, y, whole & ~<npy_intp>(LANES - 1))
+        tempered_exps(last, lowest, bias, log2e, high, low, inverse, last, LANES)
         for j in range(LANES):
             y[width - LANES + j] = 0
         for j in range(LANES):
@@ -226,13 +230,20 @@ cdef void tempered_lanes_exp(const floating *x, npy_intp x_step, const floating 
     cdef floating[SHORTS] lowest
     cdef floating[SHORTS] bias
     cdef const floating *z
+    cdef const floating *at
     cdef npy_intp i, k
     if frame[9 * n] == 0:
         memcpy(lowest, frame, n * sizeof(floating))         # where results cannot be, for all that the compiler knows
         memcpy(bias, frame + n, n * sizeof(floating))
         for i in range(steps):
-            for k in range(whole(n, y)):
-                y[k] = tempered(x[k], lowest[k], bias[k], log2e, high, low, inverse)
+            if floating is float and LOOKUPS > 1:
+                for k from 0 <= k < n by LOOKUPS:
+                    store_floats(tempered_looked_up(load_floats(x + k), load_floats(lowest + k), load_floats(bias + k),
+                                                    all_floats(log2e), all_floats(high), all_floats(low),
+                                                    all_floats(inverse)), y + k)
+            else:
+                for k in range(whole(n, y)):
+                    y[k] = tempered(x[k], lowest[k], bias[k], log2e, high, low, inverse)
             x, y = further(x, x_step), <floating *>further(y, y_step)
         return
     for i in range(steps):
@@ -241,9 +252,16 @@ cdef void tempered_lanes_exp(const floating *x, npy_intp x_step, const floating 
             for k in range(whole(n, y)):
                 moved[k] = tempered_move(x[k], frame[6 * n + k], frame[7 * n + k], frame[8 * n + k])
             z = moved
-        for k in range(whole(n, y)):
-            y[k] = tempered(z[k], frame[k], frame[n + k], frame[2 * n + k], frame[3 * n + k], frame[4 * n + k],
-                            frame[5 * n + k])
+        if floating is float and LOOKUPS > 1:
+            for k from 0 <= k < n by LOOKUPS:
+                at = frame + k
+                store_floats(tempered_looked_up(load_floats(z + k), load_floats(at), load_floats(at + n),
+                                                load_floats(at + 2 * n), load_floats(at + 3 * n),
+                                                load_floats(at + 4 * n), load_floats(at + 5 * n)), y + k)
+        else:
+            for k in range(whole(n, y)):
+                y[k] = tempered(z[k], frame[k], frame[n + k], frame[2 * n + k], frame[3 * n + k], frame[4 * n + k],
+                                frame[5 * n + k])
         x, y = further(x, x_step), <floating *>further(y, y_step)
 
 cdef inline floating tempered_log(floating x, floating m, floating small, floating large, floating inverse,
