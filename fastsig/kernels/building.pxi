@@ -59,7 +59,8 @@ cdef Loop float_loop(KernelSet kernels, Kernel kernel, str char, defaults=()):
     loop.cost = kernel.cost * {"f": 1, "d": 2, "E": 1.5, "e": kernels.half_cost}[char]
     loop.load_all = char in "eE"
     if char in kernel.as_stored:
-        loop.kernel, loop.cost = <BlockKernel><size_t>kernel.as_stored[char], kernel.cost / 2
+        loop.kernel = <BlockKernel><size_t>kernel.as_stored[char]
+        loop.cost = kernel.cost * (0.5 if loop.operands == 1 else 0.65)
     elif char == "e":
         loop.load, loop.store = kernels.load_half, kernels.store_half
     elif char == "E":
