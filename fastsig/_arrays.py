@@ -67,8 +67,6 @@ def elementwise(ufunc, *args, out=None, **options):
 
 def along(call):
     """A call along an axis with an array that is not plain; NotImplemented if NumPy can make it one."""
-    if isinstance(call.out, tuple) and len(call.out) == 1:
-        call = call._replace(out=call.out[0])
     library = known_library(call)
     if library and library.is_lazy and call.grad is not None:
         kind = f"{type(call.main).__module__}.{type(call.main).__qualname__}"
@@ -108,8 +106,6 @@ def loss(call):
 
 def halves(call):
     """The same of the halves of an axis, or of the gradient; NotImplemented if NumPy's protocols are to answer it."""
-    if isinstance(call.out, tuple) and len(call.out) == 1:
-        call = call._replace(out=call.out[0])
     library = known_library(call)
     return library.halves(call) if library else NotImplemented
 

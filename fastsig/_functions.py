@@ -129,8 +129,6 @@ def _over_axes(name, parameter=None):
             if dtype is not None:  # a gufunc would ask it of the mask, too
                 others = [float] * len(beside) + [bool] * (where is not True)
                 kwargs["signature"] = (*[None] * len(operands), *others, dtype)
-        if isinstance(out, tuple) and len(out) == 1:
-            (out,) = out
         if (out is None or out is ...) and shape and not reduces:
             out = _empty_like(operands, beside, axis, ufunc, kwargs)
         if type(axis) is not int or not shape:
@@ -201,9 +199,6 @@ def _bools(where):
 def _checked_out(name, out, shape, dtype=None, casting="same_kind", **_):
     """A NumPy array to write to, which is not stretched, or None; unless a ufunc will see to it, of a dtype that the
     result can be cast to."""
-    if isinstance(out, tuple) and len(out) != 1:
-        raise ValueError(f"{name}: out must be an array, or a tuple of one, not of {len(out)}")
-    (out,) = out if isinstance(out, tuple) else (out,)
     if out is None or out is ...:
         return None
     if not isinstance(out, np.ndarray):
@@ -241,7 +236,6 @@ def _flattened(call, ufunc, operands, axes, out, where, kwargs):
     operands, where = [flat(x) for x in operands], where if where is True else flat(where)
     if ufunc.signature.endswith("()"):  # the result lies along the other axes
         return call(operands, -1, out, where, kwargs)
-    (out,) = out if isinstance(out, tuple) else (out,)
     if out is None or out is ...:
         result = call(operands, -1, None, where, kwargs).reshape(moved_shape).transpose(back)
         if kwargs.get("order", "K") != "K":
@@ -266,10 +260,17 @@ _LANES = 64  # rows side by side that kernels run together
 _PLAIN = frozenset([np.ndarray, np.memmap, *np.ScalarType, list, tuple, type(None), type(...)])
 
 
+def _one_array(name, out):
+    """`out`, which may be a tuple of one, as a ufunc's."""
+    if not isinstance(out, tuple):
+        return out
+    if len(out) != 1:
+        raise ValueError(f"{name}: out must be an array, or a tuple of one, not of {len(out)}")
+    return out[0]
+
+
 def _others(out, *operands):
     """The module for arrays that are not plain, if one of these is not."""
-    if type(out) is tuple and len(out) == 1:
-        (out,) = out
     if _PLAIN.issuperset(map(type, (out, *operands))):
         return None
     from . import _arrays  # when the first of them comes
@@ -350,6 +351,7 @@ def _rows(row):
         if kwargs:
             refuse(row.name, kwargs)
         values = None if _is_one(temperature) else temperature
+        out = _one_array(row.name, out)
         if others := _others(out, x, where, temperature):
             way, tempered = functools.partial(_of_rows, function), {}
             if values is not None:
@@ -398,6 +400,7 @@ def _rows_gradient(row):
         if kwargs:
             refuse(row.name, kwargs)
         values = None if _is_one(temperature) else temperature
+        out = _one_array(row.name, out)
         if others := _others(out, grad_output, y, where, temperature):
             way, options, of_rows = functools.partial(_of_gradient, function), kwargs, None
             if values is not None:
@@ -435,6 +438,7 @@ def _reduction(row):
                 return result.reshape(kept) if keepdims else result
         if kwargs:
             refuse(row.name, kwargs)
+        out = _one_array(row.name, out)
         if others := _others(out, x, b, where):
             way, options = (
                 functools.partial(_of_reduction, function),
@@ -457,7 +461,6 @@ def _reduction(row):
         if not x.ndim:
             x, b = x.reshape(1), b if b is None else b.reshape(1)
         axes = _axes(row.name, axis, x.ndim)
-        (out,) = out if isinstance(out, tuple) else (out,)
         target = out
         if isinstance(out, np.ndarray):
             shape = tuple(1 if i in axes else n for i, n in enumerate(x.shape) if keepdims or i not in axes)
@@ -497,6 +500,7 @@ def _reduction_gradient(row):
                 return result
         if kwargs:
             refuse(row.name, kwargs)
+        out = _one_array(row.name, out)
         if others := _others(out, grad_output, x, where):
             way, options = functools.partial(_of_gradient, function), {"keepdims": keepdims} | kwargs
             name = f"{row.name}_backward"
@@ -513,7 +517,6 @@ def _reduction_gradient(row):
         grad = (grad if grad.shape == shape else np.broadcast_to(grad, shape)).reshape(kept)
         dtype = _common_dtype(row, x, grad_output, kwargs)
         wide = np.result_type(dtype, np.float32)  # so that 16-bit types are rounded once
-        (out,) = out if isinstance(out, tuple) else (out,)
         given, casting = isinstance(out, np.ndarray), kwargs.get("casting", "same_kind")
         if given and out.shape != x.shape:  # it must not broadcast
             raise ValueError(f"{row.name}: out has shape {out.shape}, x has {x.shape}")
@@ -660,6 +663,7 @@ def _halves(row):
                 return result
         if kwargs:
             refuse(row.name, kwargs)
+        out = _one_array(row.name, out)
         if others := _others(out, x, where):
             result = others.halves(others.Call(row.name, function, x, None, axis, out, where, kwargs))
             if result is not NotImplemented:
@@ -684,6 +688,7 @@ def _halves_gradient(row):
                 return result
         if kwargs:
             refuse(row.name, kwargs)
+        out = _one_array(row.name, out)
         if others := _others(out, grad_output, x, where):
             name = f"{row.name}_backward"
             result = others.halves(others.Call(name, function, x, grad_output, axis, out, where, kwargs))
@@ -881,6 +886,7 @@ def _loss(row):
                 return result
         if kwargs:
             refuse(row.name, kwargs)
+        out = _one_array(row.name, out)
         if others := _others(out, logits, target, where):
             options = {"label_smoothing": label_smoothing, "ignore_index": ignore_index} | kwargs
             way = functools.partial(_of_loss, function)
@@ -930,6 +936,7 @@ def _loss_gradient(row):
                 return result
         if kwargs:
             refuse(row.name, kwargs)
+        out = _one_array(row.name, out)
         if others := _others(out, grad_output, logits, target, where):
             options = {"label_smoothing": label_smoothing, "ignore_index": ignore_index} | kwargs
             way, name = functools.partial(_of_loss_gradient, function), f"{row.name}_backward"

@@ -483,6 +483,34 @@ def test_array_ufunc(fs, row):
             function(refuses)
 
 
+def test_out_is_one_array(fs):
+    """Or a tuple of one: the error is a ufunc's for others, and names what is no ufunc."""
+    x, target, scalars = np.ones((2, 4)), np.zeros(2, int), np.ones(2)
+    for given, count in itertools.product((x, x.view(Subclass)), (0, 2)):
+        outs = (np.empty((2, 4)),) * count
+        for name, call in {
+            "sigmoid": lambda: fs.sigmoid(given, out=outs),
+            "leaky_relu": lambda: fs.leaky_relu(given, out=outs),
+            "softmax": lambda: fs.softmax(given, out=outs),
+            "log_softmax": lambda: fs.log_softmax(given, (0, 1), out=outs, temperature=2.0),
+            "softmin": lambda: fs.softmin(given, out=outs, where=given > 0),
+            "logsumexp": lambda: fs.logsumexp(given, out=outs),
+            "glu": lambda: fs.glu(given, out=outs),
+            "cross_entropy": lambda: fs.cross_entropy(given, target, out=outs),
+        }.items():
+            with pytest.raises(ValueError, match=f"^{name}: out must be an .* not of {count}$|'out' tuple"):
+                call()
+        for name, call in {
+            "sigmoid": lambda: fs.backward.sigmoid(given, x, out=outs),
+            "softmax": lambda: fs.backward.softmax(given, x, out=outs),
+            "logsumexp": lambda: fs.backward.logsumexp(scalars, given, out=outs),
+            "glu": lambda: fs.backward.glu(given[:, :2], given, out=outs),
+            "cross_entropy": lambda: fs.backward.cross_entropy(scalars, given, target, out=outs),
+        }.items():
+            with pytest.raises(ValueError, match=f"^{name}: out must be an .* not of {count}$|'out' tuple"):
+                call()
+
+
 @pytest.mark.parametrize("row", ROWS, ids=label)
 def test_an_unknown_array(fs, row):
     """It cannot know what the function means by rows."""
