@@ -306,6 +306,38 @@ cdef inline void sigmoid_lookups(const float **x, float *y, npy_intp n) noexcept
         store_floats(sigmoid_of(t, k), y + i)
         t, k = next_t, next_k
 
+# silu, x / (S + S exp(-x)) S: not -inf / inf far below 0, and x over 40, where the first factor may be infinite.
+
+cdef inline FloatVector silu_of(FloatVector x, FloatVector t, WordVector n) noexcept nogil:
+    cdef FloatVector unit = all_floats(<float>2.3283064365386962891e-10)
+    cdef FloatVector y = greater(all_floats(-128), x) / (unit + exp_looked_up(t, n, 1)) * unit
+    return one_or_other(which_below(all_floats(40), x), x, y)
+
+cdef float silu_looked_up(float x) noexcept nogil:
+    cdef WordVector n
+    cdef FloatVector t = sigmoid_reduced(all_floats(x), &n)
+    return first_float(silu_of(all_floats(x), t, n))
+
+cdef inline void silu_lookups(const float **x, float *y, npy_intp n) noexcept nogil:
+    """As sigmoid's."""
+    cdef WordVector k, next_k
+    cdef FloatVector at = load_floats(x[0]), t = sigmoid_reduced(at, &k), next_at, next_t
+    cdef npy_intp i
+    for i from 0 <= i < whole(n, y) by LOOKUPS:
+        next_at = load_floats(x[0] + (i + LOOKUPS if i + LOOKUPS < n else i))
+        next_t = sigmoid_reduced(next_at, &next_k)
+        store_floats(silu_of(at, t, k), y + i)
+        at, t, k = next_at, next_t, next_k
+
+cdef float swish_looked_up(float x, float beta) noexcept nogil:
+    return silu_looked_up(x) if beta == 1 else swish(x, beta)
+
+cdef void swish_lookups(const float **x, float *y, npy_intp n) noexcept nogil:
+    if uniform(x, 1) and x[1][0] == 1:
+        silu_lookups(x, y, n)
+    else:
+        swish_block(x, y, n)
+
 
 # ---------------------------------------------------------------------------------------------- tanh
 # Eight pieces an octave of |x| + 3/4, so that the first, with c = 0, is small; from 9.1 on it is 1.
@@ -480,6 +512,8 @@ cdef inline void silu_backward_lookups(const float **x, float *y, npy_intp n) no
 if LOOKUPS > 1:
     look_up_as("sigmoid", <void *>sigmoid_lookups, <void *>sigmoid_looked_up)
     look_up_as("tanh", <void *>tanh_lookups, <void *>tanh_looked_up)
+    look_up_as("silu", <void *>silu_lookups, <void *>silu_looked_up)
+    look_up_as("swish", <void *>swish_lookups, <void *>swish_looked_up)
     look_up_as("gelu", <void *>gelu_lookups, <void *>gelu_looked_up)
     look_up_as("gelu_backward", <void *>gelu_backward_lookups, NULL)
     look_up_as("softplus", <void *>softplus_lookups, <void *>softplus_looked_up)

@@ -192,6 +192,10 @@ cdef void tanh_narrow(const narrow **x, narrow *y, npy_intp n) noexcept nogil:
     cdef Piece[2] pieces
     in_one_pass(tanh_lookups, 1, 0, False, pieces, x, y, n)
 
+cdef void silu_narrow(const narrow **x, narrow *y, npy_intp n) noexcept nogil:
+    cdef Piece[2] pieces
+    in_one_pass(silu_lookups, 1, 0, False, pieces, x, y, n)
+
 cdef void gelu_narrow(const narrow **x, narrow *y, npy_intp n) noexcept nogil:
     cdef Piece[2] pieces
     in_one_pass(gelu_lookups, 1, 0, False, pieces, x, y, n)
@@ -245,6 +249,7 @@ if HALVES > 1:              # elsewhere the driver's way is about as fast
 if LOOKUPS > 1:
     store_as("sigmoid", <void *>sigmoid_narrow[half], <void *>sigmoid_narrow[bfloat16])
     store_as("tanh", <void *>tanh_narrow[half], <void *>tanh_narrow[bfloat16])
+    store_as("silu", <void *>silu_narrow[half], <void *>silu_narrow[bfloat16])
     store_as("gelu", <void *>gelu_narrow[half], <void *>gelu_narrow[bfloat16])
     store_as("sigmoid_backward", <void *>sigmoid_backward_narrow[half], <void *>sigmoid_backward_narrow[bfloat16])
     store_as("tanh_backward", <void *>tanh_backward_narrow[half], <void *>tanh_backward_narrow[bfloat16])
