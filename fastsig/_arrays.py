@@ -248,10 +248,11 @@ class Library:
     def written(self, call, like, mask, *operands):
         """The result, or `out` with it."""
         out = call.out
-        if isinstance(out, np.ma.MaskedArray):
+        if isinstance(out, np.ndarray):  # of whichever class: the call for the values must not come back here
             result = call.of(*operands, out=np.asarray(out))
-            set_mask(out, False if mask is None else mask)
-        elif isinstance(out, np.ndarray) or not call.options.get("subok", True):
+            if isinstance(out, np.ma.MaskedArray):
+                set_mask(out, False if mask is None else mask)
+        elif not call.options.get("subok", True):
             return call.of(*operands, out=out)
         elif out is None or out is ...:
             result = call.of(*operands, out=out)

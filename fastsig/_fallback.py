@@ -251,9 +251,18 @@ def _mish_single(x: np.ndarray) -> np.ndarray:
     return x * (n / (2 + n))
 
 
+def _where_one(of_one: Callable[..., np.ndarray], of_any: Callable[..., np.ndarray], x: np.ndarray, beta: Any) -> Any:
+    """The same bits wherever beta is 1."""
+    if np.ndim(beta) == 0:
+        return of_one(x) if beta == 1 else of_any(x, beta)
+    return np.where(beta == 1, of_one(x), of_any(x, beta))
+
+
+def _softplus_one(x: np.ndarray) -> np.ndarray:
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
 def _softplus(x: np.ndarray, beta: np.ndarray) -> np.ndarray:
-    if np.ndim(beta) == 0 and beta == 1:
-        return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
     z = np.abs(x) * np.abs(beta)
     kept = 1 - _lost(np.abs(x), np.abs(beta), z)
     # 1 / beta may be infinite, but then z is large for an infinite x only.
@@ -431,8 +440,6 @@ def _gated(x: np.ndarray, z: np.ndarray, lost: Any = 0.0) -> np.ndarray:
 
 
 def _swish(x: np.ndarray, beta: Any) -> np.ndarray:
-    if np.ndim(beta) == 0 and beta == 1:
-        return _silu(x)
     z, lost = _swish_argument(x, beta)
     most = np.finfo(x.dtype).max
     return _gated(np.where(z < 0, np.clip(x, -most, most), x), z, lost)
@@ -473,7 +480,7 @@ FORMULAS: dict[str, Callable[..., np.ndarray] | Formula] = {
     "elu": lambda x, alpha: np.where(x >= 0, x, alpha * np.expm1(x)),
     "selu": lambda x: np.where(x >= 0, 1.0507009873554805 * x, 1.7580993408473766 * np.expm1(x)),
     "celu": _celu,
-    "softplus": _softplus,
+    "softplus": lambda x, beta: _where_one(_softplus_one, _softplus, x, beta),
     "binary_cross_entropy_with_logits": _binary_cross_entropy,
     "log_sigmoid": lambda x: -(np.maximum(-x, 0) + np.log1p(np.exp(-np.abs(x)))),
     "logit": Formula(_logit, lambda x: np.log(x / (1 - x))),
@@ -489,7 +496,7 @@ FORMULAS: dict[str, Callable[..., np.ndarray] | Formula] = {
     "threshold": Formula(
         lambda x, bound, value: np.where(np.isnan(bound), bound, np.where(x <= bound, value, x)).astype(x.dtype)
     ),
-    "swish": _swish,
+    "swish": lambda x, beta: _where_one(_silu, _swish, x, beta),
 }
 
 

@@ -266,6 +266,8 @@ def _one_array(name, out):
         return out
     if len(out) != 1:
         raise ValueError(f"{name}: out must be an array, or a tuple of one, not of {len(out)}")
+    if isinstance(out[0], tuple):
+        raise TypeError(f"{name}: return arrays must be of ArrayType")
     return out[0]
 
 

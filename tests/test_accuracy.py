@@ -198,6 +198,9 @@ def test_parameters_of_any_sign(fs, dtype):
     x = np.array([-200, -90, -3, -1e-8, 0, 1e-8, 2, 90, 800], dtype)
     for beta in (0.5, 3):
         np.testing.assert_array_equal(fs.softplus(x, -beta), -fs.softplus(-x, beta))
+    beta = np.where(np.arange(len(x)) % 3, 1, 1.5).astype(x.dtype)
+    assert_same_bits(fs.softplus(x, np.ones_like(x)), fs.softplus(x))
+    assert_same_bits(fs.softplus(x, beta)[beta == 1], fs.softplus(x)[beta == 1])
     assert (fs.softplus(x[2:-2], 0) == np.inf).all()
     for elu in (fs.elu, fs.celu):
         with np.errstate(over="ignore"):
@@ -216,6 +219,14 @@ def test_swish_of_any_beta(fs, dtype):
     """With a beta of 1 it is silu; where a factor is infinite there is a limit, and 0 times infinity is 0."""
     x = inputs32() if dtype == "float32" else inputs64()
     assert_same_bits(fs.swish(x), fs.silu(x))
+    beta = np.where(np.arange(len(x)) % 3, 1, 1.5).astype(dtype)  # whether or not others are beside it
+    for of_any, of_one in (
+        (fs.swish(x, np.ones_like(x)), fs.silu(x)),
+        (fs.swish(x, beta)[beta == 1], fs.silu(x)[beta == 1]),
+        (fs.backward.swish(1, x, np.ones_like(x)), fs.backward.silu(1, x)),
+        (fs.backward.swish(1, x, beta)[beta == 1], fs.backward.silu(1, x)[beta == 1]),
+    ):
+        assert_same_bits(of_any, of_one)
     assert_same_bits(fs.swish(x, -1.702), -fs.swish(-x, 1.702))
     with np.errstate(all="ignore"):
         assert_same_bits(fs.swish(x, 0), x / 2)

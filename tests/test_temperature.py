@@ -206,10 +206,10 @@ def test_ends_of_the_range(fs, row, dtype, n, rows):
 def test_differences_that_overflow(fs, row, dtype, n):
     """x - max(x) may be infinite where (x - max(x)) / temperature is not."""
     most = np.finfo(dtype).max
-    for rows in (1, 70):
-        x = np.full((rows, n), -most, dtype)
-        x[:, 1] = most
-        for temperature in (2.5, 1e30, float(most) / 4):
+    for rows, share, temperature in itertools.product((1, 70), (0.6, 1), (1.3, 1.99, 2.5, 1e30, float(most) / 4)):
+        if 2 * share < temperature:
+            x = np.full((rows, n), -share * most, dtype)
+            x[:, 1] = share * most
             for axis, given in ((-1, x), (0, x.T.copy())):
                 got = getattr(fs, row.name)(given, axis, temperature=temperature)
                 got = got if axis else got.T

@@ -483,32 +483,41 @@ def test_array_ufunc(fs, row):
             function(refuses)
 
 
-def test_out_is_one_array(fs):
-    """Or a tuple of one: the error is a ufunc's for others, and names what is no ufunc."""
-    x, target, scalars = np.ones((2, 4)), np.zeros(2, int), np.ones(2)
-    for given, count in itertools.product((x, x.view(Subclass)), (0, 2)):
-        outs = (np.empty((2, 4)),) * count
-        for name, call in {
-            "sigmoid": lambda: fs.sigmoid(given, out=outs),
-            "leaky_relu": lambda: fs.leaky_relu(given, out=outs),
-            "softmax": lambda: fs.softmax(given, out=outs),
-            "log_softmax": lambda: fs.log_softmax(given, (0, 1), out=outs, temperature=2.0),
-            "softmin": lambda: fs.softmin(given, out=outs, where=given > 0),
-            "logsumexp": lambda: fs.logsumexp(given, out=outs),
-            "glu": lambda: fs.glu(given, out=outs),
-            "cross_entropy": lambda: fs.cross_entropy(given, target, out=outs),
-        }.items():
-            with pytest.raises(ValueError, match=f"^{name}: out must be an .* not of {count}$|'out' tuple"):
-                call()
-        for name, call in {
-            "sigmoid": lambda: fs.backward.sigmoid(given, x, out=outs),
-            "softmax": lambda: fs.backward.softmax(given, x, out=outs),
-            "logsumexp": lambda: fs.backward.logsumexp(scalars, given, out=outs),
-            "glu": lambda: fs.backward.glu(given[:, :2], given, out=outs),
-            "cross_entropy": lambda: fs.backward.cross_entropy(scalars, given, target, out=outs),
-        }.items():
-            with pytest.raises(ValueError, match=f"^{name}: out must be an .* not of {count}$|'out' tuple"):
-                call()
+# What a call with out= is, and its result's shape, of an input of (2, 4).
+WITH_OUT = {
+    "sigmoid": (lambda fs, x, **out: fs.sigmoid(x, **out), (2, 4)),
+    "leaky_relu": (lambda fs, x, **out: fs.leaky_relu(x, **out), (2, 4)),
+    "softmax": (lambda fs, x, **out: fs.softmax(x, **out), (2, 4)),
+    "log_softmax": (lambda fs, x, **out: fs.log_softmax(x, (0, 1), temperature=2.0, **out), (2, 4)),
+    "softmin": (lambda fs, x, **out: fs.softmin(x, where=np.ones(4, bool), **out), (2, 4)),
+    "logsumexp": (lambda fs, x, **out: fs.logsumexp(x, -1, **out), (2,)),
+    "glu": (lambda fs, x, **out: fs.glu(x, **out), (2, 2)),
+    "cross_entropy": (lambda fs, x, **out: fs.cross_entropy(x, [0, 1], **out), (2,)),
+    "sigmoid's gradient": (lambda fs, x, **out: fs.backward.sigmoid(x, x, **out), (2, 4)),
+    "softmax's gradient": (lambda fs, x, **out: fs.backward.softmax(x, x, temperature=2.0, **out), (2, 4)),
+    "logsumexp's gradient": (lambda fs, x, **out: fs.backward.logsumexp([1.0, 2.0], x, -1, **out), (2, 4)),
+    "glu's gradient": (lambda fs, x, **out: fs.backward.glu(x[:, :2], x, **out), (2, 4)),
+    "cross_entropy's gradient": (lambda fs, x, **out: fs.backward.cross_entropy([1.0, 2.0], x, [0, 1], **out), (2, 4)),
+}
+
+
+@pytest.mark.parametrize("name", WITH_OUT)
+@pytest.mark.parametrize("kind", [np.ndarray, Subclass], ids=["array", "subclass"])
+def test_out_is_an_array(fs, name, kind):
+    """Of any class, or a tuple of one. The error of others is a ufunc's, or names what is no ufunc."""
+    call, shape = WITH_OUT[name]
+    x = np.random.default_rng(0).normal(0, 3, (2, 4)).view(kind)
+    for out in (np.empty(shape), np.empty(shape).view(Subclass)):
+        assert call(fs, x, out=out) is out
+        assert call(fs, x, out=(out,)) is out
+        assert_same(fs, np.asarray(out), np.asarray(call(fs, x)))
+    for count in (0, 2):
+        owner = name.removesuffix("'s gradient")
+        message = f"^{owner}: out must be an .* not of {count}$|'out' tuple"
+        with pytest.raises(ValueError, match=message):
+            call(fs, x, out=(np.empty(shape),) * count)
+    with pytest.raises(TypeError, match="return arrays must be of ArrayType"):
+        call(fs, x, out=((np.empty(shape),),))
 
 
 @pytest.mark.parametrize("row", ROWS, ids=label)

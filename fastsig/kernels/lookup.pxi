@@ -242,9 +242,34 @@ cdef extern from *:
 cdef inline FloatVector size_of(FloatVector x) noexcept nogil:
     return floats_of(words_of(x) & <uint32_t>0x7fffffff)
 
+ctypedef void (*FloatKernel)(const float **x, float *y, npy_intp n) noexcept nogil
+
 cdef void look_up_as(const char *name, void *f32, void *scalar32):
     cdef Kernel kernel = here.kernels[name.decode()]
     kernel.f32, kernel.scalar32 = f32, scalar32
+
+
+cdef void where_one(FloatKernel of_one, FloatKernel of_any, int parameter, const float **x, float *y,
+                    npy_intp n) noexcept nogil:
+    """A function that is another one, out of a table, where a parameter is 1."""
+    cdef float[BLOCK] one
+    cdef float[BLOCK] other
+    cdef const float *values = x[parameter]
+    cdef npy_intp i, ones = 0
+    if uniform(x, parameter):
+        ones = n if values[0] == 1 else 0
+    else:
+        for i in range(whole(n, y)):
+            ones += values[i] == 1
+    if ones == 0:
+        of_any(x, y, n)
+    elif ones == n:
+        of_one(x, y, n)
+    else:
+        of_one(x, one, n)
+        of_any(x, other, n)
+        for i in range(whole(n, y)):
+            y[i] = one[i] if values[i] == 1 else other[i]
 
 
 # ---------------------------------------------------------------------------------------------- exp
@@ -333,10 +358,7 @@ cdef float swish_looked_up(float x, float beta) noexcept nogil:
     return silu_looked_up(x) if beta == 1 else swish(x, beta)
 
 cdef void swish_lookups(const float **x, float *y, npy_intp n) noexcept nogil:
-    if uniform(x, 1) and x[1][0] == 1:
-        silu_lookups(x, y, n)
-    else:
-        swish_block(x, y, n)
+    where_one(silu_lookups, swish_block[float], 1, x, y, n)
 
 
 # ---------------------------------------------------------------------------------------------- tanh
@@ -450,25 +472,11 @@ cdef void softplus_of_one_lookups(const float *x, uint32_t sign, float *y, npy_i
             if far:
                 store_floats(floats_of(words_of(one_or_other(far, softplus_tail(at), at)) ^ sign), y + i)
 
+cdef void softplus_one_lookups(const float **x, float *y, npy_intp n) noexcept nogil:
+    softplus_of_one_lookups(x[0], 0, y, n)
+
 cdef void softplus_lookups(const float **x, float *y, npy_intp n) noexcept nogil:
-    cdef float[BLOCK] of_one
-    cdef float[BLOCK] other
-    cdef const float *beta = x[1]
-    cdef npy_intp i, ones = 0
-    if uniform(x, 1):
-        ones = n if beta[0] == 1 else 0
-    else:
-        for i in range(whole(n, y)):
-            ones += beta[i] == 1
-    if ones == 0:
-        softplus_block(x, y, n)
-    elif ones == n:
-        softplus_of_one_lookups(x[0], 0, y, n)
-    else:
-        softplus_of_one_lookups(x[0], 0, of_one, n)
-        softplus_block(x, other, n)
-        for i in range(whole(n, y)):
-            y[i] = of_one[i] if beta[i] == 1 else other[i]
+    where_one(softplus_one_lookups, softplus_block[float], 1, x, y, n)
 
 cdef float log_sigmoid_looked_up(float x) noexcept nogil:
     return -softplus_looked_up(-x, 1)
@@ -508,6 +516,9 @@ cdef inline void silu_backward_lookups(const float **x, float *y, npy_intp n) no
     for i from 0 <= i < whole(n, y) by LOOKUPS:
         store_floats(load_floats(x[0] + i) * silu_slope_of(load_floats(x[1] + i)), y + i)
 
+cdef void swish_backward_lookups(const float **x, float *y, npy_intp n) noexcept nogil:
+    where_one(silu_backward_lookups, swish_backward_block[float], 2, x, y, n)
+
 
 if LOOKUPS > 1:
     look_up_as("sigmoid", <void *>sigmoid_lookups, <void *>sigmoid_looked_up)
@@ -521,3 +532,4 @@ if LOOKUPS > 1:
     look_up_as("sigmoid_backward", <void *>sigmoid_backward_lookups, NULL)
     look_up_as("tanh_backward", <void *>tanh_backward_lookups, NULL)
     look_up_as("silu_backward", <void *>silu_backward_lookups, NULL)
+    look_up_as("swish_backward", <void *>swish_backward_lookups, NULL)

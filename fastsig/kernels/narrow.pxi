@@ -22,8 +22,6 @@ ctypedef fused narrow:
     half
     bfloat16
 
-ctypedef void (*FloatKernel)(const float **x, float *y, npy_intp n) noexcept nogil
-
 cdef inline void widen(const narrow *x, Piece *y) noexcept nogil:
     """bfloat16: first those that are the low halves of 32 bits, then the high ones. So no vector is permuted."""
     cdef uint32_t pair

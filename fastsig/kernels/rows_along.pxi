@@ -346,54 +346,63 @@ cdef inline floating over_top(const Layout *at, npy_intp row, floating m, const 
     cdef floating others = over(sum.high, sum.low, exp_of_top(m, frame))
     return over_top_again(at, row, m, loop) if others < dominated(at.n, &m) else others
 
-cdef inline void exp_total(const floating *x, floating m, const floating *frame, floating *y, npy_intp n,
-                           bint logarithm, const char *fetch_x, const char *fetch_y, Sum *sum) noexcept nogil:
-    """Exponentials of up to a block, of a row with the maximum m and, if it has a temperature, that frame, to y, which
-    may be x, and `sum`. Beside it, what `fetch_x` and `fetch_y` point to, unless NULL, comes to the cache, in strips:
-    at once, it would keep the CPU waiting."""
-    cdef floating[SEGMENT] moved
+cdef void add_exps(const floating *x, floating lowest, floating bias, floating *y, npy_intp n, bint logarithm,
+                   const Beside *beside, Sum *sum) noexcept nogil:
+    """Exponentials of up to a block of a row to y, which may be x, and to its sum. What comes to the cache does so in
+    strips: at once, it would keep the CPU waiting."""
     cdef floating[LANES] tail
-    cdef floating[LANES] sums
-    cdef floating[LANES] lost
-    cdef double[4] four
     cdef npy_intp whole = n & ~<npy_intp>(LANES - 1), strip = STRIP // sizeof(floating), i, j, k
     cdef int left = <int>(n - whole)
-    cdef floating origin = exp_origin(m) if frame == NULL else <floating>0, lowest, bias
-    exp_frame(m - origin, &lowest, &bias)
-    if origin != 0:
-        move(x, origin, moved, n)
-        x = moved
     if floating is float and LOOKUPS > 1:
-        if frame == NULL:
-            if logarithm:
-                exps_and_sums(x, lowest, bias, y, n, True, fetch_x, fetch_y, sums, lost)
-            else:
-                exps_and_sums(x, lowest, bias, y, n, False, fetch_x, fetch_y, sums, lost)
-            fold_to_four(sums, lost, four, four)
-            add_to(sum, (four[0] + four[2]) + (four[1] + four[3]), 0)
-            return
+        add_to(sum, exps_and_sum(x, lowest, bias, y, n, logarithm, beside), 0)
+        return
     if left:
         for j in range(LANES):
             tail[j] = -INFINITY
         for j in range(left):
             tail[j] = x[whole + j]
-    if frame != NULL and whole:                         # once, as it takes a while to begin
-        with_temperature(x).exp(x, 0, whole, frame, 1, 1, whole, y)
     for i from 0 <= i < whole by strip:
         k = min(strip, whole - i)
-        if fetch_x != NULL:
-            fetch(fetch_x + i * sizeof(floating), k * sizeof(floating))
-        if fetch_y != NULL:
-            fetch(fetch_y + i * sizeof(floating), k * sizeof(floating))
-        if frame == NULL:
-            row_exps(x + i, lowest, bias, y + i, k)
+        for j in range(2):
+            if beside.soon[j] != NULL:
+                fetch(beside.soon[j] + i * sizeof(floating), k * sizeof(floating))
+        row_exps(x + i, lowest, bias, y + i, k)
     if left:
-        if frame != NULL:
-            with_temperature(tail).exp(tail, 0, LANES, frame, 1, 1, LANES, tail)
-        else:
-            row_exps(tail, lowest, bias, tail, LANES)
+        row_exps(tail, lowest, bias, tail, LANES)
         for j in range(left):
             y[whole + j] = tail[j]
+    add_total(y, whole if left else whole - LANES, &tail[0] if left else y + whole - LANES, logarithm, sum)
+    if beside.next != NULL:
+        (<floating *>beside.top)[0] = higher(maximum(<const floating *>beside.next, n), (<floating *>beside.top)[0])
+    if beside.results != NULL:
+        finish_others(beside, 0, n, logarithm, y)
+
+cdef inline void exp_total(const floating *x, floating m, const floating *frame, floating *y, npy_intp n,
+                           bint logarithm, const Beside *beside, Sum *sum) noexcept nogil:
+    """Likewise, of a row with the maximum m and, if it has a temperature, that frame."""
+    cdef floating[SEGMENT] moved
+    cdef floating[LANES] tail
+    cdef npy_intp whole = n & ~<npy_intp>(LANES - 1), j
+    cdef int left = <int>(n - whole)
+    cdef floating origin, lowest, bias
+    if frame == NULL:
+        origin = exp_origin(m)
+        exp_frame(m - origin, &lowest, &bias)
+        if origin != 0:
+            move(x, origin, moved, n)
+            x = moved
+        add_exps(x, lowest, bias, y, n, logarithm, beside, sum)
+        return
+    if left:
+        for j in range(LANES):
+            tail[j] = -INFINITY
+        for j in range(left):
+            tail[j] = x[whole + j]
+        with_temperature(tail).exp(tail, 0, LANES, frame, 1, 1, LANES, tail)
+    if whole:                                           # once, as it takes a while to begin
+        with_temperature(x).exp(x, 0, whole, frame, 1, 1, whole, y)
+    for j in range(left):
+        y[whole + j] = tail[j]
     add_total(y, whole if left else whole - LANES, &tail[0] if left else y + whole - LANES, logarithm, sum)
 
 cdef inline floating row_maximum(const Layout *at, npy_intp row, floating *block, Load load) noexcept nogil:
@@ -452,18 +461,18 @@ cdef void long_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoo
     cdef const floating *x
     cdef floating *y
     cdef const char *following
-    cdef const char *fetch_x
-    cdef const char *fetch_y
     cdef floating m, others, fine = 0, next = row_maximum(at, begin, z, loop.load)
+    cdef Beside beside
     cdef Sum sum
     # softmax's exponentials wait in the output, if it can hold them.
     cdef bint keep = not loop.logarithm and in_output(at, loop, e)
     # Of rows that the caches hold, the next one's maximum is found beside this one's exponentials, block by block.
-    cdef bint beside = size < 65536
-    cdef bint ahead = at.far and beside and loop.load == NULL and at.x_step[1] == sizeof(floating)
+    cdef bint near = size < 65536
+    cdef bint ahead = at.far and near and loop.load == NULL and at.x_step[1] == sizeof(floating)
     frame[9] = -1
+    beside.next = beside.results = NULL
     for row in range(begin, end):
-        m = next if beside or row == begin else row_maximum(at, row, z, loop.load)
+        m = next if near or row == begin else row_maximum(at, row, z, loop.load)
         warm, next = row_frame(at, row, m, frame), -INFINITY
         sum.high = sum.low = 0
         for i from 0 <= i < at.n by SEGMENT:
@@ -471,12 +480,12 @@ cdef void long_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoo
             x = read(at, row, i, n, z, loop.load)
             y = target(at, row, i, e, loop) if keep else e
             following = at.x + (row + 1) * at.x_step[0] + i * sizeof(floating) if row + 1 < end else NULL
-            fetch_x = following if ahead else NULL
-            fetch_y = NULL
+            beside.soon[0] = following if ahead else NULL
+            beside.soon[1] = NULL
             if ahead and loop.logarithm and not loop.reduces and at.y_step[1] == sizeof(floating):
-                fetch_y = at.y + row * at.y_step[0] + i * sizeof(floating)
-            exp_total(x, m, warm, y, n, loop.logarithm, fetch_x, fetch_y, &sum)
-            if beside and following != NULL:
+                beside.soon[1] = at.y + row * at.y_step[0] + i * sizeof(floating)
+            exp_total(x, m, warm, y, n, loop.logarithm, &beside, &sum)
+            if near and following != NULL:
                 next = higher(maximum(read(at, row + 1, i, n, z, loop.load), n), next)
         if not loop.logarithm:
             invert(sum.high, sum.low, &norm[0], &fine)
@@ -491,3 +500,67 @@ cdef void long_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoo
             write_sums(at, row, 1, &m, norm, loop)
         else:
             finish_long_row(at, row, m, norm[0], fine, keep, loop)
+
+cdef inline bint in_turn(const Layout *at, npy_intp rows, const RowLoop *loop, floating *_) noexcept nogil:
+    """Long rows that can be read, and written, where they lie, if rows_in_turn() is faster."""
+    return (rows > 1 and loop.load == NULL and at.x_step[1] == sizeof(floating) and at.mask == NULL and at.heat == NULL
+            and (loop.reduces or in_output(at, loop, _))
+            and (from_table(_) or (loop.logarithm and not loop.reduces) or at.n * <npy_intp>sizeof(floating) >= 65536))
+
+cdef void rows_in_turn(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
+    """Beside a row's exponentials, which so need not wait for its sum, are found the results of the row before and the
+    next one's maximum."""
+    cdef floating[SEGMENT] e
+    cdef floating[SEGMENT] moved
+    cdef floating[LANES] top
+    cdef floating[LANES] norm
+    cdef npy_intp row, i, j, n, step = at.x_step[0], y_step = at.y_step[0]
+    # What comes to the cache is used beside the next block's exponentials, or after these ones.
+    cdef npy_intp ahead = SEGMENT * sizeof(floating) if from_table(e) else 0
+    cdef const char *next
+    cdef char *before
+    cdef const floating *x
+    cdef floating *y
+    cdef floating m = row_maximum(at, begin, e, loop.load), origin, lowest, bias, fine = 0
+    cdef Beside beside
+    cdef Sum sum
+    beside.top = top
+    for row in range(begin, end):
+        sum.high = sum.low = 0
+        origin = exp_origin(m)
+        exp_frame(m - origin, &lowest, &bias)
+        for j in range(LANES):
+            top[j] = -INFINITY
+        for i from 0 <= i < at.n by SEGMENT:
+            n = min(<npy_intp>SEGMENT, at.n - i)
+            x = <const floating *>(at.x + row * step) + i
+            y = &e[0]
+            if not loop.logarithm:
+                y = <floating *>(at.y + row * y_step) + i
+            next = at.x + (row + 1) * step + i * sizeof(floating)
+            before = at.y + (row - 1) * y_step + i * sizeof(floating)
+            beside.next = next if row + 1 < end else NULL
+            beside.results = before if row > begin and not loop.reduces else NULL
+            beside.waiting = at.x + (row - 1) * step + i * sizeof(floating) if loop.logarithm else before
+            beside.soon[0] = next + ahead if at.far else NULL
+            beside.soon[1] = (before if loop.logarithm else <char *>y) + ahead if at.far and not loop.reduces else NULL
+            if origin != 0:
+                move(x, origin, moved, n)
+                x = moved
+            add_exps(x, lowest, bias, y, n, loop.logarithm, &beside, &sum)
+        if not loop.logarithm:
+            invert(sum.high, sum.low, &norm[0], &fine)
+            if loop.scaled:
+                take_in(grad_of(at, row, e), &norm[0], &fine)
+            beside.first, beside.second = norm[0], fine
+        else:
+            norm[0] = over_top(at, row, m, NULL, &sum, loop)
+            for j in range(1, LANES):
+                norm[j] = norm[0]
+            log1p_block(norm, norm, LANES)
+            beside.first, beside.second = m, norm[0]
+        if loop.reduces:
+            write_sums(at, row, 1, &m, norm, loop)
+        elif row + 1 == end:
+            finish_long_row(at, row, m, norm[0], fine, not loop.logarithm, loop)
+        m = highest(top)

@@ -200,6 +200,12 @@ cdef void turned_rows(const Layout *at, npy_intp begin, npy_intp end, const RowL
         if not loop.reduces:
             turn_back(z, at.n, w, at.y + row * at.y_step[0], at.y_step[0])
 
+cdef inline npy_intp short_most(const Layout *at, npy_intp rows, const RowLoop *loop, floating *_) noexcept nogil:
+    """Of how many elements short_rows() still are faster."""
+    if from_table(_) and not loop.reduces and in_turn(at, rows, loop, _):
+        return SEGMENT // 2
+    return SEGMENT if loop.logarithm or not in_output(at, loop, _) else FEW // <int>sizeof(floating)
+
 cdef void run_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
     if at.n == 0:
         if loop.reduces:
@@ -221,8 +227,10 @@ cdef void run_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop
             short_lanes(at, begin, end, loop, _)
         else:
             long_lanes(at, begin, end, loop, _)
-    elif at.n <= (SEGMENT if loop.logarithm or not in_output(at, loop, _) else FEW // <int>sizeof(floating)):
+    elif at.n <= short_most(at, end - begin, loop, _):
         short_rows(at, begin, end, loop, _)
+    elif in_turn(at, end - begin, loop, _):
+        rows_in_turn(at, begin, end, loop, _)
     else:
         long_rows(at, begin, end, loop, _)
 

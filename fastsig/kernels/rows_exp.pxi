@@ -123,17 +123,50 @@ cdef inline FloatVector some_exps(const float *x, npy_intp n, FloatVector lowest
     store_some_floats(e, <int>n, y)
     return e
 
-cdef inline void exps_and_sums(const float *x, float lowest_x, float bias_x, float *y, npy_intp n, bint logarithm,
-                               const char *fetch_x, const char *fetch_y, float *sums, float *lost) noexcept nogil:
-    """Of one row, up to a block. y may be x."""
+cdef struct Beside:         # what of other rows is done beside a row's exponentials; NULL: nothing
+    const char *soon[2]     # what comes to the cache
+    const void *next        # elements of which the maximum is to be found,
+    void *top               # and LANES partial ones
+    const void *waiting     # elements or exponentials of a row whose results are due,
+    void *results
+    double first            # and what they are computed from: softmax's factor and the rest of it,
+    double second           # log_softmax's maximum and norm
+
+cdef inline void finish_looked_up(const Beside *beside, npy_intp i, bint logarithm) noexcept nogil:
+    cdef FloatVector x = load_floats(<const float *>beside.waiting + i)
+    if logarithm:
+        x = (x - <float>beside.first) - <float>beside.second
+    else:
+        x = rounded_off_floats(x, all_floats(<float>beside.first), -(x * <float>beside.second))
+    store_floats(x, <float *>beside.results + i)
+
+cdef inline void finish_others(const Beside *beside, npy_intp i, npy_intp n, bint logarithm,
+                               floating *_) noexcept nogil:
+    """Elements [i, n) of the row whose results are due."""
+    cdef const floating *x = <const floating *>beside.waiting
+    cdef floating *y = <floating *>beside.results
+    cdef floating first = <floating>beside.first, second = <floating>beside.second
+    if logarithm:
+        for i in range(i, n):
+            y[i] = (x[i] - first) - second
+    else:
+        for i in range(i, n):
+            y[i] = times(x[i], first, second)
+
+cdef inline double exps_and_sum_of(const float *x, float lowest_x, float bias_x, float *y, npy_intp n, bint logarithm,
+                                   const Beside *beside) noexcept nogil:
     cdef FloatVector lowest = all_floats(lowest_x), bias = all_floats(bias_x), a, b, c, d
-    cdef FloatVector sum = all_floats(beginning(x)), less = all_floats(0)
+    cdef FloatVector sum = all_floats(beginning(x)), less = all_floats(0), top = all_floats(-INFINITY), more = top
+    cdef float[LANES] sums
+    cdef float[LANES] lost
+    cdef double[4] four
+    cdef const float *next = <const float *>beside.next
     cdef npy_intp i
     for i from 0 <= i <= n - FOUR * LOOKUPS by FOUR * LOOKUPS:
-        if fetch_x != NULL:
-            fetch(fetch_x + i * sizeof(float), FOUR * LOOKUPS * sizeof(float))
-        if fetch_y != NULL:
-            fetch(fetch_y + i * sizeof(float), FOUR * LOOKUPS * sizeof(float))
+        if beside.soon[0] != NULL:
+            fetch(beside.soon[0] + i * sizeof(float), FOUR * LOOKUPS * sizeof(float))
+        if beside.soon[1] != NULL:
+            fetch(beside.soon[1] + i * sizeof(float), FOUR * LOOKUPS * sizeof(float))
         a = row_exp_looked_up(load_floats(x + i), lowest, bias)
         b = row_exp_looked_up(load_floats(x + i + LOOKUPS), lowest, bias)
         c = row_exp_looked_up(load_floats(x + i + 2 * LOOKUPS), lowest, bias)
@@ -143,11 +176,36 @@ cdef inline void exps_and_sums(const float *x, float lowest_x, float bias_x, flo
         store_floats(c, y + i + 2 * LOOKUPS)
         store_floats(d, y + i + 3 * LOOKUPS)
         add_looked_up(a, b, c, d, logarithm, &sum, &less)
+        if beside.next != NULL:
+            top = greater(load_floats(next + i), top)
+            more = greater(load_floats(next + i + LOOKUPS), more)
+            top = greater(load_floats(next + i + 2 * LOOKUPS), top)
+            more = greater(load_floats(next + i + 3 * LOOKUPS), more)
+        if beside.results != NULL:
+            finish_looked_up(beside, i, logarithm)
+            finish_looked_up(beside, i + LOOKUPS, logarithm)
+            finish_looked_up(beside, i + 2 * LOOKUPS, logarithm)
+            finish_looked_up(beside, i + 3 * LOOKUPS, logarithm)
     if i < n:
         a = some_exps(x + i, n - i, lowest, bias, y + i)
         b = some_exps(x + i + LOOKUPS, n - i - LOOKUPS, lowest, bias, y + i + LOOKUPS)
         c = some_exps(x + i + 2 * LOOKUPS, n - i - 2 * LOOKUPS, lowest, bias, y + i + 2 * LOOKUPS)
         d = some_exps(x + i + 3 * LOOKUPS, n - i - 3 * LOOKUPS, lowest, bias, y + i + 3 * LOOKUPS)
         add_looked_up(a, b, c, d, logarithm, &sum, &less)
+        if beside.next != NULL:
+            top = greater(all_floats(maximum(next + i, n - i)), top)
+        if beside.results != NULL:
+            finish_others(beside, i, n, logarithm, sums)
+    if beside.next != NULL:
+        store_floats(greater(greater(top, more), load_floats(<float *>beside.top)), <float *>beside.top)
     store_floats(sum, sums)
     store_floats(less, lost)
+    fold_to_four(sums, lost, four, four)
+    return (four[0] + four[2]) + (four[1] + four[3])
+
+cdef double exps_and_sum(const float *x, float lowest, float bias, float *y, npy_intp n, bint logarithm,
+                         const Beside *beside) noexcept nogil:
+    """Of one row, up to a block. y may be x."""
+    if logarithm:
+        return exps_and_sum_of(x, lowest, bias, y, n, True, beside)
+    return exps_and_sum_of(x, lowest, bias, y, n, False, beside)

@@ -20,7 +20,7 @@ cdef inline void temper(double t, floating *near, floating *scale, floating *inv
         s = 1.1754943508222875e-38 if s < 1.1754943508222875e-38 else s     # 2^-126
         t = t * s
         t = t if t < 1.8889465931478581e22 else 1.8889465931478581e22       # 2^74
-        t = 1.0587911840678754e-22 if t < 1.0587911840678754e-22 else t     # 2^-73
+        t = 3.009265538105056e-36 if t < 3.009265538105056e-36 else t       # 2^-118
         product = t * 0.69314718055994530942
         high[0] = bits_float((float_bits(<float>product) + <uint32_t>0x4000) & <uint32_t>0xffff8000)
         low[0] = <float>(product - <double>high[0])
@@ -122,8 +122,8 @@ cdef void new_frame(const Layout *at, npy_intp row, npy_intp rows, const floatin
         power = select(moved, 1, scale[r])
         back = 1 / power
         base = select(moved, scale[r], 1)
-        small[r] = base if base < 1 else <floating>1
-        large[r] = base if base > 1 else <floating>1
+        small[r] = base if base < 1 else select(moved & (base == 1), <floating>0.5, <floating>1)
+        large[r] = base if base > 1 else select(moved & (base == 1), <floating>2, <floating>1)
         origin[r] = select(far, top[r], 0)
         inverse[r] = inverse[r] * power
         log2e[r] = log2_e * inverse[r]
