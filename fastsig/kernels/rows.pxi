@@ -5,7 +5,7 @@ generalised ufuncs "(n)->(n)", "(n)->()", "(n),()->()", "(n),(n)->(n)" and "(),(
 A row is one vector along the axis; it may lie anywhere, with any stride. Four ways to run the same arithmetic:
 
 - short_rows:   rows of which several fit a buffer: maxima, one exp over the whole block, sums, results
-- long_rows:    one row in blocks, exp and sum of one beside the next one's maximum
+- long_rows:    one row in blocks; rows_in_turn, where rows can stay where they lie, with the neighbours' steps beside
 - short_lanes:  many very short rows: 64 rows are put side by side, so that vector lanes are rows
 - long_lanes:   many rows side by side in memory (axis 0 of a C-ordered matrix): lanes are rows again, streamed
 

@@ -378,10 +378,11 @@ cdef void add_exps(const floating *x, floating lowest, floating bias, floating *
         finish_others(beside, 0, n, logarithm, y)
 
 cdef inline void exp_total(const floating *x, floating m, const floating *frame, floating *y, npy_intp n,
-                           bint logarithm, const Beside *beside, Sum *sum) noexcept nogil:
+                           bint logarithm, Sum *sum) noexcept nogil:
     """Likewise, of a row with the maximum m and, if it has a temperature, that frame."""
     cdef floating[SEGMENT] moved
     cdef floating[LANES] tail
+    cdef Beside nothing
     cdef npy_intp whole = n & ~<npy_intp>(LANES - 1), j
     cdef int left = <int>(n - whole)
     cdef floating origin, lowest, bias
@@ -391,7 +392,8 @@ cdef inline void exp_total(const floating *x, floating m, const floating *frame,
         if origin != 0:
             move(x, origin, moved, n)
             x = moved
-        add_exps(x, lowest, bias, y, n, logarithm, beside, sum)
+        nothing.soon[0] = nothing.soon[1] = nothing.next = nothing.results = NULL
+        add_exps(x, lowest, bias, y, n, logarithm, &nothing, sum)
         return
     if left:
         for j in range(LANES):
@@ -449,63 +451,56 @@ cdef void finish_long_row(const Layout *at, npy_intp row, floating m, floating n
         if y == e:
             write(at, row, i, n, e, loop)
 
+cdef void normalise(const Layout *at, npy_intp row, floating m, const floating *frame, const Sum *sum,
+                    const RowLoop *loop, floating *norm, floating *fine) noexcept nogil:
+    """softmax's factor and the rest of it, or what the logarithm of the sum exceeds the maximum m by."""
+    cdef floating[LANES] others
+    cdef npy_intp j
+    if not loop.logarithm:
+        invert(sum.high, sum.low, norm, fine)
+        if loop.scaled:
+            take_in(grad_of(at, row, others), norm, fine)
+        return
+    others[0] = over_top(at, row, m, frame, sum, loop)
+    for j in range(1, LANES):
+        others[j] = others[0]
+    log1p_block(others, others, LANES)
+    norm[0], fine[0] = others[0], 0
+
 cdef void long_rows(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
     cdef Block[2] z_block
     cdef Block e_block
     cdef floating *z = <floating *>&z_block
     cdef floating *e = <floating *>&e_block
-    cdef floating[LANES] norm
     cdef floating[FRAME] frame
-    cdef npy_intp row, i, j, n, size = at.n * <npy_intp>sizeof(floating)
+    cdef npy_intp row, i, n
     cdef const floating *warm
     cdef const floating *x
     cdef floating *y
-    cdef const char *following
-    cdef floating m, others, fine = 0, next = row_maximum(at, begin, z, loop.load)
-    cdef Beside beside
+    cdef floating m, norm = 0, fine = 0
     cdef Sum sum
     # softmax's exponentials wait in the output, if it can hold them.
     cdef bint keep = not loop.logarithm and in_output(at, loop, e)
-    # Of rows that the caches hold, the next one's maximum is found beside this one's exponentials, block by block.
-    cdef bint near = size < 65536
-    cdef bint ahead = at.far and near and loop.load == NULL and at.x_step[1] == sizeof(floating)
     frame[9] = -1
-    beside.next = beside.results = NULL
     for row in range(begin, end):
-        m = next if near or row == begin else row_maximum(at, row, z, loop.load)
-        warm, next = row_frame(at, row, m, frame), -INFINITY
+        m = row_maximum(at, row, z, loop.load)
+        warm = row_frame(at, row, m, frame)
         sum.high = sum.low = 0
         for i from 0 <= i < at.n by SEGMENT:
             n = min(<npy_intp>SEGMENT, at.n - i)
             x = read(at, row, i, n, z, loop.load)
             y = target(at, row, i, e, loop) if keep else e
-            following = at.x + (row + 1) * at.x_step[0] + i * sizeof(floating) if row + 1 < end else NULL
-            beside.soon[0] = following if ahead else NULL
-            beside.soon[1] = NULL
-            if ahead and loop.logarithm and not loop.reduces and at.y_step[1] == sizeof(floating):
-                beside.soon[1] = at.y + row * at.y_step[0] + i * sizeof(floating)
-            exp_total(x, m, warm, y, n, loop.logarithm, &beside, &sum)
-            if near and following != NULL:
-                next = higher(maximum(read(at, row + 1, i, n, z, loop.load), n), next)
-        if not loop.logarithm:
-            invert(sum.high, sum.low, &norm[0], &fine)
-            if loop.scaled:
-                take_in(grad_of(at, row, e), &norm[0], &fine)
-        else:
-            others = over_top(at, row, m, warm, &sum, loop)
-            for j in range(LANES):
-                norm[j] = others
-            log1p_block(norm, norm, LANES)
+            exp_total(x, m, warm, y, n, loop.logarithm, &sum)
+        normalise(at, row, m, warm, &sum, loop, &norm, &fine)
         if loop.reduces:
-            write_sums(at, row, 1, &m, norm, loop)
+            write_sums(at, row, 1, &m, &norm, loop)
         else:
-            finish_long_row(at, row, m, norm[0], fine, keep, loop)
+            finish_long_row(at, row, m, norm, fine, keep, loop)
 
 cdef inline bint in_turn(const Layout *at, npy_intp rows, const RowLoop *loop, floating *_) noexcept nogil:
-    """Long rows that can be read, and written, where they lie, if rows_in_turn() is faster."""
+    """Long rows that can be read, and written, where they lie."""
     return (rows > 1 and loop.load == NULL and at.x_step[1] == sizeof(floating) and at.mask == NULL and at.heat == NULL
-            and (loop.reduces or in_output(at, loop, _))
-            and (from_table(_) or (loop.logarithm and not loop.reduces) or at.n * <npy_intp>sizeof(floating) >= 65536))
+            and (loop.reduces or in_output(at, loop, _)))
 
 cdef void rows_in_turn(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, floating *_) noexcept nogil:
     """Beside a row's exponentials, which so need not wait for its sum, are found the results of the row before and the
@@ -513,7 +508,6 @@ cdef void rows_in_turn(const Layout *at, npy_intp begin, npy_intp end, const Row
     cdef floating[SEGMENT] e
     cdef floating[SEGMENT] moved
     cdef floating[LANES] top
-    cdef floating[LANES] norm
     cdef npy_intp row, i, j, n, step = at.x_step[0], y_step = at.y_step[0]
     # What comes to the cache is used beside the next block's exponentials, or after these ones.
     cdef npy_intp ahead = SEGMENT * sizeof(floating) if from_table(e) else 0
@@ -521,7 +515,7 @@ cdef void rows_in_turn(const Layout *at, npy_intp begin, npy_intp end, const Row
     cdef char *before
     cdef const floating *x
     cdef floating *y
-    cdef floating m = row_maximum(at, begin, e, loop.load), origin, lowest, bias, fine = 0
+    cdef floating m = row_maximum(at, begin, e, loop.load), origin, lowest, bias, norm = 0, fine = 0
     cdef Beside beside
     cdef Sum sum
     beside.top = top
@@ -548,19 +542,13 @@ cdef void rows_in_turn(const Layout *at, npy_intp begin, npy_intp end, const Row
                 move(x, origin, moved, n)
                 x = moved
             add_exps(x, lowest, bias, y, n, loop.logarithm, &beside, &sum)
-        if not loop.logarithm:
-            invert(sum.high, sum.low, &norm[0], &fine)
-            if loop.scaled:
-                take_in(grad_of(at, row, e), &norm[0], &fine)
-            beside.first, beside.second = norm[0], fine
-        else:
-            norm[0] = over_top(at, row, m, NULL, &sum, loop)
-            for j in range(1, LANES):
-                norm[j] = norm[0]
-            log1p_block(norm, norm, LANES)
-            beside.first, beside.second = m, norm[0]
+        normalise(at, row, m, <const floating *>NULL, &sum, loop, &norm, &fine)
+        beside.first, beside.second = m if loop.logarithm else norm, norm if loop.logarithm else fine
         if loop.reduces:
-            write_sums(at, row, 1, &m, norm, loop)
+            write_sums(at, row, 1, &m, &norm, loop)
         elif row + 1 == end:
-            finish_long_row(at, row, m, norm[0], fine, not loop.logarithm, loop)
+            before = at.y + row * y_step
+            beside.results = before
+            beside.waiting = at.x + row * step if loop.logarithm else before
+            finish_others(&beside, 0, at.n, loop.logarithm, e)
         m = highest(top)

@@ -140,8 +140,7 @@ cdef inline void finish_looked_up(const Beside *beside, npy_intp i, bint logarit
         x = rounded_off_floats(x, all_floats(<float>beside.first), -(x * <float>beside.second))
     store_floats(x, <float *>beside.results + i)
 
-cdef inline void finish_others(const Beside *beside, npy_intp i, npy_intp n, bint logarithm,
-                               floating *_) noexcept nogil:
+cdef void finish_others(const Beside *beside, npy_intp i, npy_intp n, bint logarithm, floating *_) noexcept nogil:
     """Elements [i, n) of the row whose results are due."""
     cdef const floating *x = <const floating *>beside.waiting
     cdef floating *y = <floating *>beside.results
