@@ -122,13 +122,20 @@ cdef extern from *:
     }
     #else
     #define HALVES 1
+    #if defined(__x86_64__) || defined(_M_X64)  /* few CPUs still need this kernel set, which so is smaller */
+    #define ONE_OF_HALVES 1
+    #endif
     static inline void widen_halves(const void *p, float *block) { (void)p; (void)block; }
     static inline void narrow_halves(const float *block, void *p) { (void)block; (void)p; }
     static inline void widen_bfloat16s(const void *p, float *block) { (void)p; (void)block; }
     static inline void cut_to_bfloat16s(const float *block, void *p) { (void)block; (void)p; }
     #endif
+    #ifndef ONE_OF_HALVES
+    #define ONE_OF_HALVES 0
+    #endif
     """
     enum: HALVES
+    enum: ONE_OF_HALVES     # 1: gradients of bfloat16 rows are those of float16 with other loads and stores
     void widen_halves(const void *p, float *block) noexcept nogil
     void narrow_halves(const float *block, void *p) noexcept nogil
     void widen_bfloat16s(const void *p, float *block) noexcept nogil

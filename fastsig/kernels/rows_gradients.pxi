@@ -609,6 +609,8 @@ cdef void run_gradients(const Layout *at, npy_intp begin, npy_intp end, const Ro
                         floating *_) noexcept nogil:
     if loop.load == NULL:
         run_gradients_as(at, begin, end, loop, <const floating *>NULL, _)
+    elif ONE_OF_HALVES:                     # by itself, so that the compiler can leave out the other one
+        run_gradients_as(at, begin, end, loop, <const half *>NULL, <float *>NULL)
     elif loop.load == load_half:
         run_gradients_as(at, begin, end, loop, <const half *>NULL, <float *>NULL)
     else:
