@@ -185,7 +185,8 @@ def test_lanes_of_rows_are_vectors(kernels, kernel_set, tmp_path):
     for source in ROWS:
         for line, function in loops_over_lanes(source.read_text()):
             loops += 1
-            if kernel_set == "baseline" and function == "mask_of":  # SSE2 cannot compare numbers of 64 bits
+            # SSE2 cannot compare numbers of 64 bits, and what is bfloat16's alone is not there.
+            if kernel_set == "baseline" and function in {"mask_of", "narrowed", "all_finite"}:
                 continue
             sizes = vectorised.get((source.name, line), [0])
             if sizes[0] < KERNEL_SETS[kernel_set]:

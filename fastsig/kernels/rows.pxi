@@ -2,16 +2,17 @@
 generalised ufuncs "(n)->(n)", "(n)->()", "(n),()->()", "(n),(n)->(n)" and "(),(n),()->(n)"; with temperatures,
 "(n),()->(n)". logsumexp's gradient is called with plain arrays alone, and is no ufunc.
 
-A row is one vector along the axis; it may lie anywhere, with any stride. Four ways to run the same arithmetic:
+A row is one vector along the axis; it may lie anywhere, with any stride. Five ways to run the same arithmetic:
 
 - short_rows:   rows of which several fit a buffer: maxima, one exp over the whole block, sums, results
-- long_rows:    one row in blocks; rows_in_turn, where rows can stay where they lie, with the neighbours' steps beside
+- rows_in_turn: long rows where they lie, in blocks: beside one's exponentials the last one's results, the next's maximum
+- long_rows:    one row in blocks, a step after the other
 - short_lanes:  many very short rows: 64 rows are put side by side, so that vector lanes are rows
 - long_lanes:   many rows side by side in memory (axis 0 of a C-ordered matrix): lanes are rows again, streamed
 
-Before these two, turned_rows puts short rows that lie in one piece side by side in a buffer.
+Before the last two, turned_rows puts short rows that lie in one piece side by side in a buffer.
 
-No x_i - max x is rounded before its exponential is taken: see exp_frame(). All four add a row's terms in one order:
+No x_i - max x is rounded before its exponential is taken: see exp_frame(). All of them add a row's terms in one order:
 element i goes to lane i mod LANES, FOUR terms of a lane at a time, lanes are folded in halves, and blocks of SEGMENT
 elements follow one after the other. A row's bits thus depend neither on where it lies nor on its neighbours. Beyond one
 term a lane, what rounding takes from a sum is added up, too, so that a million small terms beside a large one count,

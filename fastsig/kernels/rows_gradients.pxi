@@ -530,6 +530,13 @@ cdef void add_block_across(const Layout *at, npy_intp row, npy_intp w, npy_intp 
                         lost + j * WIDE, _)
     fold_across(sums, lost, LANES, _)
 
+cdef inline bint all_finite(const floating *sums) noexcept nogil:
+    cdef bint finite = True
+    cdef npy_intp k
+    for k in range(WIDE):
+        finite &= sums[k] - sums[k] == 0
+    return finite
+
 cdef void gradient_lanes(const Layout *at, npy_intp begin, npy_intp end, const RowLoop *loop, const stored *_,
                          floating *__) noexcept nogil:
     """Vector lanes across rows: many that are short, or that lie side by side."""
@@ -578,9 +585,7 @@ cdef void gradient_lanes(const Layout *at, npy_intp begin, npy_intp end, const R
                     high[k], low[k] = sums[k], lost[k] if floating is double else 0
         for k in range(WIDE):
             rounded[k] = <floating>sum_of(high[k], low[k])
-        finite = True
-        for k in range(WIDE):
-            finite &= rounded[k] - rounded[k] == 0
+        finite = all_finite(rounded)
         for i in range(at.n):
             if few:
                 grad, y = grads[i], ys[i]
