@@ -233,6 +233,8 @@ def _flattened(call, ufunc, operands, axes, out, where, kwargs):
     def flat(array):
         return array.transpose(order).reshape(flat_shape)
 
+    if isinstance(out, np.ndarray):  # it is the result, whatever the operands are: a matrix could not be of one axis
+        operands = map(np.asarray, operands)
     operands, where = [flat(x) for x in operands], where if where is True else flat(where)
     if ufunc.signature.endswith("()"):  # the result lies along the other axes
         return call(operands, -1, out, where, kwargs)

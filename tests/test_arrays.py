@@ -1,5 +1,7 @@
 """NumPy's own arrays that are not plain: masked ones, matrices, subclasses, memory maps."""
 
+import functools
+
 import numpy as np
 import pytest
 from containers import DTYPES, Container, check_elementwise, check_losses, check_reductions, check_rows
@@ -117,6 +119,14 @@ def test_into_masked_arrays(fs):
     out = base[:]
     assert fs.softmax(x, out=(out,)) is out
     assert out.mask.tolist() == [False, True, False, False] and base.mask.tolist() == [False, False, True, True]
+
+
+@pytest.mark.parametrize("axis", [None, (0, 1), 0, -1])
+def test_a_matrix_into_an_array(fs, axis):
+    x, out = np.arange(6.0).reshape(2, 3), np.empty((2, 3))
+    for function in (fs.softmax, functools.partial(fs.backward.log_softmax, x)):
+        assert function(np.matrix(x), axis, out=out) is out
+        np.testing.assert_array_equal(out, function(x, axis))
 
 
 def test_masked_grad_output(fs):
