@@ -58,6 +58,8 @@ def elementwise(ufunc, *args, out=None, **options):
         out = args[ufunc.nin]
     if isinstance(out, tuple) and len(out) == 1:
         (out,) = out
+        if isinstance(out, tuple):
+            raise TypeError(f"{ufunc.__name__}: return arrays must be of ArrayType")
     operands = (*inputs, out)
     if len(inputs) < ufunc.nin or len(args) > ufunc.nargs or out is ... or any(map(is_unknown, operands)):
         return NotImplemented

@@ -218,6 +218,20 @@ def test_differences_that_overflow(fs, row, dtype, n):
 
 
 @each_rows
+@pytest.mark.parametrize("n", [2, 10, 40, 600])
+def test_subnormal_differences(fs, row, n):
+    """Temperatures that all of them exceed by far, and such as some do."""
+    x = -np.random.default_rng(n).permuted(np.tile(np.arange(n), (70, 1)), axis=-1) * 7 * np.float32(2.0**-149)
+    function, below = of_upwards(fs, row), x.astype(np.longdouble)
+    for power in (-1074, -300, -277, -276, -270, -250, -245, -240, -200):
+        with np.errstate(over="ignore"):
+            truth = (below / np.longdouble(2) ** power).astype("float32") if row.logarithm else (x == 0)
+        for axis, given in ((-1, x), (0, x.T.copy())):
+            got = function(given, axis, temperature=2.0**power)
+            np.testing.assert_allclose(got if axis else got.T, truth, rtol=3e-7)
+
+
+@each_rows
 @each_float
 @pytest.mark.parametrize("n", [1, 2, 16, 40, 600])
 @pytest.mark.parametrize("temperature", [1e-310, 1e-3, 0.7, 1e10, inf])

@@ -5,7 +5,7 @@ generalised ufuncs "(n)->(n)", "(n)->()", "(n),()->()", "(n),(n)->(n)" and "(),(
 A row is one vector along the axis; it may lie anywhere, with any stride. Five ways to run the same arithmetic:
 
 - short_rows:   rows of which several fit a buffer: maxima, one exp over the whole block, sums, results
-- rows_in_turn: long rows where they lie, in blocks: beside one's exponentials the last one's results, the next's maximum
+- rows_in_turn: long rows where they lie, in blocks, with the last one's results and the next one's maximum beside
 - long_rows:    one row in blocks, a step after the other
 - short_lanes:  many very short rows: 64 rows are put side by side, so that vector lanes are rows
 - long_lanes:   many rows side by side in memory (axis 0 of a C-ordered matrix): lanes are rows again, streamed

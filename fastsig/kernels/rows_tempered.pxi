@@ -96,6 +96,7 @@ cdef void new_frame(const Layout *at, npy_intp row, npy_intp rows, const floatin
     cdef floating[SHORTS] origin
     cdef floating[SHORTS] small
     cdef floating[SHORTS] large
+    cdef floating[SHORTS] boost
     cdef double[SHORTS] t
     cdef floating power, back, base, bound, limit, most, log2_e, ln2, way
     cdef npy_intp r, others = 0, lanes = whole_lanes(n)
@@ -112,6 +113,11 @@ cdef void new_frame(const Layout *at, npy_intp row, npy_intp rows, const floatin
     for r in range(min(rows, n)):
         t[r] = temperature(at, row + r)
     near[0] = scale[0] = 1
+    for r in range(whole(lanes, top)):      # beside no large maximum, differences may be so small that T must not end here
+        boost[r] = 1
+        if floating is float:
+            boost[r] = select((t[r] < 1.7686e-74) & (magnitude(top[r]) < <float>1.23794e27), <float>4294967296.0, 1)
+            t[r] = t[r] * <double>boost[r]                                          # 2^-245, 2^90
     for r in range(whole(lanes, top)):
         temper(t[r], &near[r], &scale[r], &inverse[r], &high[r], &low[r])
     bound = limit * near[0] / scale[0]
@@ -122,7 +128,7 @@ cdef void new_frame(const Layout *at, npy_intp row, npy_intp rows, const floatin
         power = select(moved, 1, scale[r])
         back = 1 / power
         base = select(moved, scale[r], 1)
-        small[r] = base if base < 1 else select(moved & (base == 1), <floating>0.5, <floating>1)
+        small[r] = boost[r] * (base if base < 1 else select(moved & (base == 1), <floating>0.5, <floating>1))
         large[r] = base if base > 1 else select(moved & (base == 1), <floating>2, <floating>1)
         origin[r] = select(far, top[r], 0)
         inverse[r] = inverse[r] * power
@@ -155,7 +161,7 @@ cdef void tempered_frame(const Layout *at, npy_intp row, npy_intp rows, const fl
     - as in exp_frame(), `lowest` and `bias`;
     - log2(e) / T; T ln2 in two parts; 1 / T, or all that times a power of two for x that are moved;
     - how x is moved, (x small - origin small) large: by exp_origin(), and so that T is about 1 if it is a very large or
-      small one;
+      small one, and that a difference of large numbers is not infinite before it is divided;
     - 0 if none of the rows is, and all have one temperature, 1 if none is, else 2; below 0, there is no frame yet;
     - up to which maxima they are not; T ln2."""
     if at.heat_step == 0 and frame[9 * n] < 0:
