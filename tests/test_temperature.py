@@ -221,7 +221,8 @@ def test_differences_that_overflow(fs, row, dtype, n):
 @pytest.mark.parametrize("n", [2, 10, 40, 600])
 def test_subnormal_differences(fs, row, n):
     """Temperatures that all of them exceed by far, and such as some do."""
-    x = -np.random.default_rng(n).permuted(np.tile(np.arange(n), (70, 1)), axis=-1) * 7 * np.float32(2.0**-149)
+    x = np.random.default_rng(n).permuted(np.tile(np.arange(n), (70, 1)), axis=-1)
+    x = (-7 * 2.0**-149 * x).astype("float32")
     function, below = of_upwards(fs, row), x.astype(np.longdouble)
     for power in (-1074, -300, -277, -276, -270, -250, -245, -240, -200):
         with np.errstate(over="ignore"):

@@ -113,7 +113,7 @@ cdef void new_frame(const Layout *at, npy_intp row, npy_intp rows, const floatin
     for r in range(min(rows, n)):
         t[r] = temperature(at, row + r)
     near[0] = scale[0] = 1
-    for r in range(whole(lanes, top)):      # beside no large maximum, differences may be so small that T must not end here
+    for r in range(whole(lanes, top)):      # beside no large maximum, differences may be too small for T to end there
         boost[r] = 1
         if floating is float:
             boost[r] = select((t[r] < 1.7686e-74) & (magnitude(top[r]) < <float>1.23794e27), <float>4294967296.0, 1)
